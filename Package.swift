@@ -1,0 +1,52 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every target: Swift 6 language mode, and a warning fails the build.
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+/// Pure modules also mark each unsafe expression.
+let pure: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+/// C libraries are linked from their static archives, so that the binary needs nothing but glibc.
+func archives(_ names: String...) -> [LinkerSetting] { names.map { .linkedLibrary(":lib\($0).a") } }
+
+/// The C++ runtime too comes from its archive: the directory holds a linker script that stands before the shared one.
+let standalone: [LinkerSetting] = [
+    .unsafeFlags([
+        "-use-ld=lld", "-L", "\(Context.packageDirectory)/Sources/CLinux/static", "-Xclang-linker", "-static-libgcc",
+    ])
+]
+
+let package = Package(
+    name: "edge",
+    products: [
+        .executable(name: "edge", targets: ["edge"]),
+        .executable(name: "lab", targets: ["lab"]),
+    ],
+    targets: [
+        .systemLibrary(name: "CLMDB", providers: [.apt(["liblmdb-dev"])]),
+        .systemLibrary(name: "COpenSSL", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CIDN", providers: [.apt(["libidn2-dev", "libunistring-dev"])]),
+        .systemLibrary(name: "CLinux"),
+
+        .target(name: "Primitives", dependencies: ["CLinux"], swiftSettings: pure),
+        .target(name: "HTTP", dependencies: ["Primitives"], swiftSettings: pure),
+        .target(
+            name: "Links", dependencies: ["Primitives", "CIDN"], swiftSettings: pure,
+            linkerSettings: archives("idn2", "unistring")),
+        .target(
+            name: "Store", dependencies: ["Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
+            swiftSettings: strict, linkerSettings: archives("lmdb", "crypto")),
+        .target(
+            name: "Server", dependencies: ["Store", "HTTP", "Links", "Primitives", "CLinux"],
+            swiftSettings: strict),
+        .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
+        .executableTarget(name: "lab", dependencies: ["Server"], swiftSettings: strict),
+
+        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
+        .testTarget(name: "LinksTests", dependencies: ["Links"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
+        .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,31 @@
+// What the Glibc module of the Swift toolchain lacks: epoll, accept4, memmem, and the CRC32C instruction.
+#pragma once
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+void *memmem(const void *haystack, size_t haystack_size, const void *needle, size_t needle_size);
+int accept4(int descriptor, struct sockaddr *restrict address, socklen_t *restrict size, int flags);
+
+#if defined(__x86_64__)
+#include <nmmintrin.h>
+__attribute__((target("sse4.2"))) static inline uint64_t edge_crc32c_8(uint64_t crc, uint64_t bytes) {
+    return _mm_crc32_u64(crc, bytes);
+}
+__attribute__((target("sse4.2"))) static inline uint32_t edge_crc32c_1(uint32_t crc, uint8_t byte) {
+    return _mm_crc32_u8(crc, byte);
+}
+#elif defined(__aarch64__)
+#include <arm_acle.h>
+__attribute__((target("crc"))) static inline uint64_t edge_crc32c_8(uint64_t crc, uint64_t bytes) {
+    return __crc32cd((uint32_t)crc, bytes);
+}
+__attribute__((target("crc"))) static inline uint32_t edge_crc32c_1(uint32_t crc, uint8_t byte) {
+    return __crc32cb(crc, byte);
+}
+#else
+#error "edge needs a processor with a CRC32C instruction: x86-64 with SSE 4.2, or ARMv8 with CRC"
+#endif

@@ -1,0 +1,3 @@
+import Testing
+import Links
+@Test func placeholder() { #expect(Bool(true)) }
