@@ -1,6 +1,5 @@
 // What the Glibc module of the Swift toolchain lacks: epoll, accept4, memmem, and the CRC32C instruction.
 #pragma once
-#define _GNU_SOURCE
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -11,20 +10,18 @@ void *memmem(const void *haystack, size_t haystack_size, const void *needle, siz
 int accept4(int descriptor, struct sockaddr *restrict address, socklen_t *restrict size, int flags);
 
 #if defined(__x86_64__)
-#include <nmmintrin.h>
 __attribute__((target("sse4.2"))) static inline uint64_t edge_crc32c_8(uint64_t crc, uint64_t bytes) {
-    return _mm_crc32_u64(crc, bytes);
+    return __builtin_ia32_crc32di(crc, bytes);
 }
 __attribute__((target("sse4.2"))) static inline uint32_t edge_crc32c_1(uint32_t crc, uint8_t byte) {
-    return _mm_crc32_u8(crc, byte);
+    return __builtin_ia32_crc32qi(crc, byte);
 }
 #elif defined(__aarch64__)
-#include <arm_acle.h>
 __attribute__((target("crc"))) static inline uint64_t edge_crc32c_8(uint64_t crc, uint64_t bytes) {
-    return __crc32cd((uint32_t)crc, bytes);
+    return __builtin_arm_crc32cd((uint32_t)crc, bytes);
 }
 __attribute__((target("crc"))) static inline uint32_t edge_crc32c_1(uint32_t crc, uint8_t byte) {
-    return __crc32cb(crc, byte);
+    return __builtin_arm_crc32cb(crc, byte);
 }
 #else
 #error "edge needs a processor with a CRC32C instruction: x86-64 with SSE 4.2, or ARMv8 with CRC"

@@ -1,3 +1,4 @@
-import Testing
 import Links
+import Testing
+
 @Test func placeholder() { #expect(Bool(true)) }

@@ -1,3 +1,4 @@
-import Testing
 import Server
+import Testing
+
 @Test func placeholder() { #expect(Bool(true)) }

@@ -1,3 +1,4 @@
-import Testing
 import Store
+import Testing
+
 @Test func placeholder() { #expect(Bool(true)) }

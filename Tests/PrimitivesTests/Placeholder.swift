@@ -1,3 +1,0 @@
-import Testing
-import Primitives
-@Test func placeholder() { #expect(Bool(true)) }
