@@ -27,9 +27,9 @@ extension [UInt8] {
     }
 
     /// A varint of its length, then the bytes.
-    package mutating func append(lengthPrefixed bytes: RawSpan) {
-        append(varint: UInt64(bytes.byteCount))
-        append(bytes)
+    package mutating func append(lengthPrefixed bytes: [UInt8]) {
+        append(varint: UInt64(bytes.count))
+        self += bytes
     }
 }
 

@@ -100,7 +100,7 @@ import Testing
             bytes.append(varint: value)
             bytes.append(bigEndian: value)
             bytes.append(bigEndian48: value >> 16)
-            bytes.append(lengthPrefixed: [UInt8](repeating: 7, count: Int(value % 300)).span.bytes)
+            bytes.append(lengthPrefixed: [UInt8](repeating: 7, count: Int(value % 300)))
             var span = bytes.span.bytes
             #expect(try span.takeVarint() == value)
             #expect(try span.takeUInt64() == value)

@@ -1,0 +1,62 @@
+import Primitives
+
+/// One atomic user operation, as its origin wrote it; stored and relayed byte for byte.
+///
+///     crc32c   4   over all that follows
+///     version  1   1
+///     kind     1   see Kind
+///     seq      6   1, 2, 3, … within the origin's log
+///     stamp    8   hybrid clock
+///     keysize  2
+///     key      keysize bytes
+///     value    the rest
+package struct LogEntry: Equatable, Sendable {
+    package enum Kind {
+        /// A link written whole: key is a LinkKey, value a LinkBody.
+        package static let link: UInt8 = 1
+    }
+
+    package static let version: UInt8 = 1
+    package static let maximumSizeBytes = 65_536
+    package static let headSizeBytes = 22
+
+    package var kind: UInt8
+    package var sequence: UInt64
+    package var stamp: UInt64
+    package var key: [UInt8]
+    package var value: [UInt8]
+
+    package init(kind: UInt8, sequence: UInt64, stamp: UInt64, key: [UInt8], value: [UInt8]) {
+        (self.kind, self.sequence, self.stamp, self.key, self.value) = (kind, sequence, stamp, key, value)
+    }
+
+    package func encode(into bytes: inout [UInt8]) {
+        precondition(Self.headSizeBytes + key.count + value.count <= Self.maximumSizeBytes)
+        var tail: [UInt8] = [Self.version, kind]
+        tail.reserveCapacity(Self.headSizeBytes + key.count + value.count)
+        tail.append(bigEndian48: sequence)
+        tail.append(bigEndian: stamp)
+        tail.append(bigEndian: UInt16(key.count))
+        tail += key
+        tail += value
+        var crc = CRC32C()
+        unsafe crc.append(tail.span.bytes)
+        bytes.append(bigEndian: crc.value)
+        bytes += tail
+    }
+
+    /// Takes the whole of `bytes`; a wrong checksum or an unknown version is malformed.
+    package init(decoding bytes: RawSpan) throws(MalformedBytes) {
+        var rest = bytes
+        guard bytes.byteCount <= Self.maximumSizeBytes else { throw MalformedBytes() }
+        let expected = try rest.takeUInt32()
+        var crc = CRC32C()
+        crc.append(rest)
+        guard crc.value == expected, try rest.takeByte() == Self.version else { throw MalformedBytes() }
+        kind = try rest.takeByte()
+        sequence = try rest.takeUInt48()
+        stamp = try rest.takeUInt64()
+        key = try rest.takeBytes(Int(try rest.takeUInt16()))
+        value = try rest.takeBytes(rest.byteCount)
+    }
+}

@@ -1,0 +1,29 @@
+import Primitives
+
+/// Feeds `bytes` to every decoder of this folder; traps where a decoder reads what its encoder would not write.
+package func fuzzRecords(_ bytes: RawSpan) {
+    if let body = try? LinkBody(decoding: bytes) {
+        var again: [UInt8] = []
+        body.encode(into: &again)
+        let decoded = unsafe try? LinkBody(decoding: again.span.bytes)
+        precondition(decoded == body)
+        let view = try? RedirectView(body: bytes)
+        precondition(view?.expiresAtMilliseconds == body.expiresAt?.milliseconds ?? .max)
+    }
+    if let entry = try? LogEntry(decoding: bytes) {
+        var again: [UInt8] = []
+        entry.encode(into: &again)
+        precondition(again == [UInt8](bytes))
+    }
+    if let key = try? LinkKey(decoding: bytes) {
+        var again: [UInt8] = []
+        key.encode(into: &again)
+        precondition(again == [UInt8](bytes))
+    }
+    if let record = try? StoredRecord(decoding: bytes) {
+        var again: [UInt8] = []
+        record.encode(into: &again)
+        let decoded = unsafe try? StoredRecord(decoding: again.span.bytes)
+        precondition(decoded == record)
+    }
+}
