@@ -129,6 +129,7 @@ extension LinkBody {
         flags = head.subtracting([.prefixMask, .hasFields])
         if head.contains(.hasFields) {
             let length = try bytes.takeLength()
+            guard length > 0 else { throw MalformedBytes() }
             var fields = bytes.extracting(..<length)
             bytes = bytes.extracting(length...)
             var last: UInt64 = 0

@@ -103,7 +103,8 @@ private func randomBody(_ random: inout SeededRandom) -> LinkBody {
         var bytes: [UInt8] = []
         key.encode(into: &bytes)
         #expect(try LinkKey(decoding: bytes.span.bytes) == key)
-        #expect(throws: MalformedBytes.self) { try LinkKey(decoding: bytes.dropLast(bytes.count - 1).span.bytes) }
+        let tagOnly = [bytes[0]]
+        #expect(throws: MalformedBytes.self) { try LinkKey(decoding: tagOnly.span.bytes) }
     }
 
     @Test func entryRoundTripAndEveryFlippedBit() throws {
