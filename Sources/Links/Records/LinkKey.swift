@@ -9,6 +9,9 @@ package enum LinkKey: Hashable, Sendable {
     /// A chosen name, or an imported code.
     case alias([UInt8])
 
+    /// Which of the three, without the rest.
+    package enum Kind: Sendable { case generated, snowflake, alias }
+
     private enum Tag {
         static let generated: UInt8 = 1
         static let snowflake: UInt8 = 2

@@ -30,6 +30,15 @@ package struct Origin: Hashable, Sendable {
     }
 }
 
+extension Origin: CustomStringConvertible {
+    /// Region character, node, incarnation in hexadecimal: `1/0/4f1c2d3e5a6b7c8d`.
+    package var description: String {
+        let digits = String(incarnation, radix: 16)
+        let padding = String(repeating: "0", count: 16 - digits.count)
+        return "\(Character(UnicodeScalar(region)))/\(node)/\(padding)\(digits)"
+    }
+}
+
 /// An order for the rare case that two origins stamp a change of one key alike; any total order does.
 extension Origin: Comparable {
     package static func < (left: Origin, right: Origin) -> Bool {

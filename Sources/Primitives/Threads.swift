@@ -1,0 +1,129 @@
+import CLinux
+import Glibc
+
+/// A thread of the system. Whoever starts one joins it.
+///
+/// Safety: the handle is written once, before the value is shared.
+package final class SystemThread: @unchecked Sendable {
+    private var handle = pthread_t()
+
+    private final class Start {
+        let name: String
+        let body: @Sendable () -> Void
+        init(name: String, body: @escaping @Sendable () -> Void) { (self.name, self.body) = (name, body) }
+    }
+
+    /// `name` is shown by `ps` and `top`: at most 15 bytes.
+    package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        precondition(name.utf8.count <= 15)
+        let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
+        let code = unsafe pthread_create(
+            &handle, nil,
+            { argument in
+                let start = unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
+                unsafe pthread_setname_np(pthread_self(), start.name)
+                start.body()
+                return nil
+            }, start.toOpaque())
+        precondition(code == 0, "the system gives no more threads")
+    }
+
+    package func join() { pthread_join(handle, nil) }
+}
+
+/// A bounded queue between threads whose consumer takes all that has gathered.
+///
+/// Safety: `mutex` guards every field.
+@safe package final class WaitingQueue<Element>: @unchecked Sendable {
+    @usableFromInline package let mutex: UnsafeMutablePointer<pthread_mutex_t>
+    @usableFromInline package let filled: UnsafeMutablePointer<pthread_cond_t>
+    @usableFromInline package let capacity: Int
+    @usableFromInline package var elements: [Element] = []
+    @usableFromInline package var isClosed = false
+
+    @inlinable
+    package init(capacity: Int) {
+        self.capacity = capacity
+        unsafe mutex = .allocate(capacity: 1)
+        unsafe filled = .allocate(capacity: 1)
+        unsafe pthread_mutex_init(mutex, nil)
+        var attributes = pthread_condattr_t()
+        unsafe pthread_condattr_init(&attributes)
+        unsafe pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        unsafe pthread_cond_init(filled, &attributes)
+        unsafe pthread_condattr_destroy(&attributes)
+    }
+
+    @inlinable
+    deinit {
+        unsafe pthread_cond_destroy(filled)
+        unsafe pthread_mutex_destroy(mutex)
+        unsafe filled.deallocate()
+        unsafe mutex.deallocate()
+    }
+
+    /// False if the queue is full or closed; the element is then not in it.
+    @inlinable
+    package func push(_ element: Element) -> Bool {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        guard !isClosed, elements.count < capacity else { return false }
+        elements.append(element)
+        if elements.count == 1 { unsafe pthread_cond_signal(filled) }
+        return true
+    }
+
+    /// For what must not be lost: goes in even if the queue is full; false only if it is closed.
+    @inlinable @discardableResult
+    package func pushPastCapacity(_ element: Element) -> Bool {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        guard !isClosed else { return false }
+        elements.append(element)
+        unsafe pthread_cond_signal(filled)
+        return true
+    }
+
+    /// Waits until there is something, at most `timeoutMilliseconds`, and takes up to `limit` elements, oldest first.
+    /// Nil once the queue is closed and empty.
+    @inlinable
+    package func take(atMost limit: Int, timeoutMilliseconds: Int) -> [Element]? {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        if elements.isEmpty, !isClosed {
+            var until = timespec()
+            unsafe clock_gettime(CLOCK_MONOTONIC, &until)
+            let nanoseconds = until.tv_nsec + timeoutMilliseconds % 1000 * 1_000_000
+            until.tv_sec += timeoutMilliseconds / 1000 + nanoseconds / 1_000_000_000
+            until.tv_nsec = nanoseconds % 1_000_000_000
+            while elements.isEmpty, !isClosed {
+                if unsafe pthread_cond_timedwait(filled, mutex, &until) == ETIMEDOUT { break }
+            }
+        }
+        if elements.isEmpty { return isClosed ? nil : [] }
+        var taken: [Element] = []
+        if elements.count <= limit {
+            swap(&taken, &elements)
+        } else {
+            taken = Array(elements[..<limit])
+            elements.removeFirst(limit)
+        }
+        return taken
+    }
+
+    /// No more comes in; what is in can still be taken.
+    @inlinable
+    package func close() {
+        unsafe pthread_mutex_lock(mutex)
+        isClosed = true
+        unsafe pthread_cond_broadcast(filled)
+        unsafe pthread_mutex_unlock(mutex)
+    }
+
+    @inlinable
+    package var count: Int {
+        unsafe pthread_mutex_lock(mutex)
+        defer { unsafe pthread_mutex_unlock(mutex) }
+        return elements.count
+    }
+}

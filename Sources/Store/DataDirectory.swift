@@ -1,0 +1,61 @@
+import Glibc
+
+/// The directory of a store, held by one process at a time for as long as this value lives.
+final class DataDirectory: Sendable {
+    let path: String
+    private let descriptor: Int32
+
+    var storePath: String { path + "/" + StoreFile.name }
+    var identityPath: String { path + "/identity" }
+
+    /// Makes the directory (mode 0700) if there is none.
+    init(_ path: String) throws(StoreError) {
+        self.path = path
+        if mkdir(path, 0o700) != 0, errno != EEXIST { throw .directory(path: path, reason: systemReason()) }
+        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .directory(path: path, reason: systemReason()) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            let code = errno
+            close(descriptor)
+            throw code == EWOULDBLOCK ? .inUse(directory: path) : .directory(path: path, reason: systemReason())
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Makes a rename in the directory durable.
+    func sync() throws(StoreError) {
+        guard fsync(descriptor) == 0 else { throw .directory(path: path, reason: systemReason()) }
+    }
+
+    /// Replaces a file at once and for good: afterwards, and after a power loss, it holds the old bytes or the new.
+    func replace(_ path: String, with bytes: [UInt8]) throws(StoreError) {
+        let temporary = path + ".new"
+        let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw .system(path: temporary, reason: systemReason()) }
+        let written = write(file, bytes, bytes.count)
+        let sound = written == bytes.count && fsync(file) == 0
+        let reason = written < 0 || written == bytes.count ? systemReason() : "no space left"
+        close(file)
+        guard sound, rename(temporary, path) == 0 else {
+            unlink(temporary)
+            throw .system(path: temporary, reason: sound ? systemReason() : reason)
+        }
+        try sync()
+    }
+}
+
+/// A whole small file; nil if there is none.
+func readSmallFile(_ path: String, atMostBytes: Int) throws(StoreError) -> [UInt8]? {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    if file < 0 {
+        if errno == ENOENT { return nil }
+        throw .system(path: path, reason: systemReason())
+    }
+    defer { close(file) }
+    var bytes = [UInt8](repeating: 0, count: atMostBytes + 1)
+    let count = read(file, &bytes, bytes.count)
+    guard count >= 0 else { throw .system(path: path, reason: systemReason()) }
+    guard count <= atMostBytes else { throw .system(path: path, reason: "larger than \(atMostBytes) bytes") }
+    return Array(bytes[..<count])
+}

@@ -1,0 +1,80 @@
+import Links
+import Primitives
+
+/// Sums by which two nodes find out whether they hold the same: for each bucket of keys the sum mod 2^128 of a hash of
+/// every record's key and stamp.
+///
+/// A bucket is 4096 neighbouring numbers of a table of generated links (so that a batch of new links touches one or
+/// two), about a second of snowflakes, or a 65 536th of the aliases.
+///
+/// Row: key table id (2) and bucket (6); payload sum (16), records (8), milliseconds of the last change (6).
+struct DigestBucket: Hashable {
+    var table: TableID
+    var bucket: UInt64
+
+    init(_ key: LinkKey) {
+        table = key.table
+        switch key {
+        case .generated(_, _, let number): bucket = number >> 12
+        case .snowflake(let number): bucket = number >> 33
+        case .alias(let name): bucket = SipHash.hash24(name.span.bytes, key0: 0, key1: 0) >> 48
+        }
+    }
+
+    init?(rowKey: RawSpan) {
+        var bytes = rowKey
+        guard bytes.byteCount == 8, let first = try? bytes.takeByte(), let second = try? bytes.takeByte(),
+            let bucket = try? bytes.takeUInt48()
+        else { return nil }
+        switch (first, second) {
+        case (0, 1): table = .snowflakes
+        case (0, 2): table = .aliases
+        case (0x30..., 0..<16): table = .links(region: first, node: second)
+        default: return nil
+        }
+        self.bucket = bucket
+    }
+
+    var rowKey: [UInt8] {
+        var key = [table.bytes.0, table.bytes.1]
+        key.append(bigEndian48: bucket)
+        return key
+    }
+}
+
+struct Digest: Equatable {
+    var sum: UInt128 = 0
+    var records: UInt64 = 0
+
+    /// Unkeyed: it finds bugs and lost records, not forgers, whom the transport keeps out.
+    static func hash(_ key: LinkKey, stamp: UInt64, origin: Origin) -> UInt128 {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(32)
+        key.encode(into: &bytes)
+        bytes.append(bigEndian: stamp)
+        origin.encode(into: &bytes)
+        return SipHash.hash24x128(bytes.span.bytes, key0: 0, key1: 0)
+    }
+
+    mutating func add(_ hash: UInt128) {
+        sum &+= hash
+        records += 1
+    }
+
+    func payload(changedAt: Instant) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.append(bigEndian: sum)
+        bytes.append(bigEndian: records)
+        bytes.append(bigEndian48: UInt64(changedAt.milliseconds) & 0xffff_ffff_ffff)
+        return bytes
+    }
+
+    init() {}
+
+    init(decoding payload: RawSpan) throws(MalformedBytes) {
+        var bytes = payload
+        sum = UInt128(try bytes.takeUInt64()) << 64 | UInt128(try bytes.takeUInt64())
+        records = try bytes.takeUInt64()
+        _ = try bytes.takeUInt48()
+    }
+}

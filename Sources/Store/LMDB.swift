@@ -1,0 +1,282 @@
+import CLMDB
+import Glibc
+
+/// What LMDB answered; negative codes are its own, positive ones the system's `errno`.
+package struct LMDBError: Error, Equatable, CustomStringConvertible {
+    package let code: Int32
+
+    package var description: String { String(cString: mdb_strerror(code)) }
+
+    static let notFound = LMDBError(code: MDB_NOTFOUND)
+    static let mapFull = LMDBError(code: MDB_MAP_FULL)
+    static let transactionFull = LMDBError(code: MDB_TXN_FULL)
+    static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
+
+    /// LMDB met a page that no page of a sound tree can be.
+    var isDamage: Bool { [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_BAD_TXN, MDB_BAD_VALSIZE].contains(code) }
+
+    static func check(_ code: Int32) throws(LMDBError) {
+        if code != MDB_SUCCESS { throw LMDBError(code: code) }
+    }
+}
+
+/// The handle of one table, valid in every transaction begun after the one that opened it has committed.
+struct TableHandle: Equatable, Sendable {
+    let raw: MDB_dbi
+
+    /// LMDB's own: the pages that are free, and the names of the tables.
+    static let free = TableHandle(raw: 0)
+    static let main = TableHandle(raw: 1)
+}
+
+/// The version of the linked library.
+package var lmdbVersion: String { String(cString: mdb_version(nil, nil, nil)) }
+
+/// One memory-mapped file.
+///
+/// Safety: LMDB allows an environment to be used from many threads; transactions belong to one thread at a time, which
+/// their owners see to.
+final class Environment: @unchecked Sendable {
+    private let raw: OpaquePointer
+
+    struct Size: Equatable {
+        /// Pages up to the highest ever used, and a page's size.
+        var pages, pageSizeBytes, mapSizeBytes: Int
+        var usedBytes: Int { pages * pageSizeBytes }
+    }
+
+    init(directory: String, mapSizeBytes: Int, maximumTables: Int, readOnly: Bool) throws(LMDBError) {
+        var environment: OpaquePointer?
+        try LMDBError.check(mdb_env_create(&environment))
+        raw = environment!
+        do throws(LMDBError) {
+            try LMDBError.check(mdb_env_set_mapsize(raw, mapSizeBytes))
+            try LMDBError.check(mdb_env_set_maxdbs(raw, MDB_dbi(maximumTables)))
+            try LMDBError.check(mdb_env_set_maxreaders(raw, 510))
+            let flags = UInt32(MDB_NOTLS) | (readOnly ? UInt32(MDB_RDONLY) : 0)
+            try LMDBError.check(mdb_env_open(raw, directory, flags, 0o600))
+        } catch {
+            mdb_env_close(raw)
+            throw error
+        }
+    }
+
+    deinit { mdb_env_close(raw) }
+
+    var descriptor: Int32 {
+        var descriptor: Int32 = -1
+        mdb_env_get_fd(raw, &descriptor)
+        return descriptor
+    }
+
+    var size: Size {
+        var info = MDB_envinfo()
+        var statistics = MDB_stat()
+        mdb_env_info(raw, &info)
+        mdb_env_stat(raw, &statistics)
+        return Size(
+            pages: info.me_last_pgno + 1, pageSizeBytes: Int(statistics.ms_psize), mapSizeBytes: info.me_mapsize)
+    }
+
+    /// Frees the slots of readers whose process died; their snapshots would keep pages from being used again.
+    func clearStaleReaders() {
+        var dead: Int32 = 0
+        mdb_reader_check(raw, &dead)
+    }
+
+    func beginRead() throws(LMDBError) -> ReadTransaction {
+        var transaction: OpaquePointer?
+        try LMDBError.check(mdb_txn_begin(raw, nil, UInt32(MDB_RDONLY), &transaction))
+        return ReadTransaction(raw: transaction!, environment: self)
+    }
+
+    func beginWrite() throws(LMDBError) -> WriteTransaction {
+        var transaction: OpaquePointer?
+        try LMDBError.check(mdb_txn_begin(raw, nil, 0, &transaction))
+        return WriteTransaction(raw: transaction!)
+    }
+}
+
+/// A snapshot, used by one thread at a time; `reset` lets go of it, `renew` takes the newest.
+final class ReadTransaction {
+    fileprivate let raw: OpaquePointer
+    private let environment: Environment  // Outlives its transactions.
+    private var isEnded = false
+
+    fileprivate init(raw: OpaquePointer, environment: Environment) {
+        self.raw = raw
+        self.environment = environment
+    }
+
+    deinit { if !isEnded { mdb_txn_abort(raw) } }
+
+    /// Ends the snapshot such that the tables opened in it stay open.
+    func endKeepingTables() throws(LMDBError) {
+        isEnded = true
+        try LMDBError.check(mdb_txn_commit(raw))
+    }
+
+    func reset() { mdb_txn_reset(raw) }
+    func renew() throws(LMDBError) { try LMDBError.check(mdb_txn_renew(raw)) }
+
+    func openTable(_ name: String) throws(LMDBError) -> TableHandle {
+        var handle: MDB_dbi = 0
+        try LMDBError.check(mdb_dbi_open(raw, name, 0, &handle))
+        return TableHandle(raw: handle)
+    }
+
+    /// The value's bytes, good until the transaction is reset; nil if there is no such key.
+    func get(_ table: TableHandle, _ key: UnsafeRawBufferPointer) throws(LMDBError) -> UnsafeRawBufferPointer? {
+        var value = MDB_val()
+        return try found(lmdbGet(raw, table, key, &value), value)
+    }
+
+    func get(_ table: TableHandle, _ key: [UInt8]) throws(LMDBError) -> UnsafeRawBufferPointer? {
+        var value = MDB_val()
+        return try found(key.withUnsafeBytes { lmdbGet(raw, table, $0, &value) }, value)
+    }
+
+    func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table) }
+
+    func entryCount(_ table: TableHandle) throws(LMDBError) -> Int {
+        var statistics = MDB_stat()
+        try LMDBError.check(mdb_stat(raw, table.raw, &statistics))
+        return statistics.ms_entries
+    }
+}
+
+/// The one transaction that may write; given up unless committed.
+struct WriteTransaction: ~Copyable {
+    private let raw: OpaquePointer
+
+    fileprivate init(raw: OpaquePointer) { self.raw = raw }
+
+    deinit { mdb_txn_abort(raw) }
+
+    /// Writes and syncs; afterwards every reader that begins sees it.
+    consuming func commit() throws(LMDBError) {
+        let code = mdb_txn_commit(raw)
+        discard self
+        try LMDBError.check(code)
+    }
+
+    func openTable(_ name: String, create: Bool = true) throws(LMDBError) -> TableHandle {
+        var handle: MDB_dbi = 0
+        try LMDBError.check(mdb_dbi_open(raw, name, create ? UInt32(MDB_CREATE) : 0, &handle))
+        return TableHandle(raw: handle)
+    }
+
+    func get(_ table: TableHandle, _ key: [UInt8]) throws(LMDBError) -> UnsafeRawBufferPointer? {
+        let raw = raw
+        var value = MDB_val()
+        return try found(key.withUnsafeBytes { bytes in lmdbGet(raw, table, bytes, &value) }, value)
+    }
+
+    /// `append`: the key sorts behind every other of the table, so that pages are filled to the brim.
+    func put(
+        _ table: TableHandle, _ key: [UInt8], _ value: [UInt8], append: Bool = false
+    ) throws(LMDBError) {
+        let raw = raw
+        try LMDBError.check(
+            key.withUnsafeBytes { key in
+                value.withUnsafeBytes { value in
+                    var keyValue = MDB_val(key)
+                    var valueValue = MDB_val(value)
+                    return mdb_put(raw, table.raw, &keyValue, &valueValue, append ? UInt32(MDB_APPEND) : 0)
+                }
+            })
+    }
+
+    func delete(_ table: TableHandle, _ key: [UInt8]) throws(LMDBError) {
+        let raw = raw
+        try LMDBError.check(
+            key.withUnsafeBytes { key in
+                var keyValue = MDB_val(key)
+                return mdb_del(raw, table.raw, &keyValue, nil)
+            })
+    }
+
+    func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table) }
+
+    /// Pages that were used once and are free now. Walks the list of free pages.
+    func freePageCount() throws(LMDBError) -> Int {
+        let cursor = try Cursor(raw, .free)
+        var count = 0
+        var row = try cursor.move(.first)
+        while let (_, value) = row {
+            count += value.load(as: Int.self)  // The first word of a list of pages is its length.
+            row = try cursor.move(.next)
+        }
+        return count
+    }
+}
+
+/// Walks a table in key order.
+struct Cursor: ~Copyable {
+    enum Move { case first, last, next, previous }
+    typealias Row = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
+
+    private let raw: OpaquePointer
+
+    fileprivate init(_ transaction: OpaquePointer, _ table: TableHandle) throws(LMDBError) {
+        var cursor: OpaquePointer?
+        try LMDBError.check(mdb_cursor_open(transaction, table.raw, &cursor))
+        raw = cursor!
+    }
+
+    deinit { mdb_cursor_close(raw) }
+
+    /// Nil beyond the last row.
+    func move(_ move: Move) throws(LMDBError) -> Row? {
+        let operation =
+            switch move {
+            case .first: MDB_FIRST
+            case .last: MDB_LAST
+            case .next: MDB_NEXT
+            case .previous: MDB_PREV
+            }
+        return try row(MDB_val(), operation)
+    }
+
+    /// The first row whose key is `key` or sorts behind it.
+    func seek(_ key: UnsafeRawBufferPointer) throws(LMDBError) -> Row? { try row(MDB_val(key), MDB_SET_RANGE) }
+
+    func seek(_ key: [UInt8]) throws(LMDBError) -> Row? {
+        // The key is read within the call; the row's bytes are the map's.
+        let found: Result<Row?, LMDBError> = key.withUnsafeBytes { key in
+            do throws(LMDBError) { return .success(try seek(key)) } catch { return .failure(error) }
+        }
+        return try found.get()
+    }
+
+    private func row(_ key: MDB_val, _ operation: MDB_cursor_op) throws(LMDBError) -> Row? {
+        var (key, value) = (key, MDB_val())
+        let code = mdb_cursor_get(raw, &key, &value, operation)
+        if code == MDB_NOTFOUND { return nil }
+        try LMDBError.check(code)
+        return (UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
+    }
+}
+
+private func lmdbGet(
+    _ transaction: OpaquePointer, _ table: TableHandle, _ key: UnsafeRawBufferPointer, _ value: inout MDB_val
+) -> Int32 {
+    var keyValue = MDB_val(key)
+    return mdb_get(transaction, table.raw, &keyValue, &value)
+}
+
+private func found(_ code: Int32, _ value: MDB_val) throws(LMDBError) -> UnsafeRawBufferPointer? {
+    if code == MDB_NOTFOUND { return nil }
+    try LMDBError.check(code)
+    return UnsafeRawBufferPointer(value)
+}
+
+extension MDB_val {
+    fileprivate init(_ bytes: UnsafeRawBufferPointer) {
+        self.init(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate init(_ value: MDB_val) { self.init(start: value.mv_data, count: value.mv_size) }
+}

@@ -1,0 +1,91 @@
+import Links
+import Primitives
+
+/// What is known of one origin's log: a row of the table `origins`, keyed by a two-byte index that records use in its
+/// stead. The rows together are the version vector.
+///
+///     origin        10
+///     head          6    sequence of the newest entry held
+///     head stamp    8
+///     head chain    16
+///     floor         6    newest sequence that was truncated away; 0 if the log is whole
+///     floor chain   16
+///     ceiling       8    its generated numbers lie below
+///     seal          6    last sequence of an ended incarnation; 2^48 - 1 while it lives
+///     [later fields]
+struct OriginRow: Equatable {
+    var origin: Origin
+    var head: UInt64 = 0
+    var headStamp: UInt64 = 0
+    var headChain: [UInt8]
+    var floor: UInt64 = 0
+    var floorChain: [UInt8]
+    var ceiling: UInt64 = 0
+    var seal: UInt64 = Self.unsealed
+    var later: [UInt8] = []
+
+    static let unsealed: UInt64 = 1 << 48 - 1
+    static let chainSizeBytes = 16
+
+    init(origin: Origin, chainStart: [UInt8]) {
+        (self.origin, headChain, floorChain) = (origin, chainStart, chainStart)
+    }
+
+    static func key(_ index: UInt16) -> [UInt8] {
+        var key: [UInt8] = []
+        key.append(bigEndian: index)
+        return key
+    }
+
+    var payload: [UInt8] {
+        var bytes: [UInt8] = []
+        origin.encode(into: &bytes)
+        bytes.append(bigEndian48: head)
+        bytes.append(bigEndian: headStamp)
+        bytes += headChain
+        bytes.append(bigEndian48: floor)
+        bytes += floorChain
+        bytes.append(bigEndian: ceiling)
+        bytes.append(bigEndian48: seal)
+        return bytes + later
+    }
+
+    init(decoding payload: RawSpan) throws(MalformedBytes) {
+        var bytes = payload
+        origin = try Origin(decoding: &bytes)
+        head = try bytes.takeUInt48()
+        headStamp = try bytes.takeUInt64()
+        headChain = try bytes.takeBytes(Self.chainSizeBytes)
+        floor = try bytes.takeUInt48()
+        floorChain = try bytes.takeBytes(Self.chainSizeBytes)
+        ceiling = try bytes.takeUInt64()
+        seal = try bytes.takeUInt48()
+        later = try bytes.takeBytes(bytes.byteCount)
+    }
+}
+
+/// The running hash of an origin's log: chain(n) = SHA-256(chain(n - 1) ‖ entry n), cut to 16 bytes.
+struct LogChain {
+    private let hasher = SHA256Hasher()
+
+    /// chain(0): tells logs of different origins apart from the start.
+    func start(_ origin: Origin) -> [UInt8] {
+        var name = Array("edge log".utf8)
+        origin.encode(into: &name)
+        return Array(hasher.hash(name).prefix(OriginRow.chainSizeBytes))
+    }
+
+    func next(_ chain: [UInt8], _ entry: [UInt8]) -> [UInt8] {
+        Array(hasher.hash(chain, entry).prefix(OriginRow.chainSizeBytes))
+    }
+}
+
+/// A row of the table `log`: key origin index (2) and sequence (6), value chain (16) and entry.
+enum LogRow {
+    static func key(_ originIndex: UInt16, _ sequence: UInt64) -> [UInt8] {
+        var key: [UInt8] = []
+        key.append(bigEndian: originIndex)
+        key.append(bigEndian48: sequence)
+        return key
+    }
+}

@@ -1,0 +1,146 @@
+import Links
+import Primitives
+import Synchronization
+
+/// A link to be made.
+package struct NewLink: Sendable {
+    /// Nil: a code is generated.
+    package var alias: Alias?
+    package var body: LinkBody
+    package init(alias: Alias? = nil, body: LinkBody) { (self.alias, self.body) = (alias, body) }
+}
+
+/// A link as it was made durable.
+package struct CreatedLink: Sendable {
+    /// The code or alias that it is reached under.
+    package let code: [UInt8]
+    package let key: LinkKey
+    package let stamp: Stamp
+    package let origin: Origin
+    package let body: LinkBody
+}
+
+/// The links of the world on this node's disk, and the one thread that changes them.
+///
+///     any thread ──create──▶ queue ──▶ writer ──commit, fsync──▶ completions
+///                                        │ ▲
+///                                 lease due │ make it durable
+///                                        ▼ │
+///                                    housekeeping
+///
+/// Safety: what is mutable is atomic, behind a mutex, or belongs to one of the two threads.
+package final class Store: @unchecked Sendable {
+    package typealias Completion = @Sendable (Result<CreatedLink, WriteError>) -> Void
+
+    let settings: StoreSettings
+    let directory: DataDirectory
+    let environment: Environment
+    let catalogue: Catalogue
+    package let codeSpace: CodeSpace
+    package let origin: Origin
+    /// Whether this start began a new incarnation in a store that had an older one.
+    package let didBeginIncarnation: Bool
+    let ceilings: Ceilings
+    private let shapedAliases: Atomic<Bool>
+    let queue = WaitingQueue<WriteOperation>(capacity: StoreLimits.queuedWrites)
+    let leases = WaitingQueue<Issuer.Lease>(capacity: 1)
+    private let published: Mutex<StoreFigures>
+    private let originNames: [UInt16: Origin]
+    private var threads: [SystemThread] = []
+
+    /// Opens the store in the settings' directory, or makes one, and starts its threads.
+    package init(_ settings: StoreSettings) throws(StoreError) {
+        let opening = try StoreOpening(settings)
+        self.settings = settings
+        directory = opening.directory
+        environment = opening.image.environment
+        catalogue = opening.image.catalogue
+        origin = opening.ownRow.origin
+        didBeginIncarnation = opening.endedRow != nil
+        codeSpace = CodeSecret.space(opening.image.codeSecret, settings.regions.map(\.character))
+        ceilings = Ceilings(opening.image.origins.values)
+        published = Mutex(StoreFigures())
+        originNames = opening.image.origins.mapValues(\.origin).merging([opening.ownIndex: origin]) { $1 }
+        let writer: Writer
+        do throws(LMDBError) {
+            shapedAliases = Atomic(try Writer.hasShapedAliases(environment, catalogue))
+            writer = try Writer(opening, settings, codeSpace: codeSpace)
+        } catch {
+            throw .system(path: opening.directory.storePath, reason: error.description)
+        }
+        try writer.start(self)
+        threads.append(SystemThread("writer") { [self] in writer.run(self) })
+        threads.append(SystemThread("housekeeping") { [self] in keepHouse() })
+    }
+
+    /// Finishes what waits and ends the threads. To be called once; later writes are refused.
+    package func close() {
+        queue.close()
+        leases.close()
+        for thread in threads { thread.join() }
+        threads = []
+    }
+
+    /// Makes a link durable and then calls `completion` on the writer's thread, which must not be kept.
+    package func create(_ link: NewLink, completion: @escaping Completion) {
+        guard queue.push(.create(link, completion)) else {
+            completion(.failure(queue.isClosed ? .stopping : .overloaded))
+            return
+        }
+    }
+
+    /// A reader for one thread.
+    package func makeReader() throws(StoreError) -> LinkReader {
+        do throws(LMDBError) { return try LinkReader(self) } catch {
+            throw .system(path: directory.storePath, reason: error.description)
+        }
+    }
+
+    package var figures: StoreFigures {
+        var figures = published.withLock { $0 }
+        figures.queuedWrites = queue.count
+        return figures
+    }
+
+    /// Who wrote records that carry this index; nil for an index that no row of this store has.
+    package func origin(at index: UInt16) -> Origin? { originNames[index] }
+
+    func publish(_ figures: StoreFigures) { published.withLock { $0 = figures } }
+
+    /// An imported code may look like a generated one; only then do generated codes need a second look.
+    var hasShapedAliases: Bool { shapedAliases.load(ordering: .acquiring) }
+    func noteShapedAlias() { shapedAliases.store(true, ordering: .releasing) }
+
+    /// The thread that prepares leases of numbers, so that the writer never waits for one.
+    private func keepHouse() {
+        var lastCheck = settings.now()
+        while let due = leases.take(atMost: 1, timeoutMilliseconds: 1000) {
+            for lease in due {
+                queue.pushPastCapacity(settings.mayLease(lease) ? .lease(lease) : .leaseRefused)
+            }
+            let now = settings.now()
+            if abs(now.millisecondsSince(lastCheck)) >= StoreLimits.staleReaderCheckMilliseconds {
+                environment.clearStaleReaders()
+                lastCheck = now
+            }
+        }
+    }
+}
+
+/// What the writer last told about itself.
+package struct StoreFigures: Sendable {
+    package var issuer: Issuer.Figures?
+    package var commits: UInt64 = 0
+    package var writes: UInt64 = 0
+    package var size = (usedBytes: 0, mapBytes: 0)
+    package var isFull = false
+    package var queuedWrites = 0
+    package var head: UInt64 = 0
+}
+
+enum WriteOperation: Sendable {
+    case create(NewLink, Store.Completion)
+    /// Make a block of numbers durable.
+    case lease(Issuer.Lease)
+    case leaseRefused
+}

@@ -1,0 +1,100 @@
+import CLinux
+import Glibc
+
+/// The file `data.mdb`: looked at before LMDB maps it, because LMDB makes a new store of an empty file and dies of
+/// SIGBUS on a short one; and grown ahead of need, so that a full disk is noticed before a commit and not within.
+enum StoreFile {
+    static let name = "data.mdb"
+
+    enum State: Equatable { case absent, present }
+
+    /// LMDB 0.9's meta page, both of the two: a 16-byte page header, then magic, version, address, map size, two
+    /// tables of 48 bytes (the first word of the first is the page size), last page, transaction id.
+    private enum Meta {
+        static let magic = 16, version = 20, pageSize = 40, lastPage = 136, transactionID = 144
+        static let expectedMagic: UInt32 = 0xBEEF_C0DE
+        static let expectedVersion: UInt32 = 1
+        static let sizeBytes = 152
+    }
+
+    /// Whether there is a store that can be mapped; throws if there is something else.
+    static func inspect(_ path: String) throws(StoreError) -> State {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        if descriptor < 0 {
+            if errno == ENOENT { return .absent }
+            throw .system(path: path, reason: systemReason())
+        }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .system(path: path, reason: systemReason()) }
+        let sizeBytes = Int(status.st_size)
+        if sizeBytes == 0 { throw .empty(path: path) }
+        var page = [UInt8](repeating: 0, count: Meta.sizeBytes)
+        func word<Word: FixedWidthInteger>(_ offset: Int, as: Word.Type) -> Word {
+            page.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: offset, as: Word.self) }
+        }
+        func read(at offset: Int) throws(StoreError) {
+            guard pread(descriptor, &page, Meta.sizeBytes, off_t(offset)) == Meta.sizeBytes else {
+                throw .truncated(path: path, neededBytes: offset + Meta.sizeBytes, actualBytes: sizeBytes)
+            }
+            guard word(Meta.magic, as: UInt32.self) == Meta.expectedMagic else {
+                throw .foreign(path: path, reason: "no LMDB file")
+            }
+            guard word(Meta.version, as: UInt32.self) == Meta.expectedVersion else {
+                throw .foreign(path: path, reason: "another version of LMDB")
+            }
+        }
+        try read(at: 0)
+        let pageSizeBytes = Int(word(Meta.pageSize, as: UInt32.self))
+        guard (512...65_536).contains(pageSizeBytes), pageSizeBytes.nonzeroBitCount == 1 else {
+            throw .foreign(path: path, reason: "page size \(pageSizeBytes)")
+        }
+        var newest = (
+            transactionID: word(Meta.transactionID, as: Int.self), lastPage: word(Meta.lastPage, as: Int.self)
+        )
+        try read(at: pageSizeBytes)
+        if word(Meta.transactionID, as: Int.self) > newest.transactionID {
+            newest = (word(Meta.transactionID, as: Int.self), word(Meta.lastPage, as: Int.self))
+        }
+        let (neededBytes, overflow) = (newest.lastPage &+ 1).multipliedReportingOverflow(by: pageSizeBytes)
+        guard newest.lastPage >= 1, !overflow else {
+            throw .foreign(path: path, reason: "impossible size in its header")
+        }
+        guard sizeBytes >= neededBytes else {
+            throw .truncated(path: path, neededBytes: neededBytes, actualBytes: sizeBytes)
+        }
+        return .present
+    }
+
+    /// Grows the file so that `marginBytes` beyond `usedBytes` have their place on the disk; false if the disk is full.
+    static func reserve(
+        _ descriptor: Int32, usedBytes: Int, marginBytes: Int
+    ) throws(LMDBError) -> Bool {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno) }
+        let present = Int(status.st_size)
+        let needed = usedBytes + marginBytes
+        if present >= needed { return true }
+        // Ahead of need by an eighth, so that few commits pay for growth.
+        let step = min(max(usedBytes / 8, 4 << 20), 256 << 20)
+        for target in [needed + step, needed] {
+            if fallocate(descriptor, 0, off_t(present), off_t(target - present)) == 0 { return true }
+            switch errno {
+            case ENOSPC, EDQUOT, EFBIG: continue
+            case EOPNOTSUPP, ENOSYS: return try extend(descriptor, to: target)
+            case EINTR: continue
+            default: throw LMDBError(code: errno)
+            }
+        }
+        return false
+    }
+
+    /// Where the file system cannot reserve: at least the file's length is ahead, so that no page lies beyond it.
+    private static func extend(_ descriptor: Int32, to sizeBytes: Int) throws(LMDBError) -> Bool {
+        guard ftruncate(descriptor, off_t(sizeBytes)) == 0 else { throw LMDBError(code: errno) }
+        return true
+    }
+}
+
+/// What `errno` says, in words.
+func systemReason() -> String { String(cString: strerror(errno)) }

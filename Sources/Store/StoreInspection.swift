@@ -1,0 +1,193 @@
+import Links
+import Primitives
+
+/// Checks a whole store: every record's checksum, the log's contiguity and chains, the digests. Reads only; the store
+/// may be in use.
+package struct StoreInspection {
+    /// What does not hold, the first of it in words.
+    package private(set) var problems: [String] = []
+    package private(set) var problemCount = 0
+    package private(set) var recordCount = 0
+    package private(set) var entryCount = 0
+
+    private static let describedProblems = 100
+
+    package var isSound: Bool { problemCount == 0 }
+
+    /// Looks at the store in `directory`. Throws if it cannot be opened at all.
+    package init(directory: String) throws(StoreError) {
+        let side = try SideFile.read(directory + "/identity")
+        let image = try openForReading(directory)
+        do throws(LMDBError) {
+            let transaction = try image.environment.beginRead()
+            var digestRows = 0
+            for table in image.catalogue.linkTables + [.snowflakes, .aliases] {
+                digestRows += try inspectRecords(image, table, transaction)
+            }
+            let present = try transaction.entryCount(image.catalogue.digests)
+            if present != digestRows { note("\(present) digests, and \(digestRows) buckets have records") }
+            for (index, row) in image.origins.sorted(by: { $0.key < $1.key }) {
+                try inspectLog(image, index, row, transaction)
+            }
+            try inspectLogOwners(image, transaction)
+        } catch {
+            note("the file's structure is damaged: \(error)")
+        }
+        inspect(side, image)
+    }
+
+    private mutating func note(_ problem: String) {
+        problemCount += 1
+        if problems.count < Self.describedProblems { problems.append(problem) }
+    }
+
+    // MARK: Records and digests
+
+    /// The number of buckets that have records.
+    private mutating func inspectRecords(
+        _ image: StoreImage, _ table: TableID, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> Int {
+        let handle = image.catalogue.handle(table)!
+        var sums: [DigestBucket: Digest] = [:]
+        var bucketCount = 0
+        var current: DigestBucket?
+        var previous: [UInt8] = []
+        let cursor = try transaction.cursor(handle)
+        var row = try cursor.move(.first)
+        while let (keyBytes, value) = row {
+            recordCount += 1
+            if !previous.isEmpty, !previous.lexicographicallyPrecedes(keyBytes) {
+                note("\(table.name): row \(recordCount) is out of order")
+            }
+            previous = Array(keyBytes)
+            if let key = LinkKey(table: table, rowKey: keyBytes),
+                let hash = inspectRecord(image, table, key, keyBytes, value)
+            {
+                let bucket = DigestBucket(key)
+                // Numbers ascend, so a bucket of them is complete when the next begins; aliases are spread.
+                if table != .aliases, let done = current, done != bucket {
+                    bucketCount += try compare(image, &sums, transaction)
+                }
+                current = bucket
+                sums[bucket, default: Digest()].add(hash)
+            } else {
+                note("\(table.name): the record of \(keyName(keyBytes)) is damaged")
+            }
+            row = try cursor.move(.next)
+        }
+        return try bucketCount + compare(image, &sums, transaction)
+    }
+
+    private func inspectRecord(
+        _ image: StoreImage, _ table: TableID, _ key: LinkKey, _ keyBytes: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer
+    ) -> UInt128? {
+        guard let payload = Row.payload(table, keyBytes, value),
+            let record = try? StoredRecord(decoding: payload.bytes), let origin = image.origins[record.originIndex]
+        else { return nil }
+        return Digest.hash(key, stamp: record.stamp, origin: origin.origin)
+    }
+
+    /// Compares finished sums with the rows kept in the write transactions; leaves `sums` empty.
+    private mutating func compare(
+        _ image: StoreImage, _ sums: inout [DigestBucket: Digest], _ transaction: ReadTransaction
+    ) throws(LMDBError) -> Int {
+        for (bucket, digest) in sums {
+            let key = bucket.rowKey
+            let value = try transaction.get(image.catalogue.digests, key)
+            let payload = value.flatMap { value in key.withUnsafeBytes { Row.payload(.digests, $0, value) } }
+            if payload.flatMap({ try? Digest(decoding: $0.bytes) }) != digest {
+                note("\(bucket.table.name): the digest of bucket \(bucket.bucket) is not that of its records")
+            }
+        }
+        let count = sums.count
+        sums.removeAll()
+        return count
+    }
+
+    // MARK: Log
+
+    private mutating func inspectLog(
+        _ image: StoreImage, _ index: UInt16, _ row: OriginRow, _ transaction: ReadTransaction
+    ) throws(LMDBError) {
+        let chain = LogChain()
+        var expected = row.floor
+        var running = row.floor == 0 ? chain.start(row.origin) : row.floorChain
+        var lastStamp: UInt64 = 0
+        let cursor = try transaction.cursor(image.catalogue.log)
+        var current = try cursor.seek(LogRow.key(index, row.floor + 1))
+        while let (keyBytes, value) = current {
+            var key = keyBytes.bytes
+            guard key.byteCount == 8, let owner = try? key.takeUInt16(), let sequence = try? key.takeUInt48(),
+                owner == index
+            else { break }
+            entryCount += 1
+            expected += 1
+            guard sequence == expected, value.count > OriginRow.chainSizeBytes else {
+                note("log of \(row.origin): entry \(expected) is missing, \(sequence) comes next")
+                return
+            }
+            let entryBytes = UnsafeRawBufferPointer(rebasing: value[OriginRow.chainSizeBytes...])
+            running = chain.next(running, Array(entryBytes))
+            if !running.elementsEqual(value.prefix(OriginRow.chainSizeBytes)) {
+                note("log of \(row.origin): the chain breaks at entry \(sequence)")
+                return
+            }
+            guard let entry = try? LogEntry(decoding: entryBytes.bytes), entry.sequence == sequence,
+                entry.stamp > lastStamp
+            else {
+                note("log of \(row.origin): entry \(sequence) is damaged")
+                return
+            }
+            lastStamp = entry.stamp
+            try inspectEffect(image, row, entry, transaction)
+            current = try cursor.move(.next)
+        }
+        if expected != row.head || running != row.headChain || (expected > row.floor && lastStamp != row.headStamp) {
+            note("log of \(row.origin): it ends at \(expected), the version vector says \(row.head)")
+        }
+    }
+
+    /// An entry and its effect are of one transaction: the key's record is this entry's, or a later one's.
+    private mutating func inspectEffect(
+        _ image: StoreImage, _ row: OriginRow, _ entry: LogEntry, _ transaction: ReadTransaction
+    ) throws(LMDBError) {
+        guard entry.kind == LogEntry.Kind.link else { return }
+        guard let key = try? LinkKey(decoding: entry.key.span.bytes), let handle = image.catalogue.handle(key.table),
+            let value = try transaction.get(handle, key.rowKey)
+        else {
+            note("log of \(row.origin): entry \(entry.sequence) has no record")
+            return
+        }
+        let record = key.rowKey.withUnsafeBytes { Row.payload(key.table, $0, value) }.flatMap {
+            try? StoredRecord(decoding: $0.bytes)
+        }
+        if let record, record.stamp < entry.stamp {
+            note("log of \(row.origin): entry \(entry.sequence) is newer than its record")
+        }
+    }
+
+    /// Rows of the log that belong to no origin.
+    private mutating func inspectLogOwners(
+        _ image: StoreImage, _ transaction: ReadTransaction
+    ) throws(LMDBError) {
+        let present = try transaction.entryCount(image.catalogue.log)
+        if present != entryCount { note("the log has \(present) rows, \(entryCount) of them in order") }
+    }
+
+    private mutating func inspect(_ side: SideFile?, _ image: StoreImage) {
+        let row = image.origins[image.identity.originIndex]!
+        guard let side else { return note("the file `identity` is missing") }
+        if side.origin != row.origin { note("the file `identity` tells of another incarnation") }
+        if row.head > side.sequenceLease { note("the log is ahead of the lease in the file `identity`") }
+    }
+
+    private func keyName(_ key: UnsafeRawBufferPointer) -> String { key.map { hex(UInt64($0), 2) }.joined() }
+}
+
+/// Opens a store without the right to change it; it may be in use by its node.
+func openForReading(_ directory: String) throws(StoreError) -> StoreImage {
+    let path = directory + "/" + StoreFile.name
+    guard try StoreFile.inspect(path) == .present else { throw .system(path: path, reason: "no such file") }
+    return try StoreImage(directory: directory, mapSizeBytes: StoreLimits.smallestMapBytes, readOnly: true)
+}

@@ -1,0 +1,59 @@
+import Links
+import Primitives
+
+/// What a store is opened with.
+package struct StoreSettings: Sendable {
+    package struct Region: Equatable, Sendable {
+        package var name: String
+        package var character: RegionCharacter
+        package init(name: String, character: RegionCharacter) { (self.name, self.character) = (name, character) }
+    }
+
+    package var directory: String
+    package var cluster: String
+    /// All regions of the cluster, this node's among them.
+    package var regions: [Region]
+    package var region: Region
+    /// 0…15.
+    package var node: UInt8
+    /// Keys the permutation of generated codes; nil: the one in the store, made at the first start.
+    package var codeSecret: [UInt8]?
+    package var mapSizeBytes: Int
+    package var issuerLimits = Issuer.Limits()
+    /// The wall clock.
+    package var now: @Sendable () -> Instant
+    /// Asked from the housekeeping thread before a lease of numbers is made durable; false: not now, ask again.
+    package var mayLease: @Sendable (Issuer.Lease) -> Bool = { _ in true }
+    /// Called when a commit's outcome is unknown: the process must end and start anew from the disk.
+    package var mustEnd: @Sendable (String) -> Never
+
+    package init(
+        directory: String, cluster: String = "default", regions: [Region], region: Region, node: UInt8 = 0,
+        codeSecret: [UInt8]? = nil, mapSizeBytes: Int, now: @escaping @Sendable () -> Instant,
+        mustEnd: @escaping @Sendable (String) -> Never
+    ) {
+        (self.directory, self.cluster, self.regions, self.region) = (directory, cluster, regions, region)
+        (self.node, self.codeSecret, self.mapSizeBytes) = (node, codeSecret, mapSizeBytes)
+        (self.now, self.mustEnd) = (now, mustEnd)
+    }
+}
+
+/// Every bound of the store, in one place.
+package enum StoreLimits {
+    /// Writes that wait: about 50 ms of work. One more is refused.
+    package static let queuedWrites = 2048
+    /// Writes of one commit: enough to make its syncs' cost small.
+    static let writesPerCommit = 1024
+    /// User writes stop at this share of the map; the rest is for deletes and truncation.
+    static let userShareOfMapPercent = 90
+    /// Reserved on the disk beyond what is used: more than a commit can need (8 pages a write).
+    static let reserveBytes = 32 << 20
+    static let tables = 1024
+    static let smallestMapBytes = 1 << 20
+    /// A full store is looked at again after this time.
+    static let fullnessRecheckMilliseconds: Int64 = 1000
+    /// How far a row whose key was damaged may lie from where a search ends: more rows than a page holds.
+    static let damageScanRows = 256
+    static let cachedDigests = 4096
+    static let staleReaderCheckMilliseconds: Int64 = 60_000
+}

@@ -1,0 +1,102 @@
+import Links
+import Primitives
+
+/// The tables of the environment. A table's two-byte id goes into the checksum of its rows, so that a row that turns
+/// up in another table is recognised.
+enum TableID: Hashable {
+    case links(region: UInt8, node: UInt8)
+    case snowflakes, aliases, origins, meta, digests
+
+    /// Region characters are above 0x2f, so the other tables' first byte is free.
+    var bytes: (UInt8, UInt8) {
+        switch self {
+        case .links(let region, let node): (region, node)
+        case .snowflakes: (0, 1)
+        case .aliases: (0, 2)
+        case .origins: (0, 3)
+        case .meta: (0, 4)
+        case .digests: (0, 5)
+        }
+    }
+
+    var name: String {
+        switch self {
+        case .links(let region, let node): "links/\(Character(UnicodeScalar(region)))\(String(node, radix: 16))"
+        case .snowflakes: "snowflakes"
+        case .aliases: "aliases"
+        case .origins: "origins"
+        case .meta: "meta"
+        case .digests: "digests"
+        }
+    }
+
+    /// The log's rows carry the checksum of the entry in them, and are no rows of this kind.
+    static let logName = "log"
+}
+
+/// A row's value: CRC32C over table, key and payload, then the payload.
+enum Row {
+    static func sealed(_ table: TableID, _ key: [UInt8], _ payload: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(4 + payload.count)
+        bytes.append(bigEndian: checksum(table, key.span.bytes, payload.span.bytes))
+        bytes += payload
+        return bytes
+    }
+
+    /// The payload; nil if the checksum does not hold.
+    static func payload(
+        _ table: TableID, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+    ) -> UnsafeRawBufferPointer? {
+        guard value.count >= 4 else { return nil }
+        let payload = UnsafeRawBufferPointer(rebasing: value[4...])
+        let stored = UInt32(bigEndian: value.loadUnaligned(as: UInt32.self))
+        return checksum(table, key.bytes, payload.bytes) == stored ? payload : nil
+    }
+
+    private static func checksum(_ table: TableID, _ key: RawSpan, _ payload: RawSpan) -> UInt32 {
+        var crc = CRC32C()
+        crc.append(table.bytes.0)
+        crc.append(table.bytes.1)
+        crc.append(key)
+        crc.append(payload)
+        return crc.value
+    }
+}
+
+extension LinkKey {
+    var table: TableID {
+        switch self {
+        case .generated(let region, let node, _): .links(region: region, node: node)
+        case .snowflake: .snowflakes
+        case .alias: .aliases
+        }
+    }
+
+    /// The key of the link's row in its table.
+    var rowKey: [UInt8] {
+        var bytes: [UInt8] = []
+        switch self {
+        case .generated(_, _, let number): bytes.append(bigEndian48: number)
+        case .snowflake(let number): bytes.append(bigEndian: number)
+        case .alias(let name): bytes = name
+        }
+        return bytes
+    }
+
+    init?(table: TableID, rowKey: UnsafeRawBufferPointer) {
+        var bytes = rowKey.bytes
+        switch table {
+        case .links(let region, let node):
+            guard bytes.byteCount == 6, let number = try? bytes.takeUInt48() else { return nil }
+            self = .generated(region: region, node: node, number: number)
+        case .snowflakes:
+            guard bytes.byteCount == 8, let number = try? bytes.takeUInt64() else { return nil }
+            self = .snowflake(number: number)
+        case .aliases:
+            guard !rowKey.isEmpty else { return nil }
+            self = .alias([UInt8](rowKey))
+        case .origins, .meta, .digests: return nil
+        }
+    }
+}

@@ -1,0 +1,271 @@
+import Glibc
+import Links
+import Primitives
+
+/// The only one that opens write transactions. It takes all operations that have gathered, applies them in one
+/// transaction, syncs once and answers them all.
+///
+/// Safety: used by the thread that opens the store until `run` begins, then by the writer's thread alone.
+final class Writer: @unchecked Sendable {
+    /// All that a transaction changes besides the disk; a copy is put back when the transaction fails.
+    struct State {
+        var issuer: Issuer
+        var clock: HybridClock
+        var row: OriginRow
+        /// The greatest keys of the tables that fill in ascending order.
+        var lastNumber: UInt64?
+        var lastSnowflake: UInt64?
+        var hasNewShapedAlias = false
+    }
+
+    let settings: StoreSettings
+    let environment: Environment
+    let catalogue: Catalogue
+    let codeSpace: CodeSpace
+    let ownTable: TableHandle
+    let originIndex: UInt16
+    /// No other origin's log sorts behind this node's, so that its entries can be appended.
+    let ownLogIsLast: Bool
+    let chain = LogChain()
+    private let directory: DataDirectory
+    private var sideFile: SideFile
+    var state: State
+    /// Sums of the buckets that this and recent transactions touched.
+    var digests: [DigestBucket: Digest] = [:]
+    var touched: Set<DigestBucket> = []
+    private var figures = StoreFigures()
+    private var fullSince: Instant?
+
+    init(_ opening: StoreOpening, _ settings: StoreSettings, codeSpace: CodeSpace) throws(LMDBError) {
+        self.settings = settings
+        self.codeSpace = codeSpace
+        (directory, sideFile) = (opening.directory, opening.sideFile)
+        (environment, catalogue) = (opening.image.environment, opening.image.catalogue)
+        originIndex = opening.ownIndex
+        ownLogIsLast = opening.image.origins.keys.allSatisfy { $0 <= opening.ownIndex }
+        ownTable = catalogue.links(region: settings.region.character, node: settings.node)!
+        state = try Self.resume(opening, settings, catalogue)
+    }
+
+    /// Where numbers, stamps and snowflakes go on.
+    private static func resume(
+        _ opening: StoreOpening, _ settings: StoreSettings, _ catalogue: Catalogue
+    ) throws(LMDBError) -> State {
+        let transaction = try opening.image.environment.beginRead()
+        let ownTable = catalogue.links(region: settings.region.character, node: settings.node)!
+        var lastNumber: UInt64?
+        if let row = try transaction.cursor(ownTable).move(.last) {
+            var key = row.key.bytes
+            lastNumber = try? key.takeUInt48()
+        }
+        let headStamp = opening.image.origins.values.map(\.headStamp).max() ?? 0
+        let wall = settings.now()
+        var next = lastNumber.map { GeneratedNumber.counter(of: $0) + 1 } ?? 0
+        if let ended = opening.endedRow {
+            // The life before may have gone further than this store shows.
+            next = Issuer.resumed(
+                highest: lastNumber, at: lastNumber.map { _ in Stamp(rawValue: ended.headStamp).instant }, now: wall,
+                limits: settings.issuerLimits)
+        }
+        let snowflakes = try lastSnowflakes(transaction, catalogue, settings, wall)
+        return State(
+            issuer: Issuer(
+                region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
+                lastSnowflake: snowflakes.own, continuity: .proven, limits: settings.issuerLimits,
+                now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant)),
+            clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: lastNumber,
+            lastSnowflake: snowflakes.last)
+    }
+
+    /// The table's last key, and this node's own last one as far as it could matter: of an earlier millisecond than
+    /// now, the next one is greater anyway.
+    private static func lastSnowflakes(
+        _ transaction: ReadTransaction, _ catalogue: Catalogue, _ settings: StoreSettings, _ now: Instant
+    ) throws(LMDBError) -> (last: UInt64?, own: UInt64?) {
+        let cursor = try transaction.cursor(catalogue.snowflakes)
+        var last: UInt64?
+        var row = try cursor.move(.last)
+        while let (key, _) = row {
+            var bytes = key.bytes
+            if let number = try? bytes.takeUInt64() {
+                last = last ?? number
+                let snowflake = Snowflake(number: number)
+                if snowflake.instant < now { break }
+                if snowflake.regionIndex == settings.region.character.index, snowflake.node == settings.node {
+                    return (last, number)
+                }
+            }
+            row = try cursor.move(.previous)
+        }
+        return (last, nil)
+    }
+
+    static func hasShapedAliases(_ environment: Environment, _ catalogue: Catalogue) throws(LMDBError) -> Bool {
+        let transaction = try environment.beginRead()
+        return try transaction.get(catalogue.meta, MetaRow.shapedAliases) != nil
+    }
+
+    /// Before anything else runs: the first block of numbers.
+    func start(_ store: Store) throws(StoreError) {
+        let now = settings.now()
+        if let lease = state.issuer.renewalDue(now: now) {
+            commit([settings.mayLease(lease) ? .lease(lease) : .leaseRefused], store)
+        }
+        publish(store)
+    }
+
+    func run(_ store: Store) {
+        while let operations = store.queue.take(atMost: StoreLimits.writesPerCommit, timeoutMilliseconds: 1000) {
+            if !operations.isEmpty { commit(operations, store) }
+            if let lease = state.issuer.renewalDue(now: settings.now()), !store.leases.push(lease) {
+                state.issuer.leaseFailed(now: settings.now())
+            }
+            publish(store)
+        }
+    }
+
+    private func publish(_ store: Store) {
+        let size = environment.size
+        figures.size = (size.usedBytes, size.mapSizeBytes)
+        figures.issuer = state.issuer.figures(now: settings.now())
+        figures.head = state.row.head
+        figures.isFull = fullSince != nil
+        store.publish(figures)
+    }
+
+    // MARK: One transaction
+
+    /// Nothing of a batch is visible, and nobody is answered, before the disk has it.
+    private func commit(_ operations: [WriteOperation], _ store: Store) {
+        let now = settings.now()
+        let saved = state
+        do throws(LMDBError) {
+            let takesLinks = try hasRoom(now)
+            let outcomes = try apply(operations, now, takesLinks: takesLinks)
+            state.issuer.committed(now: now)
+            figures.commits += 1
+            figures.writes += state.row.head - saved.row.head
+            ceilingRaised(store)
+            if state.hasNewShapedAlias { store.noteShapedAlias() }
+            answer(operations, outcomes)
+        } catch {
+            state = saved
+            digests.removeAll()
+            touched.removeAll()
+            state.issuer.aborted(now: now)
+            state.issuer.leaseFailed(now: now)
+            endUnlessHarmless(error)
+            fullSince = now
+            answer(operations, [Outcome](repeating: .failure(.storageFull), count: operations.count))
+        }
+    }
+
+    private func apply(
+        _ operations: [WriteOperation], _ now: Instant, takesLinks: Bool
+    ) throws(LMDBError) -> [Outcome] {
+        let transaction = try environment.beginWrite()
+        var outcomes: [Outcome] = []
+        outcomes.reserveCapacity(operations.count)
+        var isChanged = false
+        for operation in operations {
+            switch operation {
+            case .create(let link, _):
+                guard takesLinks else {
+                    outcomes.append(.failure(.storageFull))
+                    continue
+                }
+                let outcome = try create(link, now, transaction)
+                if case .success = outcome { isChanged = true }
+                outcomes.append(outcome)
+            case .lease(let lease):
+                state.issuer.leased(upTo: lease.ceiling, now: now)
+                isChanged = true
+                outcomes.append(.leased)
+            case .leaseRefused:
+                state.issuer.leaseFailed(now: now)
+                outcomes.append(.leased)
+            }
+        }
+        guard isChanged else { return outcomes }
+        state.row.ceiling = state.issuer.ceiling
+        try writeOwnRow(transaction)
+        try writeDigests(now, transaction)
+        try extendSequenceLease()
+        try transaction.commit()
+        return outcomes
+    }
+
+    private func writeOwnRow(_ transaction: borrowing WriteTransaction) throws(LMDBError) {
+        let key = OriginRow.key(originIndex)
+        try transaction.put(catalogue.origins, key, Row.sealed(.origins, key, state.row.payload))
+    }
+
+    /// The side file speaks of a sequence before the store holds it.
+    private func extendSequenceLease() throws(LMDBError) {
+        guard state.row.head > sideFile.sequenceLease else { return }
+        var extended = sideFile
+        extended.sequenceLease = state.row.head + SideFile.leaseStep
+        do throws(StoreError) {
+            try directory.replace(directory.identityPath, with: Array(extended.text.utf8))
+        } catch {
+            throw LMDBError(code: ENOSPC)
+        }
+        sideFile = extended
+    }
+
+    private func ceilingRaised(_ store: Store) {
+        store.ceilings.raise(settings.region.character.byte, settings.node, to: state.row.ceiling)
+    }
+
+    // MARK: Room
+
+    /// Whether users' links may be written: the disk has room for a commit, and the map is not nearly full.
+    private func hasRoom(_ now: Instant) throws(LMDBError) -> Bool {
+        if let fullSince, abs(now.millisecondsSince(fullSince)) < StoreLimits.fullnessRecheckMilliseconds {
+            return false
+        }
+        let size = environment.size
+        let margin = min(StoreLimits.reserveBytes, size.mapSizeBytes / 16)
+        let hasDisk = try StoreFile.reserve(
+            environment.descriptor, usedBytes: size.usedBytes,
+            marginBytes: min(margin, size.mapSizeBytes - size.usedBytes))
+        let hasMap = try mapHasRoom(size)
+        fullSince = hasDisk && hasMap ? nil : now
+        return fullSince == nil
+    }
+
+    private func mapHasRoom(_ size: Environment.Size) throws(LMDBError) -> Bool {
+        let limitBytes = size.mapSizeBytes / 100 * StoreLimits.userShareOfMapPercent
+        if size.usedBytes < limitBytes { return true }
+        let free = try environment.beginWrite().freePageCount()
+        return (size.pages - free) * size.pageSizeBytes < limitBytes
+    }
+
+    /// A full map or disk aborts a transaction and leaves the store as it was. After any other failure nobody can say
+    /// what the disk holds: the next start will read it.
+    private func endUnlessHarmless(_ error: LMDBError) {
+        let harmless = error == .mapFull || error == .transactionFull || [ENOSPC, EDQUOT].contains(error.code)
+        guard harmless, (try? environment.beginWrite()) != nil else {
+            settings.mustEnd("a commit to \(directory.storePath) failed (\(error)); its outcome is unknown")
+        }
+    }
+
+    // MARK: Answers
+
+    enum Outcome {
+        case success(CreatedLink)
+        case failure(WriteError)
+        case leased
+    }
+
+    private func answer(_ operations: [WriteOperation], _ outcomes: [Outcome]) {
+        for (operation, outcome) in zip(operations, outcomes) {
+            guard case .create(_, let completion) = operation else { continue }
+            switch outcome {
+            case .success(let link): completion(.success(link))
+            case .failure(let error): completion(.failure(error))
+            case .leased: preconditionFailure("a create is not answered with a lease")
+            }
+        }
+    }
+}

@@ -1,4 +1,0 @@
-import Store
-import Testing
-
-@Test func placeholder() { #expect(Bool(true)) }
