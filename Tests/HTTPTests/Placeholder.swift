@@ -1,4 +1,0 @@
-import HTTP
-import Testing
-
-@Test func placeholder() { #expect(Bool(true)) }
