@@ -1,4 +1,0 @@
-import Links
-import Testing
-
-@Test func placeholder() { #expect(Bool(true)) }
