@@ -72,7 +72,7 @@ private func unicodeLabel(_ label: ArraySlice<UInt8>) -> [Unicode.Scalar]? {
         scalars.append(scalar)
         index += 1
     }
-    guard !scalars.contains(where: { ["\u{2260}", "\u{226e}", "\u{226f}"].contains($0) }) else { return nil }
+    guard !scalars.contains(where: imitatesSyntax) else { return nil }
     switch mapped(scalars) {
     case .valid(let ascii): return ascii.elementsEqual(label) ? scalars : nil
     case .symbols(let ascii):
@@ -81,14 +81,22 @@ private func unicodeLabel(_ label: ArraySlice<UInt8>) -> [Unicode.Scalar]? {
     }
 }
 
-/// Letters, marks, digits, and symbols that are pictures: not those that pass for punctuation of a URL.
+/// Letters, marks, digits and symbols, but not punctuation.
 private func isLetterOrSymbol(_ scalar: Unicode.Scalar) -> Bool {
     if scalar.isASCII { return true }
     switch scalar.properties.generalCategory {
     case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter, .nonspacingMark,
-        .spacingMark, .enclosingMark, .decimalNumber, .otherSymbol, .modifierSymbol:
+        .spacingMark, .enclosingMark, .decimalNumber, .otherSymbol, .modifierSymbol, .mathSymbol, .currencySymbol:
         return true
     default: return false
+    }
+}
+
+/// What passes for the slash or colon that ends a host, and the three scalars beyond ASCII that STD 3 rules out.
+private func imitatesSyntax(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0x2044, 0x2215, 0x2216, 0x2236, 0x2571, 0x2572, 0x29f5, 0x29f8, 0x29f9, 0x31d3, 0x2260, 0x226e, 0x226f: true
+    default: false
     }
 }
 

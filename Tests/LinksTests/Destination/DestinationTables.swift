@@ -76,6 +76,7 @@ let encoded = [
     ("http://مثال.إختبار/", "http://xn--mgbh0fb.xn--kgbechtv/"), ("http://דוגמה.co.il/", "http://xn--6dbbec0c.co.il/"),
     ("http://उदाहरण.परीक्षा/", "http://xn--p1b6ci4b4b3a.xn--11b5bs3a9aj6g/"),
     ("http://i❤.ws/", "http://xn--i-7iq.ws/"), ("http://☃.net/", "http://xn--n3h.net/"),
+    ("http://→❤️.ws/", "http://xn--55g31u.ws/"), ("http://€.example/", "http://xn--lzg.example/"),
     ("http://Go日本ひらカタ.com/", "http://xn--go-ec4axdxhqes452b0ec.com/"),
     ("http://exa\u{ad}mple.com/", "http://example.com/"), ("http://８.８.８.８/", "http://8.8.8.8/"),
     ("http://８.８/", "http://8.0.0.8/"), ("http://0x8。8。8。8/", "http://8.8.8.8/"),
