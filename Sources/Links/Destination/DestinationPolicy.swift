@@ -1,0 +1,29 @@
+/// Where links may lead.
+package struct DestinationPolicy: Sendable {
+    private let ownHosts: [Host]
+    private let allowPrivate: Bool
+
+    /// - ownHosts: names or addresses that this service answers on, with or without a port, or as URLs.
+    /// - allowPrivate: lets through addresses and names of private networks; for intranets.
+    package init(ownHosts: [String] = [], allowPrivate: Bool = false) throws(DestinationError) {
+        var hosts: [Host] = []
+        for own in ownHosts {
+            let text = Array((own.contains("://") ? own : "http://" + own).utf8)
+            try refuseHiddenCharacters(in: text)
+            hosts.append(try Host(in: text, URLParts(of: text)).unmapped)
+        }
+        self.ownHosts = hosts
+        self.allowPrivate = allowPrivate
+    }
+
+    /// Throws if no link may lead to `host`, which begins at `offset`.
+    func admit(_ host: Host, at offset: Int) throws(DestinationError) {
+        if !ownHosts.isEmpty && ownHosts.contains(host.unmapped) { throw .ownHost(at: offset) }
+        if allowPrivate { return }
+        switch host {
+        case .name(let name, _): if isPrivateName(name) { throw .privateName(at: offset) }
+        case .ipv4(let address): if isPrivate(ipv4: address) { throw .privateAddress(at: offset) }
+        case .ipv6(let address): if isPrivate(ipv6: address) { throw .privateAddress(at: offset) }
+        }
+    }
+}
