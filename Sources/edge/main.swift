@@ -1,7 +1,47 @@
-import CIDN
-import CLMDB
-import FoundationEssentials
+import Glibc
 import Server
 
-print(mdb_version(nil, nil, nil).map { String(cString: $0) } ?? "?", String(cString: idn2_check_version(nil)))
-print(try JSONDecoder().decode([Int].self, from: Array("[1,2]".utf8).withUnsafeBytes { Data($0) }))
+StandardStream.secure()
+exit(run())
+
+func run() -> Int32 {
+    var arguments: [String] = []
+    for index in 1..<max(1, Int(CommandLine.argc)) {
+        guard let argument = CommandLine.unsafeArgv[index].flatMap({ String(validatingCString: $0) }) else {
+            StandardStream.error.write("edge: argument \(index) is not UTF-8\n")
+            return ExitStatus.wrongUsage
+        }
+        arguments.append(argument)
+    }
+    do {
+        return perform(try Command.parse(arguments))
+    } catch {
+        StandardStream.error.write(error.description)
+        return ExitStatus.wrongUsage
+    }
+}
+
+func perform(_ command: Command) -> Int32 {
+    switch command {
+    case .serve(let source): withConfiguration(source, runServer)
+    case .check(let source): withConfiguration(source) { printed($0.text) }
+    case .create(let request): runCreate(request)
+    case .verify(let data): runVerify(data: data)
+    case .dump(let data): runDump(data: data)
+    case .version: printed("edge \(edgeVersion)\n")
+    case .help(let topic): printed(topic?.help ?? CommandName.overview)
+    }
+}
+
+func withConfiguration(_ source: ConfigurationSource, _ run: (Configuration) -> Int32) -> Int32 {
+    do {
+        return run(try source.load())
+    } catch {
+        StandardStream.error.write(error.description + "\n")
+        return ExitStatus.wrongConfiguration
+    }
+}
+
+func printed(_ text: String) -> Int32 {
+    StandardStream.output.write(text) ? ExitStatus.done : ExitStatus.failed
+}

@@ -1,0 +1,83 @@
+extension CommandName {
+    /// How the command is written.
+    package var synopsis: String {
+        switch self {
+        case .serve: "edge serve [--config FILE] [--KEY VALUE …]"
+        case .check: "edge check [--config FILE] [--KEY VALUE …]"
+        case .create: "edge create URL [--alias NAME] [--expires-in SECONDS] [--server URL]"
+        case .verify: "edge verify --data DIR"
+        case .dump: "edge dump --data DIR"
+        case .help: "edge help [COMMAND]"
+        }
+    }
+
+    /// What the command does, in a few words.
+    package var summary: String {
+        switch self {
+        case .serve: "run a node"
+        case .check: "check the configuration and print what is in effect"
+        case .create: "make a short link on a running node and print it"
+        case .verify: "check every record of a store"
+        case .dump: "print the links of a store, one JSON line each, sorted by key"
+        case .help: "say more about a command"
+        }
+    }
+
+    /// What `edge help COMMAND` prints.
+    package var help: String {
+        let details: String
+        switch self {
+        case .serve:
+            details = """
+                Without a file and flags this is a complete node of a single region: its store in ./edge-data, HTTP on
+                127.0.0.1:8080. SIGTERM and SIGINT drain it. Logs go to standard error.
+
+                A flag wins over the same key of the file. The keys, with their defaults:
+
+                \(Self.keys)
+                """
+        case .check:
+            details = """
+                Starts nothing. What it prints is itself a configuration file. Exit status 78 and all that is wrong, with
+                file, line and key, if the configuration is not right. edge help serve lists the keys.
+                """
+        case .create:
+            details = """
+                Prints the short URL.
+
+                  --alias NAME           3 to 64 letters, digits, '-' and '_' in place of a generated code
+                  --expires-in SECONDS   how long the link works; for ever if left out
+                  --server URL           which node to ask; http://127.0.0.1:8080 if left out
+                """
+        case .verify: details = "Exit status 0 only if everything in the store of the directory DIR holds."
+        case .dump: details = "Nodes that have converged print the same."
+        case .help: details = "Without a command: the list of all."
+        }
+        return "usage: \(synopsis)\n\n\(capitalized(summary)).\n\n\(details)\n"
+    }
+
+    private static var keys: String {
+        ConfigurationKey.all.map { "  --\($0.name) \($0.defaultText)\n      \($0.why)" }.joined(separator: "\n")
+    }
+
+    /// What `edge help` prints.
+    package static var overview: String {
+        let commands = allCases.map { name in
+            "  \(name.rawValue)" + String(repeating: " ", count: 10 - name.rawValue.count) + name.summary
+        }
+        return """
+            edge: a self-hosted, active-active URL shortener.
+
+            usage: edge COMMAND …
+
+            \(commands.joined(separator: "\n"))
+
+              --version   print the version
+
+            Exit status: 0 done, 64 wrong usage, 78 wrong configuration, 1 anything else.
+
+            """
+    }
+}
+
+private func capitalized(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }

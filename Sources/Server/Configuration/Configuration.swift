@@ -1,0 +1,94 @@
+/// How one node is set up: what `edge.conf` and the flags say, with every default filled in.
+///
+/// The values here are the defaults, each written once; `ConfigurationKey.all` gives every field its key and its
+/// syntax. Files with secrets are named, never read: a configuration holds no secret, so all of it may be printed.
+package struct Configuration: Equatable, Sendable {
+    /// Directory of the store; created with mode 0700.
+    package var data = "./edge-data"
+    /// Name of the cluster, a part of the handshake between peers: 1 to 64 of `[A-Za-z0-9._-]`.
+    package var cluster = "default"
+    /// Every region of the cluster, at least one, in the order given; names and characters are unique.
+    package var regions = [Region(name: "local", character: UInt8(ascii: "1"), acceptor: 0)]
+    /// The name of this node's region: one of `regions`.
+    package var region = "local"
+    /// This node's number within its region, 0 to 15.
+    package var node = 0
+    /// Public HTTP. Port 0 lets the system choose.
+    package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
+    /// What short URLs start with: scheme, host and port, without a path and without a slash at the end.
+    package var publicURL = "http://127.0.0.1:8080"
+    /// File with the secret that keys the permutation of codes; nil: the node makes one and keeps it in its store.
+    package var codeSecretFile: String?
+    /// Redirect threads, 1 to 256. `automaticWorkers` stands only in a configuration that is not loaded yet.
+    package var workers = Configuration.automaticWorkers
+    /// Size of the LMDB map: a multiple of 4096.
+    package var mapSizeBytes = 1 << 40
+    package var durability = Durability.sync
+    package var drainTimeoutMilliseconds: Int64 = 10_000
+    package var logFormat = Log.Format.logfmt
+    package var redirectStatus = RedirectStatus.found
+    /// `max-age` of a redirect, whole seconds; 0 forbids caches to keep it.
+    package var redirectCacheTTLMilliseconds: Int64 = 0
+    /// Whether links may be created without a key.
+    package var anonymousCreate = true
+    /// Added to this node's clock, for tests of skew; may be negative.
+    package var clockOffsetMilliseconds: Int64 = 0
+
+    static let automaticWorkers = 0
+
+    /// Not loaded: derived values are those that the other defaults give. `load` is the way to a configuration.
+    init() {}
+
+    /// The URL that short URLs start with once the listener is bound: differs from `publicURL` only where that was
+    /// derived from `listen` and the system chose the port.
+    package func publicURL(boundTo address: ListenAddress) -> String {
+        publicURL == listen.url ? address.url : publicURL
+    }
+}
+
+extension Configuration {
+    /// A region of the cluster. In the file: `us:1`, or `us:1/3` where node 3 is its acceptor and not node 0.
+    package struct Region: Hashable, Sendable {
+        /// 1 to 16 of `[a-z0-9-]`.
+        package let name: String
+        /// The base62 character that the region's codes start with, in ASCII.
+        package let character: UInt8
+        /// The node that votes for the region on aliases, 0 to 15.
+        package let acceptor: Int
+
+        package init(name: String, character: UInt8, acceptor: Int) {
+            self.name = name
+            self.character = character
+            self.acceptor = acceptor
+        }
+    }
+
+    /// When a write is answered.
+    package enum Durability: String, CaseIterable, Sendable {
+        /// After its fsync on this node.
+        case sync
+    }
+
+    /// Status of a redirect (RFC 9110 15.4).
+    package enum RedirectStatus: Int, CaseIterable, Sendable {
+        case movedPermanently = 301
+        case found = 302
+        case temporaryRedirect = 307
+        case permanentRedirect = 308
+    }
+}
+
+/// Every bound that a configuration is held to.
+package enum ConfigurationLimits {
+    package static let fileBytes = 1 << 20
+    package static let clusterNameBytes = 64
+    package static let regionNameBytes = 16
+    package static let nodes = 0...15
+    package static let workers = 1...256
+    /// 64 TiB is half of the address space that a process has.
+    package static let mapSizeBytes = 16 << 20...64 << 40
+    package static let mapPageBytes = 4096
+    package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
+    package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
+    package static let clockOffsetMilliseconds: ClosedRange<Int64> = -3650 * 86_400_000...3650 * 86_400_000
+}

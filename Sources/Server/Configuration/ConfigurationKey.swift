@@ -1,0 +1,57 @@
+/// One key of the configuration: what the file, the flags, the help and the example know of it comes from here.
+package struct ConfigurationKey: Sendable {
+    package let name: String
+    /// One line: what it is for, and where its default comes from if other keys decide it.
+    package let why: String
+    let read: @Sendable (_ text: String, _ configuration: inout Configuration) throws(BadValue) -> Void
+    let write: @Sendable (_ configuration: Configuration) -> String
+
+    private init<Value>(
+        _ name: String, _ field: WritableKeyPath<Configuration, Value> & Sendable, _ syntax: ValueSyntax<Value>,
+        _ why: String
+    ) {
+        self.name = name
+        self.why = why
+        read = { (text, configuration) throws(BadValue) in configuration[keyPath: field] = try syntax.read(text) }
+        write = { syntax.write($0[keyPath: field]) }
+    }
+
+    /// The default in the file's syntax.
+    package var defaultText: String { write(Configuration()) }
+
+    package static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
+
+    package static let all: [ConfigurationKey] = [
+        .init("data", \.data, .path, "directory of the store, created with mode 0700"),
+        .init("cluster", \.cluster, .clusterName, "name of the cluster; nodes of another name are refused as peers"),
+        .init(
+            "regions", \.regions, .regions,
+            "every region with the base62 character its codes start with: us:1, eu:2/3 (node 3 is its acceptor, not 0)"),
+        .init("region", \.region, .regionName, "the region this node is in; needed once there are several"),
+        .init("node", \.node, .integer(ConfigurationLimits.nodes), "this node's number, unique within its region"),
+        .init("listen", \.listen, .address, "address and port of public HTTP; port 0 takes any free one"),
+        .init("public_url", \.publicURL, .origin, "what short URLs start with; if left out, http:// and listen"),
+        .init(
+            "code_secret_file", \.codeSecretFile, .optionalPath,
+            "file with the secret that keys generated codes; none: made at first start and kept in the store"),
+        .init("workers", \.workers, .workers, "redirect threads; auto: one for each core"),
+        .init(
+            "map_size", \.mapSizeBytes, .mapSize, "most that the store can grow to; virtual memory, the file is sparse"
+        ),
+        .init("durability", \.durability, .durability, "when a write is answered; sync: after its fsync"),
+        .init(
+            "drain_timeout", \.drainTimeoutMilliseconds, .duration(ConfigurationLimits.drainTimeoutMilliseconds),
+            "how long open requests may take to finish after SIGTERM"),
+        .init("log_format", \.logFormat, .logFormat, "logfmt or json, one line for each event on standard error"),
+        .init("redirect_status", \.redirectStatus, .redirectStatus, "301, 302, 307 or 308"),
+        .init(
+            "redirect_cache_ttl", \.redirectCacheTTLMilliseconds, .cacheTTL,
+            "how long caches may keep a redirect; 0s: not at all, so that changes and clicks are seen at once"),
+        .init(
+            "anonymous_create", \.anonymousCreate, .onOff,
+            "links may be created without a key; if left out, on only where listen is a loopback address"),
+        .init(
+            "clock_offset", \.clockOffsetMilliseconds, .duration(ConfigurationLimits.clockOffsetMilliseconds),
+            "added to this node's clock, may be negative; for tests of skew"),
+    ]
+}

@@ -1,0 +1,148 @@
+import Server
+import Testing
+
+@Suite struct CommandLineTests {
+    /// What a command line means, in a form to compare with.
+    private func meaning(_ line: String) -> String {
+        do {
+            switch try Command.parse(line.split(separator: " ").map(String.init)) {
+            case .serve(let source): return "serve" + meaning(source)
+            case .check(let source): return "check" + meaning(source)
+            case .create(let request):
+                return
+                    "create \(request.url) \(request.alias ?? "-") \(request.expiresInSeconds ?? 0) \(request.server)"
+            case .verify(let data): return "verify \(data)"
+            case .dump(let data): return "dump \(data)"
+            case .version: return "version"
+            case .help(let name): return "help \(name?.rawValue ?? "-")"
+            }
+        } catch {
+            return "error: \(error.problem)"
+        }
+    }
+
+    private func meaning(_ source: ConfigurationSource) -> String {
+        " \(source.file ?? "-")" + source.flags.map { " [\($0.key)=\($0.value)]" }.joined()
+    }
+
+    @Test(arguments: [
+        ("serve", "serve -"), ("serve --config a.conf", "serve a.conf"), ("check --config=a=b", "check a=b"),
+        ("serve --node 1 --listen=[::1]:80", "serve - [node=1] [listen=[::1]:80]"),
+        ("serve --clock_offset -5s", "serve - [clock_offset=-5s]"),
+        ("serve --data=--x --data", "error: --data needs a value"),
+        ("serve --node --data x", "error: --node needs a value"),
+        ("serve --config", "error: --config needs a value"),
+        ("serve --config a --config b", "error: --config is given twice"),
+        ("serve --foo", "serve - [foo=]"), ("serve --foo bar --node 1", "serve - [foo=bar] [node=1]"),
+        ("serve --foo --node 1", "serve - [foo=] [node=1]"), ("serve --node=", "serve - [node=]"),
+        ("serve x", "error: \"x\" is no flag; write --KEY VALUE"),
+        ("serve -- x", "error: \"x\" is no flag; write --KEY VALUE"),
+        ("serve -n 1", "error: \"-n\" is no flag; write --KEY VALUE"),
+        ("serve --help", "help serve"), ("check -h", "help check"), ("create --help", "help create"),
+        ("verify --help", "help verify"), ("dump -h", "help dump"), ("help", "help -"), ("--help", "help -"),
+        ("-h", "help -"), ("help serve", "help serve"), ("--help serve", "help serve"), ("help --help", "help help"),
+        ("help help", "help help"), ("help serve check", "error: one command at a time"),
+        ("--version", "version"), ("--version x", "error: --version stands alone"),
+        ("create http://a", "create http://a - 0 127.0.0.1:8080"),
+        (
+            "create --alias x --expires-in 60 http://a --server http://h:81/",
+            "create http://a x 60 h:81"
+        ),
+        ("create http://a --server=http://[::1]", "create http://a - 0 [::1]"),
+        ("create -- --a", "create --a - 0 127.0.0.1:8080"),
+        ("create", "error: no URL"), ("create a b", "error: one URL at a time; \"b\" is a second one"),
+        ("create a --foo", "error: unknown flag --foo"), ("create a --alias", "error: --alias needs a value"),
+        ("create a --alias x --alias y", "error: --alias is given twice"),
+        ("create a --expires-in 0", "error: --expires-in takes a number of seconds from 1 on"),
+        ("create a --expires-in 1h", "error: --expires-in takes a number of seconds from 1 on"),
+        ("create a --server https://h", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("create a --server http://h/x", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("create a --server h:80", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("create a --server http://h:0", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("verify --data d", "verify d"), ("dump --data=d", "dump d"), ("verify", "error: --data DIR is needed"),
+        ("dump --data=", "error: --data DIR is needed"), ("dump d", "error: \"d\" is no flag"),
+        ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
+        ("", "error: no command; commands: serve, check, create, verify, dump, help, --version"),
+        ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
+        ("status", "error: unknown command \"status\"; commands: serve, check, create, verify, dump, help, --version"),
+        (
+            "help status",
+            "error: unknown command \"status\"; commands: serve, check, create, verify, dump, help, --version"
+        ),
+    ])
+    func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }
+
+    /// The message of a command line that means nothing ends with how to write what was meant.
+    @Test(arguments: [
+        ("dump", "edge dump: --data DIR is needed\nusage: edge dump --data DIR\n"),
+        ("crate", "edge: unknown command \"crate\"; did you mean create?\nsee edge help\n"),
+    ])
+    func usage(line: String, expected: String) {
+        do {
+            _ = try Command.parse(line.split(separator: " ").map(String.init))
+            Issue.record("parsed")
+        } catch {
+            #expect(error.description == expected)
+        }
+    }
+
+    @Test func helpIsComplete() {
+        for name in CommandName.allCases {
+            #expect(CommandName.overview.contains("\n  \(name.rawValue) "))
+            #expect(name.help.hasPrefix("usage: edge \(name.rawValue)"))
+            #expect(name.help.split(separator: "\n").allSatisfy { $0.count <= 120 }, "\(name)")
+        }
+        for key in ConfigurationKey.all {
+            #expect(CommandName.serve.help.contains("  --\(key.name) \(key.defaultText)\n      \(key.why)\n"))
+        }
+    }
+}
+
+@Suite struct CommandAnswerTests {
+    /// Bytes of a server, and the answer: at which byte it is complete, and its body; nil: only when the server closes.
+    @Test(arguments: [
+        (
+            "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nContent-Type: application/JSON; a=b\r\n\r\nok",
+            "201 application/json ok"
+        ),
+        ("HTTP/1.1 204 No Content\r\n\r\n", "204  "), ("HTTP/1.1 200 OK\r\n\r\nrest", "200  rest"),
+        ("HTTP/1.0 200\n\nrest", "200  rest"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length:0\r\n\r\n", "200  "),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n2;x=y\r\nab\r\nA\r\n0123456789\r\n0\r\n",
+            "200  ab0123456789"
+        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx", "200  x"),
+        ("nonsense", "malformed"), ("HTTP/2 200 OK\r\n\r\n", "malformed"), ("HTTP/1.1 99 X\r\n\r\n", "malformed"),
+        ("HTTP/1.1 2000 X\r\n\r\n", "malformed"), ("HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "malformed"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "malformed"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx", "malformed"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", "malformed"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n", "malformed"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-0\r\n", "malformed"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n", "malformed"),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n7fffffffffffffff\r\nabc\r\n", "malformed"),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab", "more"), ("HTTP/1.1 200 OK\r\n", "more"), ("HTT", "more"),
+        ("", "more"), ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n", "more"),
+    ])
+    func parsed(text: String, expected: String) {
+        let bytes = Array(text.utf8)
+        #expect(describe(bytes, isWhole: true) == expected)
+        // Piece by piece: never malformed before it is, never complete before it is, then the same answer.
+        var first: String?
+        for count in 0...bytes.count where first == nil {
+            let found = describe(Array(bytes[..<count]), isWhole: count == bytes.count)
+            if found != "more" { first = found }
+        }
+        #expect(first ?? "more" == expected)
+    }
+
+    private func describe(_ bytes: [UInt8], isWhole: Bool) -> String {
+        do {
+            guard let answer = try CommandAnswer.parse(bytes, isWhole: isWhole) else { return "more" }
+            return "\(answer.status) \(answer.mediaType) \(String(decoding: answer.body, as: UTF8.self))"
+        } catch {
+            return "malformed"
+        }
+    }
+}
