@@ -3,8 +3,15 @@ import Primitives
 extension Issuer {
     /// A block to be made durable, and announced, before a number of it is given out.
     package struct Lease: Equatable, Sendable {
+        /// The counter at which the node stands: after a restart it begins no lower.
+        package let start: UInt64
         /// The new ceiling: a counter, exclusive. No number of this node from `ceiling × 16` on exists.
         package let ceiling: UInt64
+
+        package init(start: UInt64, ceiling: UInt64) {
+            precondition(start <= ceiling)
+            (self.start, self.ceiling) = (start, ceiling)
+        }
     }
 
     /// Where the next lease stands. Failures are those in a row.
@@ -31,15 +38,16 @@ extension Issuer {
             failures = before
         }
         renewal = .asked(since: now, failures: failures)
-        let start = max(ceiling, next)
-        return Lease(ceiling: start + min(nextBlock(now), counterLimit - start))
+        let base = max(ceiling, next)
+        return Lease(start: next, ceiling: base + min(nextBlock(now), counterLimit - base))
     }
 
-    /// The lease up to this counter is durable. Late and repeated answers are welcome: what is durable stays so.
-    package mutating func leased(upTo newCeiling: UInt64, now: Instant) {
-        guard newCeiling > ceiling else { return }
-        block = newCeiling - min(max(ceiling, next), newCeiling)
-        ceiling = newCeiling
+    /// The lease is durable. Late and repeated answers are welcome: what is durable stays so.
+    package mutating func leased(_ lease: Lease, now: Instant) {
+        guard lease.ceiling > ceiling else { return }
+        block = lease.ceiling - min(max(ceiling, next), lease.ceiling)
+        ceiling = lease.ceiling
+        if let unleasedStart, lease.start >= unleasedStart { self.unleasedStart = nil }
         renewal = .idle
         noteWhetherDue(now)
     }
@@ -52,7 +60,7 @@ extension Issuer {
 
     /// Counters that can be given out without another lease.
     var left: UInt64 {
-        let end = min(ceiling, counterLimit)
+        let end = unleasedStart == nil ? min(ceiling, counterLimit) : 0
         return end > next ? end - next : 0
     }
 

@@ -45,7 +45,7 @@ extension Issuer {
             return 0
         }
 
-        private mutating func fill(_ now: Instant) {
+        mutating func fill(_ now: Instant) {
             guard now > filledAt else {
                 if followsStepsBack { filledAt = now }
                 return

@@ -43,7 +43,8 @@ package struct Issuer: Sendable {
     package internal(set) var ceiling: UInt64
     package internal(set) var breaker: Breaker
 
-    /// Of the next Snowflake, at least.
+    /// Of the next Snowflake, at least. Never before the start: a node that lost its disk repeats none of its earlier
+    /// self's, however the clock is set later, if it was right when the node began.
     private var nextPosition: UInt64
     private var numberPace: Pace
     private var snowflakePace: Pace
@@ -54,9 +55,13 @@ package struct Issuer: Sendable {
     var renewal = Renewal.idle
     /// Since when a renewal has been due, whoever should have asked.
     var dueSince: Instant?
+    /// Set from a proof of continuity until a lease from this counter or a later one is durable: before, a restart
+    /// would begin below it again.
+    var unleasedStart: UInt64?
 
-    /// - next: the counter after the highest in the store if continuity is proven, else `resumed` from it.
-    /// - ceiling: the persisted one, 0 if there is none.
+    /// - next: if continuity is proven, the greater of the persisted lease's `start` and the counter after the highest
+    ///   in the store; else `resumed` from that one.
+    /// - ceiling: that of the persisted lease, 0 if there is none.
     /// - lastSnowflake: the highest of this node in the store.
     /// - now: the wall clock, or the stamp of this node's latest log entry if that is later, so that a clock that was
     ///   set back before a restart does not earn the same time twice.
@@ -70,7 +75,7 @@ package struct Issuer: Sendable {
         (self.continuity, self.limits) = (continuity, limits)
         breaker = continuity == .proven ? .closed : .tripped(.continuityUnproven, limits, now)
         block = ceiling > next ? ceiling - next : 0
-        nextPosition = 0
+        nextPosition = Self.position(now)
         numberPace = Pace(limits, followsStepsBack: false, now: now)
         snowflakePace = Pace(limits, followsStepsBack: true, now: now)
         if let lastSnowflake { sawSnowflake(lastSnowflake) }
@@ -80,7 +85,7 @@ package struct Issuer: Sendable {
     ///
     /// - highest: the highest number (not counter) of this node that it or any peer knows; nil if none is known.
     /// - at: a time up to which all that this node issued is known: that number's entry's, or that of a later entry
-    ///   of the same log. Nil exactly if `highest` is.
+    ///   of the same incarnation's log. Nil exactly if `highest` is.
     ///
     /// Saturates: beyond the range there are only Snowflakes.
     package static func resumed(highest: UInt64?, at: Instant?, now: Instant, limits: Limits) -> UInt64 {
@@ -97,6 +102,7 @@ package struct Issuer: Sendable {
     /// One number for one create.
     package mutating func issue(now: Instant) -> Issue {
         noteWhetherDue(now)
+        numberPace.fill(now)
         let obstacle = obstacle(now)
         switch breaker {
         case .closed:
@@ -143,7 +149,8 @@ package struct Issuer: Sendable {
         }
     }
 
-    /// Proves continuity: numbers go on from where the earlier self cannot have been.
+    /// Proves continuity: numbers go on from where the earlier self cannot have been, as soon as a lease from there is
+    /// durable. Until that lease is, a restart is as unproven as this start was.
     ///
     /// - highest, at: as for `resumed`: the maximum of what this node and all peers heard so far know.
     ///
@@ -152,12 +159,17 @@ package struct Issuer: Sendable {
         let isBehind = highest.map { GeneratedNumber.counter(of: $0) >= next } ?? false
         if continuity == .unproven || isBehind {
             next = max(next, Self.resumed(highest: highest, at: at, now: now, limits: limits))
+            unleasedStart = next
         }
         continuity = .proven
     }
 
     /// Proves continuity on an operator's word that there is no peer to hear.
-    package mutating func operatorSaysAlone() { continuity = .proven }
+    package mutating func operatorSaysAlone() {
+        guard continuity == .unproven else { return }
+        continuity = .proven
+        unleasedStart = next
+    }
 
     /// A Snowflake of this node that exists: later ones will be greater.
     package mutating func sawSnowflake(_ number: UInt64) {
@@ -179,7 +191,7 @@ package struct Issuer: Sendable {
     private func obstacle(_ now: Instant) -> Reason? {
         if continuity == .unproven { return .continuityUnproven }
         if next >= counterLimit { return .rangeExhausted }
-        if next >= ceiling { return .leaseLate }
+        if next >= ceiling || unleasedStart != nil { return .leaseLate }
         if numberPace.waitMilliseconds(now) > Pace.longestWaitMilliseconds { return .clockBehind }
         return nil
     }
@@ -187,7 +199,7 @@ package struct Issuer: Sendable {
     private mutating func number(_ now: Instant) -> Issue {
         let wait = numberPace.take(now)
         guard wait == 0 else { return .capped(retryAfterMilliseconds: wait) }
-        precondition(continuity == .proven && next < ceiling && next < counterLimit)
+        precondition(continuity == .proven && unleasedStart == nil && next < ceiling && next < counterLimit)
         let number = GeneratedNumber.number(counter: next, node: node)
         next += 1
         rate.count(now)
@@ -195,10 +207,14 @@ package struct Issuer: Sendable {
         return .number(number)
     }
 
-    private mutating func snowflake(_ now: Instant) -> Issue {
+    /// The first of a millisecond; within the range of Snowflakes.
+    private static func position(_ now: Instant) -> UInt64 {
         let elapsed = UInt64(max(0, now.millisecondsSince(Snowflake.epoch)))
-        let lastMillisecond = Snowflake.positions >> Snowflake.sequenceBits - 1
-        let position = max(min(elapsed, lastMillisecond) << Snowflake.sequenceBits, nextPosition)
+        return min(elapsed, Snowflake.lastMillisecond) << Snowflake.sequenceBits
+    }
+
+    private mutating func snowflake(_ now: Instant) -> Issue {
+        let position = max(Self.position(now), nextPosition)
         // The clock says 2094, and so it did for 2048 Snowflakes.
         guard position < Snowflake.positions else {
             return .capped(retryAfterMilliseconds: Pace.longestWaitMilliseconds)

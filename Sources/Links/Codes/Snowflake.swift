@@ -35,6 +35,8 @@ package struct Snowflake: Hashable, Sendable {
     /// Positions end here: see `position`.
     static let positions: UInt64 = 1 << (millisecondBits + sequenceBits)
 
+    static let lastMillisecond: UInt64 = 1 << millisecondBits - 1
+
     package let number: UInt64
 
     package init(number: UInt64) { self.number = number }
