@@ -8,8 +8,8 @@ import Synchronization
 ///     time=2026-01-01T00:00:00.000Z level=info event=listening address=127.0.0.1:8080 workers=2
 ///
 /// Any thread may write. A line is one write(2) of at most `lineBytes`, the size up to which a pipe takes a write
-/// whole (POSIX PIPE_BUF), so lines never mix and no lock is needed. A line that cannot be written is lost: a slow
-/// or absent reader does not stop the node.
+/// whole (POSIX PIPE_BUF), so lines never mix and no lock is needed. Where nobody empties the pipe the writer waits, so
+/// nothing that answers redirects writes a line for each; a line that cannot be written at all is lost.
 package enum Log {
     package enum Level: UInt8, Comparable, CaseIterable, Sendable {
         case debug, info, warning, error

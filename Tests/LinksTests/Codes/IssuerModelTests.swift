@@ -59,6 +59,8 @@ private struct World {
         limits.burstMilliseconds = .random(in: 10...1000, using: &random)
         limits.smallestBlock = .random(in: 1...500, using: &random)
         limits.largestBlock = .random(in: 500...5000, using: &random)
+        // So large that a resumed counter may lie below the ceiling of before.
+        if seed % 4 == 1 { (limits.smallestBlock, limits.largestBlock) = (1 << 25, 1 << 26) }
         limits.rangeLimit = rangeLimit
         issuer = Issuer(
             region: Self.region, node: Self.node, next: 0, ceiling: 0, continuity: .proven, limits: limits,
@@ -280,4 +282,30 @@ func noNumberTwiceAfterLostDisks(seed: UInt64) {
     #expect(world.violations == [])
     #expect(world.numbers.count > 400)
     #expect(world.snowflakes.count > 100)
+}
+
+/// A node at its cap from a full bucket on: whatever part of its log a peer has, and although its clock may be set back
+/// by less than the margin at the end, `resumed` clears all that was given out, by no more than the margin and a burst.
+@Test(arguments: 1...10 as ClosedRange<UInt64>)
+func resumingClearsANodeAtItsCap(seed: UInt64) {
+    var random = SeededRandom(seed: seed)
+    let rate: UInt64 = 1000
+    var bench = Bench(ceiling: 1 << 40, limits: Bench.limits { $0.numbersPerSecond = rate })
+    bench.wait(10_000)
+    var log: [(highest: UInt64, at: Instant)] = []
+    for _ in 0..<300_000 {
+        bench.wait(.random(in: 0...2, using: &random))
+        while case .number(let number) = bench.create() { log.append((number, bench.now)) }
+    }
+    let highest = log.last!.highest / 16
+    for _ in 0..<1000 {
+        let known = log.randomElement(using: &random)!
+        let back = Int64.random(in: 0...58_000, using: &random)
+        let now = Instant(milliseconds: bench.clock - back)
+        let resumed = Issuer.resumed(
+            highest: known.highest, at: known.at, now: now, limits: bench.issuer.limits)
+        #expect(resumed > highest, "seed \(seed)")
+        // Where the clock did not go behind the known entry, the excess is bounded.
+        if now >= known.at { #expect(resumed <= highest + 61 * rate + 2, "seed \(seed)") }
+    }
 }

@@ -70,6 +70,20 @@ import Testing
         }
     }
 
+    /// Whatever room is left when a field has none, what says so still fits.
+    @Test(arguments: [Log.Format.logfmt, .json])
+    func cutAtTheLimit(format: Log.Format) {
+        let thousand = Log.Value.string(String(repeating: "a", count: 1000))
+        for count in 800...1000 {
+            let last = Log.Value.string(String(repeating: "b", count: count))
+            let bytes = Log.line(
+                .info, "x", ["a": thousand, "b": thousand, "c": thousand, "d": last, "e": thousand], at: Self.instant,
+                format: format)
+            #expect(bytes.count <= Log.lineBytes)
+            #expect(String(decoding: bytes, as: UTF8.self).contains("cut"))
+        }
+    }
+
     /// Lines of several threads through one pipe come out whole, and those of one thread in their order.
     @Test func linesDoNotMix() throws {
         let (threads, lines) = (4, 300)
