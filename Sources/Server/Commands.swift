@@ -1,13 +1,75 @@
+import Glibc
+import Primitives
+import Store
+
 /// Runs a node until it is told to end. Returns the exit status.
-package func runServer(_ configuration: Configuration) -> Int32 { notAvailable() }
+package func runServer(_ configuration: Configuration) -> Int32 {
+    Log.configure(format: configuration.logFormat)
+    let signals = [SIGTERM, SIGINT, SIGHUP]
+    var set = sigset_t()
+    sigemptyset(&set)
+    for signal in signals { sigaddset(&set, signal) }
+    // Blocked before any thread is started, so that they come to this one alone.
+    pthread_sigmask(SIG_BLOCK, &set, nil)
+    let node: Node
+    do { node = try Node(configuration) } catch {
+        Log.write(.error, "start-failed", ["reason": .string("\(error)")])
+        return error is SecretFileError ? ExitStatus.wrongConfiguration : ExitStatus.failed
+    }
+    announce(node)
+    while true {
+        var signal: Int32 = 0
+        sigwait(&set, &signal)
+        if signal != SIGHUP { break }
+        Log.write(.info, "reload", ["reloaded": "nothing", "reason": "every key needs a restart"])
+    }
+    Log.write(.info, "draining", ["timeout_ms": .init(configuration.drainTimeoutMilliseconds)])
+    node.drain()
+    Log.write(.info, "stopped")
+    return ExitStatus.done
+}
+
+private func announce(_ node: Node) {
+    let url = "http://\(node.address)"
+    if node.store.didBeginIncarnation {
+        Log.write(.warning, "new-incarnation", ["origin": .init(node.store.origin)])
+    }
+    Log.write(
+        .info, "listening",
+        [
+            "address": .init(node.address), "region": .string(node.configuration.region),
+            "node": .init(node.configuration.node), "data": .string(node.configuration.data),
+            "try": .string(
+                "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"),
+        ])
+}
 
 /// Checks the store in the directory `data`. Returns the exit status.
-package func runVerify(data: String) -> Int32 { notAvailable() }
+package func runVerify(data: String) -> Int32 {
+    do throws(StoreError) {
+        let inspection = try StoreInspection(directory: data)
+        for problem in inspection.problems { StandardStream.output.write("problem: \(problem)\n") }
+        let verdict = inspection.isSound ? "sound" : "\(inspection.problemCount) problems"
+        StandardStream.output.write(
+            "\(verdict): \(inspection.recordCount) records, \(inspection.entryCount) log entries\n")
+        return inspection.isSound ? ExitStatus.done : ExitStatus.failed
+    } catch {
+        StandardStream.error.write("edge: \(error)\n")
+        return ExitStatus.failed
+    }
+}
 
 /// Prints the live state of the store in the directory `data`. Returns the exit status.
-package func runDump(data: String) -> Int32 { notAvailable() }
-
-private func notAvailable() -> Int32 {
-    StandardStream.error.write("edge: not available\n")
-    return 1
+package func runDump(data: String) -> Int32 {
+    var isRead = true
+    do throws(StoreError) {
+        try dumpStore(directory: data, now: Instant(milliseconds: System.wallMilliseconds())) { lines in
+            isRead = StandardStream.output.write(lines)
+            return isRead
+        }
+        return isRead ? ExitStatus.done : ExitStatus.failed
+    } catch {
+        StandardStream.error.write("edge: \(error)\n")
+        return ExitStatus.failed
+    }
 }

@@ -55,7 +55,11 @@ package final class LinkReader {
     }
 
     /// Takes a snapshot of all that is committed.
-    package func begin() throws(LMDBError) { try transaction.renew() }
+    package func begin() throws(StoreError) {
+        do throws(LMDBError) { try transaction.renew() } catch {
+            throw .system(path: store.directory.storePath, reason: error.description)
+        }
+    }
 
     package func end() { transaction.reset() }
 

@@ -41,7 +41,7 @@ struct StoreOpening {
         }
         let isUnused = ownRow.head == 0 && image.origins.count == 1
         endedRow = isUnused ? nil : ownRow
-        if !isUnused { (ownIndex, ownRow) = try Self.beginIncarnation(image, ended: ownIndex, ownRow, directory) }
+        if !isUnused { (ownIndex, ownRow) = try Self.beginIncarnation(settings, image, ended: ownIndex, ownRow, directory) }
         sideFile = SideFile(
             cluster: settings.cluster, regionName: settings.region.name, origin: ownRow.origin,
             sequenceLease: ownRow.head + SideFile.leaseStep)
@@ -123,18 +123,20 @@ struct StoreOpening {
     /// Seals the old life at what is here and begins another in one transaction. The side file goes first: whenever
     /// this is cut short, the next start finds none and begins a new life again.
     private static func beginIncarnation(
-        _ image: StoreImage, ended index: UInt16, _ ended: OriginRow, _ directory: DataDirectory
+        _ settings: StoreSettings, _ image: StoreImage, ended index: UInt16, _ ended: OriginRow,
+        _ directory: DataDirectory
     ) throws(StoreError) -> (UInt16, OriginRow) {
         if unlink(directory.identityPath) == 0 { try directory.sync() }
         let newIndex = image.origins.keys.max()! + 1
         var origin = ended.origin
         origin.incarnation = newIncarnation()
-        let row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
+        var row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
         var sealed = ended
         sealed.seal = ended.head
         var identity = image.identity
         identity.originIndex = newIndex
         do throws(LMDBError) {
+            row.firstCounter = try numbersGoOn(settings, image, ended)
             let transaction = try image.environment.beginWrite()
             for (index, row) in [(index, sealed), (newIndex, row)] {
                 let key = OriginRow.key(index)
@@ -147,6 +149,21 @@ struct StoreOpening {
             throw .system(path: directory.storePath, reason: error.description)
         }
         return (newIndex, row)
+    }
+
+    /// Beyond whatever the ended life may have given out after what this store shows of it.
+    private static func numbersGoOn(
+        _ settings: StoreSettings, _ image: StoreImage, _ ended: OriginRow
+    ) throws(LMDBError) -> UInt64 {
+        let table = image.catalogue.links(region: settings.region.character, node: settings.node)!
+        var highest = try Writer.lastNumber(table, try image.environment.beginRead())
+        if ended.firstCounter > 0 {
+            let begun = GeneratedNumber.number(counter: ended.firstCounter - 1, node: settings.node)
+            highest = max(begun, highest ?? 0)
+        }
+        return Issuer.resumed(
+            highest: highest, at: highest.map { _ in Stamp(rawValue: ended.headStamp).instant }, now: settings.now(),
+            limits: settings.issuerLimits)
     }
 
     private static func newIncarnation() -> UInt64 { UInt64.random(in: 1 ... .max) }

@@ -53,20 +53,10 @@ final class Writer: @unchecked Sendable {
     ) throws(LMDBError) -> State {
         let transaction = try opening.image.environment.beginRead()
         let ownTable = catalogue.links(region: settings.region.character, node: settings.node)!
-        var lastNumber: UInt64?
-        if let row = try transaction.cursor(ownTable).move(.last) {
-            var key = row.key.bytes
-            lastNumber = try? key.takeUInt48()
-        }
+        let lastNumber = try lastNumber(ownTable, transaction)
         let headStamp = opening.image.origins.values.map(\.headStamp).max() ?? 0
         let wall = settings.now()
-        var next = lastNumber.map { GeneratedNumber.counter(of: $0) + 1 } ?? 0
-        if let ended = opening.endedRow {
-            // The life before may have gone further than this store shows.
-            next = Issuer.resumed(
-                highest: lastNumber, at: lastNumber.map { _ in Stamp(rawValue: ended.headStamp).instant }, now: wall,
-                limits: settings.issuerLimits)
-        }
+        let next = max(opening.ownRow.firstCounter, lastNumber.map { GeneratedNumber.counter(of: $0) + 1 } ?? 0)
         let snowflakes = try lastSnowflakes(transaction, catalogue, settings, wall)
         return State(
             issuer: Issuer(
@@ -75,6 +65,12 @@ final class Writer: @unchecked Sendable {
                 now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant)),
             clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: lastNumber,
             lastSnowflake: snowflakes.last)
+    }
+
+    static func lastNumber(_ table: TableHandle, _ transaction: ReadTransaction) throws(LMDBError) -> UInt64? {
+        guard let row = try transaction.cursor(table).move(.last) else { return nil }
+        var key = row.key.bytes
+        return try? key.takeUInt48()
     }
 
     /// The table's last key, and this node's own last one as far as it could matter: of an earlier millisecond than
@@ -178,7 +174,8 @@ final class Writer: @unchecked Sendable {
                 if case .success = outcome { isChanged = true }
                 outcomes.append(outcome)
             case .lease(let lease):
-                state.issuer.leased(upTo: lease.ceiling, now: now)
+                state.issuer.leased(lease, now: now)
+                state.row.firstCounter = lease.start
                 isChanged = true
                 outcomes.append(.leased)
             case .leaseRefused:

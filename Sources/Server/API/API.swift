@@ -1,0 +1,182 @@
+import HTTP
+import Links
+import Primitives
+import Store
+
+/// A request on its way from a worker to the API thread, and where its answer goes.
+struct APICall: Sendable {
+    let worker: Worker
+    let handle: ConnectionHandle
+    let message: Message
+
+    func answer(_ response: Response) { worker.deliver(Worker.Delivery(handle: handle, response: response)) }
+}
+
+/// Everything but plain redirects, on a thread of its own, so that no slow request delays a redirect.
+///
+/// Safety: `reader` belongs to the thread that runs `run`; the rest does not change.
+final class API: @unchecked Sendable {
+    /// Requests that wait; one more is refused. Their bodies are bounded, and so is their memory.
+    static let queuedCalls = 4096
+
+    private let store: Store
+    private let configuration: Configuration
+    private let publicURL: String
+    private let policy: DestinationPolicy
+    private let regionNames: [UInt8: String]
+    private let now: @Sendable () -> Instant
+    private let isReady: @Sendable () -> Bool
+    private let reader: LinkReader
+    private let calls = WaitingQueue<APICall>(capacity: queuedCalls)
+
+    init(
+        _ store: Store, _ configuration: Configuration, publicURL: String, policy: DestinationPolicy,
+        now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool
+    ) throws(StoreError) {
+        (self.store, self.configuration, self.publicURL, self.policy) = (store, configuration, publicURL, policy)
+        (self.now, self.isReady) = (now, isReady)
+        regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
+        reader = try store.makeReader()
+    }
+
+    /// False if too many wait already.
+    func take(_ call: APICall) -> Bool { calls.push(call) }
+
+    func close() { calls.close() }
+
+    func run() {
+        while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
+            for call in gathered { route(call) }
+        }
+    }
+
+    // MARK: Routes
+
+    private func route(_ call: APICall) {
+        let head = call.message.head
+        if head.method == .other { return call.answer(Problem(.notImplemented).response) }
+        let path = call.message.path
+        switch path {
+        case "/api/v1/urls": resource(call, [.post: { self.create($0, .full) }])
+        case "/shorten": resource(call, [.post: { self.create($0, .short) }])
+        case "/health": resource(call, [.get: { $0.answer(Self.health(true)) }])
+        case "/health/ready": resource(call, [.get: { $0.answer(Self.health(self.isReady())) }])
+        case "*": call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, OPTIONS")]))
+        default:
+            if let code = Self.segment(path, after: "/api/v1/urls/") {
+                resource(call, [.get: { self.show($0, code) }])
+            } else if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) {
+                // Redirects are the workers'; what comes here has another method.
+                resource(call, [.get: { $0.answer(Problem.notFound.response) }])
+            } else {
+                call.answer(Problem.notFound.response)
+            }
+        }
+    }
+
+    private typealias Handlers = [RequestHead.Method: (APICall) -> Void]
+
+    private func resource(_ call: APICall, _ handlers: Handlers) {
+        let method = call.message.head.method
+        if let handler = handlers[method == .head ? .get : method] { return handler(call) }
+        var allowed = ["OPTIONS"]
+        if handlers[.get] != nil { allowed = ["GET", "HEAD"] + allowed }
+        if handlers[.post] != nil { allowed = ["POST"] + allowed }
+        let allow = allowed.joined(separator: ", ")
+        call.answer(
+            method == .options
+                ? Response(status: 204, fields: [("Allow", allow)]) : Problem.methodNotAllowed(allow: allow).response)
+    }
+
+    private static func segment(_ path: String, after prefix: String) -> String? {
+        guard path.hasPrefix(prefix) else { return nil }
+        let rest = path.dropFirst(prefix.count)
+        return rest.isEmpty || rest.utf8.contains(UInt8(ascii: "/")) ? nil : String(rest)
+    }
+
+    private static func health(_ passes: Bool) -> Response {
+        var body: [UInt8] = [UInt8(ascii: "{")]
+        body.append(jsonKey: "status", string: passes ? "pass" : "fail")
+        body.append(jsonKey: "version", string: edgeVersion)
+        body.append(UInt8(ascii: "}"))
+        return Response(
+            status: passes ? 200 : 503,
+            fields: [("Content-Type", "application/health+json"), ("Cache-Control", "no-store")], body: body)
+    }
+
+    // MARK: Links
+
+    private func create(_ call: APICall, _ form: CreateRequest.Form) {
+        let link: NewLink
+        do throws(RefusedRequest) { link = try newLink(call.message, form) } catch {
+            return call.answer(error.problem.response)
+        }
+        store.create(link) { [self] result in
+            switch result {
+            case .success(let created): call.answer(created201(created, form))
+            case .failure(let error): call.answer(Problem(error).response)
+            }
+        }
+    }
+
+    private func newLink(_ message: Message, _ form: CreateRequest.Form) throws(RefusedRequest) -> NewLink {
+        guard configuration.anonymousCreate else { throw RefusedRequest(.unauthorized) }
+        guard let type = message.value(of: .contentType), Array(type.utf8).withUnsafeBytes({
+            MediaType.matches($0.bytes, "application/json")
+        }), !message.head.has(.contentEncoding) else { throw RefusedRequest(.unsupportedMediaType) }
+        return try CreateRequest.parse(message.body, form).link(policy, store.codeSpace, now: now())
+    }
+
+    private func created201(_ created: CreatedLink, _ form: CreateRequest.Form) -> Response {
+        let text = LinkText(
+            code: created.code, isAlias: created.key.isAlias, stamp: created.stamp, origin: created.origin,
+            body: created.body, publicURL: publicURL, region: regionName(created.origin))
+        var body = text.json
+        if form == .short {
+            body = [UInt8(ascii: "{")]
+            body.append(jsonKey: "short_url", string: text.shortURL)
+            body.append(UInt8(ascii: "}"))
+        }
+        return Response(
+            status: 201,
+            fields: [
+                ("Content-Type", "application/json"), ("Location", text.shortURL), ("ETag", text.entityTag),
+                ("X-Write-Region", text.region), ("X-Write-Ts", CalendarTime(created.stamp.instant).rfc3339),
+                ("Cache-Control", "no-store"),
+            ], body: body)
+    }
+
+    private func show(_ call: APICall, _ code: String) {
+        let bytes = Array(code.utf8)
+        do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
+        defer { reader.end() }
+        switch reader.find(bytes.span.bytes) {
+        case .absent: call.answer(Problem.notFound.response)
+        case .damaged: call.answer(Problem.damagedRecord.response)
+        case .link(let link):
+            guard let record = link.record, let origin = store.origin(at: record.originIndex) else {
+                return call.answer(Problem.damagedRecord.response)
+            }
+            guard record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
+                return call.answer(Problem.gone.response)
+            }
+            let text = LinkText(
+                code: bytes, isAlias: link.key == .alias, stamp: Stamp(rawValue: record.stamp), origin: origin,
+                body: record.body, publicURL: publicURL, region: regionName(record.body.creation?.origin ?? origin))
+            call.answer(
+                Response(
+                    status: 200,
+                    fields: [
+                        ("Content-Type", "application/json"), ("ETag", text.entityTag), ("Cache-Control", "no-store"),
+                    ], body: text.json))
+        }
+    }
+
+    private func regionName(_ origin: Origin) -> String {
+        regionNames[origin.region] ?? String(UnicodeScalar(origin.region))
+    }
+}
+
+extension LinkKey {
+    fileprivate var isAlias: Bool { if case .alias = self { true } else { false } }
+}

@@ -1,0 +1,78 @@
+import Glibc
+import HTTP
+import Links
+import Primitives
+import Store
+import Synchronization
+
+/// A running node: the store, the workers and the API thread, from start to drain.
+///
+/// Safety: what changes after `init` is atomic, or changed by the thread that starts and stops the node alone.
+final class Node: @unchecked Sendable {
+    let configuration: Configuration
+    let store: Store
+    private(set) var api: API!
+    private var workers: [Worker] = []
+    private var threads: [SystemThread] = []
+    private(set) var address: ListenAddress
+    private let isDraining = Atomic<Bool>(false)
+    private let damagedAnswers = Atomic<UInt64>(0)
+
+    /// Opens the store and the port, and serves. Throws a `StoreError` or a `ListenError`.
+    init(_ configuration: Configuration) throws {
+        self.configuration = configuration
+        let first = try Listener(configuration.listen)
+        address = first.address
+        store = try Store(try Self.settings(configuration))
+        let publicURL = configuration.publicURL(boundTo: address)
+        let offset = configuration.clockOffsetMilliseconds
+        api = try API(
+            store, configuration, publicURL: publicURL, policy: try DestinationPolicy(ownHosts: [publicURL]),
+            now: { Self.clock(offset) }, isReady: { [unowned self] in !isDraining.load(ordering: .relaxed) })
+        workers.append(try Worker(self, first))
+        for _ in 1..<configuration.workers { workers.append(try Worker(self, try Listener(address))) }
+        threads.append(SystemThread("api") { [api] in api!.run() })
+        for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
+    }
+
+    func now() -> Instant { Self.clock(configuration.clockOffsetMilliseconds) }
+
+    func noteDamage() { damagedAnswers.add(1, ordering: .relaxed) }
+
+    /// The store cannot be trusted any more: the next start reads what the disk holds.
+    func end(because reason: String) -> Never { Self.end(because: reason) }
+
+    /// Lets open requests finish, for at most the drain time, and closes the store.
+    func drain() {
+        isDraining.store(true, ordering: .relaxed)
+        for worker in workers { worker.give(.drain) }
+        let deadline = System.monotonicMilliseconds() + configuration.drainTimeoutMilliseconds
+        while System.monotonicMilliseconds() < deadline, !workers.allSatisfy(\.hasDrained) { usleep(5_000) }
+        api.close()
+        for worker in workers { worker.give(.stop) }
+        for thread in threads { thread.join() }
+        store.close()
+    }
+
+    private static func end(because reason: String) -> Never {
+        Log.write(.error, "must-end", ["reason": .string(reason)])
+        _exit(ExitStatus.failed)
+    }
+
+    private static func clock(_ offsetMilliseconds: Int64) -> Instant {
+        Instant(milliseconds: System.wallMilliseconds() + offsetMilliseconds)
+    }
+
+    private static func settings(_ configuration: Configuration) throws -> StoreSettings {
+        let regions = configuration.regions.map {
+            StoreSettings.Region(name: $0.name, character: RegionCharacter($0.character)!)
+        }
+        let offset = configuration.clockOffsetMilliseconds
+        var settings = StoreSettings(
+            directory: configuration.data, cluster: configuration.cluster, regions: regions,
+            region: regions.first { $0.name == configuration.region }!, node: UInt8(configuration.node),
+            mapSizeBytes: configuration.mapSizeBytes, now: { clock(offset) }, mustEnd: { end(because: $0) })
+        if let path = configuration.codeSecretFile { settings.codeSecret = try CodeSecretFile.read(path) }
+        return settings
+    }
+}

@@ -1,0 +1,76 @@
+import HTTP
+
+/// One client connection of a worker.
+final class Connection {
+    enum Phase {
+        /// Requests are read and answered.
+        case open
+        /// A request is with the API thread; nothing more is read until its answer is here.
+        case awaitingAnswer(Response.Form)
+        /// The last answer is on its way; then the connection closes.
+        case closing
+        /// All is sent and the sending side shut; what the client still sends is read away, so that the answer is not
+        /// lost to a reset.
+        case lingering
+    }
+
+    let descriptor: Int32
+    /// Position in the worker's table and the table slot's generation: names this connection and no later one.
+    let handle: ConnectionHandle
+    var phase = Phase.open
+    var reader = RequestReader()
+    /// What was read and not consumed: a part of a request, or requests behind one that awaits its answer.
+    var input: [UInt8] = []
+    /// What the client has not taken yet.
+    var output: [UInt8] = []
+    /// The client will send no more.
+    var hasEnded = false
+    /// What the event set is asked for; zero: nothing.
+    var interest = ConnectionInterest.reading
+    /// When the client last made progress, in monotonic milliseconds.
+    var lastProgress: Int64
+    /// When the first byte of the request that is not whole yet came.
+    var requestStart: Int64?
+
+    init(_ descriptor: Int32, _ handle: ConnectionHandle, now: Int64) {
+        (self.descriptor, self.handle, lastProgress) = (descriptor, handle, now)
+    }
+
+    /// Nothing is owed, and nothing half read.
+    var isIdle: Bool {
+        if case .open = phase { input.isEmpty && output.isEmpty && requestStart == nil } else { false }
+    }
+}
+
+enum ConnectionInterest { case reading, writing, nothing }
+
+/// Survives its connection: an answer that comes late finds another generation in the slot and is dropped.
+struct ConnectionHandle: Equatable, Sendable {
+    var slot: UInt32
+    var generation: UInt32
+
+    var token: UInt64 { UInt64(generation) << 32 | UInt64(slot) }
+    init(slot: UInt32, generation: UInt32) { (self.slot, self.generation) = (slot, generation) }
+    init(token: UInt64) {
+        (slot, generation) = (UInt32(truncatingIfNeeded: token), UInt32(truncatingIfNeeded: token >> 32))
+    }
+}
+
+/// Bounds of the public port, in one place.
+enum ConnectionLimits {
+    /// Read at once from one connection, and so the work that it gets at a wake-up.
+    static let readBytes = 65_536
+    static let acceptsPerWakeUp = 64
+    static let eventsPerWakeUp = 512
+    /// From the first byte of a request to its last.
+    static let requestMilliseconds: Int64 = 30_000
+    /// Between requests.
+    static let idleMilliseconds: Int64 = 75_000
+    /// Without the client taking a byte of an answer.
+    static let writeMilliseconds: Int64 = 30_000
+    static let lingerMilliseconds: Int64 = 2_000
+    /// How long accepting rests when no descriptors are left.
+    static let acceptRestMilliseconds: Int64 = 100
+    /// How often deadlines are looked at.
+    static let sweepMilliseconds: Int64 = 500
+}

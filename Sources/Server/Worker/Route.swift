@@ -1,0 +1,29 @@
+/// Which paths are redirects.
+enum Route {
+    /// The code in a path of one segment that can be a code or an alias; nil for everything else, which is the API's.
+    static func code(_ path: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard path.count >= 4, path.count <= 65 else { return nil }
+        let segment = UnsafeRawBufferPointer(rebasing: path[1...])
+        for byte in segment where !isCodeByte(byte) { return nil }
+        return isReserved(segment) ? nil : segment
+    }
+
+    private static func isCodeByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
+        default: false
+        }
+    }
+
+    /// The reserved words that consist of a code's characters.
+    private static func isReserved(_ segment: UnsafeRawBufferPointer) -> Bool {
+        switch segment.count {
+        case 3: segment.elementsEqual("api".utf8)
+        case 6: segment.elementsEqual("health".utf8)
+        case 7: segment.elementsEqual("shorten".utf8)
+        case 8: segment.elementsEqual("problems".utf8)
+        case 9: segment.elementsEqual("analytics".utf8)
+        default: false
+        }
+    }
+}

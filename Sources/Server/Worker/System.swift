@@ -1,0 +1,107 @@
+import CLinux
+import Glibc
+
+/// The system calls of the redirect workers: EINTR is retried, "not now" is a value, a bad descriptor is a bug here.
+enum System {
+    enum Transfer: Equatable {
+        case done(Int)
+        case notNow
+        case failed(Int32)
+    }
+
+    static func read(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+        transfer { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
+    }
+
+    static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
+        transfer { send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+    }
+
+    /// A new connection, non-blocking.
+    static func accept(_ listener: Int32) -> Transfer {
+        transfer { Int(accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))) }
+    }
+
+    private static func transfer(_ call: () -> Int) -> Transfer {
+        while true {
+            let count = call()
+            if count >= 0 { return .done(count) }
+            switch errno {
+            case EINTR: continue
+            case EAGAIN: return .notNow
+            case EBADF: preconditionFailure("a descriptor was used after it was closed")
+            case let code: return .failed(code)
+            }
+        }
+    }
+
+    static func shutdownWriting(_ descriptor: Int32) { _ = shutdown(descriptor, Int32(SHUT_WR)) }
+
+    static func setNoDelay(_ descriptor: Int32) {
+        var one: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Milliseconds that only go forward.
+    static func monotonicMilliseconds() -> Int64 { milliseconds(CLOCK_MONOTONIC) }
+
+    static func wallMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME) }
+
+    private static func milliseconds(_ clock: clockid_t) -> Int64 {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
+}
+
+/// A descriptor for wake-ups between threads.
+///
+/// Safety: a descriptor is a number; closing is left to `deinit`.
+final class WakeUp: Sendable {
+    let descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+
+    init() { precondition(descriptor >= 0, "no descriptor for wake-ups") }
+    deinit { close(descriptor) }
+
+    func signal() {
+        var one: UInt64 = 1
+        _ = Glibc.write(descriptor, &one, 8)
+    }
+
+    func clear() {
+        var count: UInt64 = 0
+        _ = Glibc.read(descriptor, &count, 8)
+    }
+}
+
+/// A set of descriptors to wait on.
+struct EventSet: ~Copyable {
+    private let descriptor: Int32
+
+    init() {
+        descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
+        precondition(descriptor >= 0, "no descriptor for epoll")
+    }
+
+    deinit { close(descriptor) }
+
+    func add(_ target: Int32, _ events: EPOLL_EVENTS, token: UInt64) {
+        let code = control(EPOLL_CTL_ADD, target, events, token)
+        precondition(code == 0, "cannot wait on a descriptor")
+    }
+
+    func change(_ target: Int32, _ events: EPOLL_EVENTS, token: UInt64) {
+        let code = control(EPOLL_CTL_MOD, target, events, token)
+        precondition(code == 0, "a descriptor was used after it was closed")
+    }
+
+    private func control(_ operation: Int32, _ target: Int32, _ events: EPOLL_EVENTS, _ token: UInt64) -> Int32 {
+        var event = epoll_event(events: events.rawValue, data: epoll_data_t(u64: token))
+        return epoll_ctl(descriptor, operation, target, &event)
+    }
+
+    /// The number of events written to `events`; none after the time-out or a signal.
+    func wait(_ events: UnsafeMutableBufferPointer<epoll_event>, timeoutMilliseconds: Int32) -> Int {
+        max(0, Int(epoll_wait(descriptor, events.baseAddress, Int32(events.count), timeoutMilliseconds)))
+    }
+}
