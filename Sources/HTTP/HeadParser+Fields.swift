@@ -7,20 +7,21 @@ extension HeadParser {
     @inline(__always)
     mutating func readFieldLine(_ bytes: RawSpan, end: Int) throws(Refusal) -> Bool {
         let start = lineStart
-        let nameEnd = bytes.endOfRun(of: .token, from: start, to: end)
-        guard nameEnd > start else {
-            guard bytes.hasLineEnd(at: start, before: end) else { throw .malformed }
+        if bytes.hasLineEnd(at: start, before: end) {
             head.byteCount = UInt32(truncatingIfNeeded: start &+ 2)
             try conclude()
             return false
         }
-        guard nameEnd < end, bytes.byte(nameEnd) == ASCII.colon else { throw .malformed }
+        guard let nameEnd = bytes.firstColon(from: start, to: end) else { throw .malformed }
+        let field = Field.named(bytes, at: start, count: nameEnd &- start)
+        // A name that is known is a token; what stands before the colon otherwise may be anything.
+        guard field != nil || bytes.isToken(from: start, to: nameEnd) else { throw .malformed }
         let valueStart = bytes.endOfBlanks(from: nameEnd &+ 1, to: end)
         let lineEnd = bytes.endOfFieldContent(from: valueStart, to: end)
         guard bytes.hasLineEnd(at: lineEnd, before: end) else { throw .malformed }
         fieldCount &+= 1
         if fieldCount > Limits.fields { throw .headTooLarge }
-        if let field = Field.named(bytes, at: start, count: nameEnd &- start) {
+        if let field {
             let value = HeadSlice(from: valueStart, to: bytes.trimmedEnd(from: valueStart, to: lineEnd))
             try take(field, value, bytes)
         }
@@ -30,7 +31,7 @@ extension HeadParser {
 
     @inline(__always)
     private mutating func take(_ field: Field, _ value: HeadSlice, _ bytes: RawSpan) throws(Refusal) {
-        if head[field].isPresent {
+        if head.has(field) {
             if field.mustNotRepeat { throw .malformed }
             head.markRepeated(field)
         } else {
@@ -40,7 +41,12 @@ extension HeadParser {
         let end = value.range.upperBound
         switch field {
         case .host: guard Authority.isValid(bytes, from: start, to: end) else { throw .malformed }
-        case .connection: takeConnection(bytes, from: start, to: end)
+        case .connection:
+            if end &- start == 10, bytes.spells("keep-alive", at: start) {
+                options.keepsAlive = true
+            } else {
+                takeConnection(bytes, from: start, to: end)
+            }
         case .contentLength: contentLength = try Self.length(bytes, from: start, to: end)
         case .transferEncoding: try takeTransferEncoding(bytes, from: start, to: end)
         case .expect: try takeExpectations(bytes, from: start, to: end)

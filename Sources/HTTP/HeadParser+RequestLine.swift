@@ -38,13 +38,21 @@ extension HeadParser {
             // Safety: the offset stays below the literal's count.
             return (0..<nameEnd - lineStart).allSatisfy { unsafe bytes.byte(lineStart + $0) == name.utf8Start[$0] }
         }
-        // Its target has a form of its own, and what follows would be a tunnel's.
-        if has("CONNECT") { throw .notImplemented }
+        if has("CONNECT") { throw try refusalOfTunnel(bytes, from: nameEnd + 1, end: end) }
         head.method =
             if has("HEAD") { .head } else if has("POST") { .post } else if has("PUT") { .put } else if has("PATCH") {
                 .patch
             } else if has("DELETE") { .delete } else if has("OPTIONS") { .options } else { .other }
         return nameEnd + 1
+    }
+
+    /// CONNECT's target has a form of its own, and what follows would be a tunnel's: 501, if the line is right.
+    private func refusalOfTunnel(_ bytes: RawSpan, from start: Int, end: Int) throws(Refusal) -> Refusal {
+        var offset = start
+        while offset < end, bytes.byte(offset) != ASCII.space, bytes.byte(offset) != ASCII.lineFeed { offset += 1 }
+        guard offset + 11 <= end, bytes.byte(offset) == ASCII.space else { throw .malformed }
+        _ = try minorVersion(bytes, at: offset + 1)
+        return bytes.hasLineEnd(at: offset + 9, before: end) ? .notImplemented : .malformed
     }
 
     /// Returns where the target ends.

@@ -25,6 +25,20 @@ struct HeadParser {
     var options = ConnectionOptions()
     var expectsContinue = false
 
+    /// Makes ready for the next head.
+    @inline(__always)
+    mutating func reset() {
+        head.forgetFields()
+        lineStart = 0
+        searched = 0
+        readsFields = false
+        fieldCount = 0
+        contentLength = nil
+        codings = TransferCodings()
+        options = ConnectionOptions()
+        expectsContinue = false
+    }
+
     /// `bytes` begins where the head does, and each time holds at least what it held before.
     mutating func parse(_ bytes: RawSpan) -> Outcome {
         if searched > lineStart, !lineIsWhole(bytes) { return unfinished(bytes) }
@@ -62,10 +76,10 @@ struct HeadParser {
 
     /// How the body is framed; all that only the whole head can tell. Called once, at the empty line.
     mutating func conclude() throws(Refusal) {
-        guard head[.host].isPresent || head.minorVersion == 0 else { throw .malformed }
+        guard head.has(.host) || head.minorVersion == 0 else { throw .malformed }
         if authority.isPresent { head[.host] = authority }
         head.keepsAlive = !options.closes && (head.minorVersion == 1 || options.keepsAlive)
-        if head[.transferEncoding].isPresent {
+        if head.has(.transferEncoding) {
             guard head.minorVersion == 1, contentLength == nil, codings.endInChunked else { throw .malformed }
             if codings.includeUnknown { throw .notImplemented }
         }
@@ -74,7 +88,7 @@ struct HeadParser {
 
     /// Only of a complete head.
     var framing: Framing {
-        if head[.transferEncoding].isPresent { return .chunked }
+        if head.has(.transferEncoding) { return .chunked }
         if let contentLength, contentLength > 0 { return .length(contentLength) }
         return .none
     }

@@ -1,7 +1,7 @@
 import Primitives
 
-/// Loads and scans that the parsers share. Offsets are checked by the span itself; a scan ends at `end` if nothing
-/// ends it before.
+/// Loads and scans that the parsers share. Single loads are checked by the span itself. A scan checks its bounds once,
+/// loads unchecked between them, and ends at `end` if nothing ends it before.
 extension RawSpan {
     @inline(__always)
     func byte(_ offset: Int) -> UInt8 { unsafe unsafeLoad(fromByteOffset: offset, as: UInt8.self) }
@@ -17,25 +17,43 @@ extension RawSpan {
         unsafe UInt32(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self))
     }
 
+    // Safety of the unchecked two: only a scan that has checked its bounds calls them, with offsets between these.
+
+    @inline(__always)
+    private func scanned(_ offset: Int) -> UInt8 {
+        unsafe unsafeLoad(fromUncheckedByteOffset: offset, as: UInt8.self)
+    }
+
+    @inline(__always)
+    private func scannedWord(_ offset: Int) -> UInt64 {
+        unsafe UInt64(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
+    }
+
+    @inline(__always)
+    private func checkBounds(_ start: Int, _ end: Int) { precondition(start >= 0 && end <= byteCount) }
+
     @inline(__always)
     func endOfRun(of set: ByteSet, from start: Int, to end: Int) -> Int {
+        checkBounds(start, end)
         var offset = start
-        while offset < end, set.contains(byte(offset)) { offset &+= 1 }
+        while offset < end, set.contains(scanned(offset)) { offset &+= 1 }
         return offset
     }
 
     @inline(__always)
     func endOfBlanks(from start: Int, to end: Int) -> Int {
+        checkBounds(start, end)
         var offset = start
-        while offset < end, ASCII.isBlank(byte(offset)) { offset &+= 1 }
+        while offset < end, ASCII.isBlank(scanned(offset)) { offset &+= 1 }
         return offset
     }
 
     /// The end of `start..<end` without the blanks before it.
     @inline(__always)
     func trimmedEnd(from start: Int, to end: Int) -> Int {
+        checkBounds(start, end)
         var offset = end
-        while offset > start, ASCII.isBlank(byte(offset &- 1)) { offset &-= 1 }
+        while offset > start, ASCII.isBlank(scanned(offset &- 1)) { offset &-= 1 }
         return offset
     }
 
@@ -45,11 +63,12 @@ extension RawSpan {
     /// is below, so the lowest marked byte is right even where the borrow marks others above it.
     @inline(__always)
     func endOfFieldContent(from start: Int, to end: Int) -> Int {
+        checkBounds(start, end)
         let ones: UInt64 = 0x0101_0101_0101_0101
         var offset = start
         while true {
             while offset &+ 8 <= end {
-                let word = word(offset)
+                let word = scannedWord(offset)
                 let difference = word ^ (ones &* 0x7F)
                 let marks =
                     (((word &- (ones &* 0x20)) & ~word) | ((difference &- ones) & ~difference)) & (ones &* 0x80)
@@ -59,26 +78,27 @@ extension RawSpan {
                 }
                 offset &+= 8
             }
-            while offset < end, ASCII.isFieldContent(byte(offset)) {
+            while offset < end, ASCII.isFieldContent(scanned(offset)) {
                 offset &+= 1
                 if offset &+ 8 <= end { break }
             }
-            if offset >= end || !ASCII.isFieldContent(byte(offset)) { return offset }
+            if offset >= end || !ASCII.isFieldContent(scanned(offset)) { return offset }
         }
     }
 
     /// The first line feed in `start..<end`.
     func firstLineFeed(from start: Int, to end: Int) -> Int? {
+        checkBounds(start, end)
         let ones: UInt64 = 0x0101_0101_0101_0101
         var offset = start
         while offset + 8 <= end {
-            let difference = word(offset) ^ (ones &* UInt64(ASCII.lineFeed))
+            let difference = scannedWord(offset) ^ (ones &* UInt64(ASCII.lineFeed))
             let marks = (difference &- ones) & ~difference & (ones &* 0x80)
             if marks != 0 { return offset + marks.trailingZeroBitCount / 8 }
             offset += 8
         }
         while offset < end {
-            if byte(offset) == ASCII.lineFeed { return offset }
+            if scanned(offset) == ASCII.lineFeed { return offset }
             offset += 1
         }
         return nil
@@ -93,19 +113,44 @@ extension RawSpan {
     /// The end of a run of characters of `set` and percent-encodings of two digits (RFC 3986 2.1).
     @inline(__always)
     func endOfEncodedRun(of set: ByteSet, from start: Int, to end: Int) -> Int {
+        checkBounds(start, end)
         var offset = start
         while true {
             offset = endOfRun(of: set, from: offset, to: end)
-            guard offset &+ 2 < end, byte(offset) == ASCII.percent,
-                ByteSet.hexDigit.contains(byte(offset &+ 1)), ByteSet.hexDigit.contains(byte(offset &+ 2))
+            guard offset &+ 2 < end, scanned(offset) == ASCII.percent,
+                ByteSet.hexDigit.contains(scanned(offset &+ 1)), ByteSet.hexDigit.contains(scanned(offset &+ 2))
             else { return offset }
             offset &+= 3
         }
     }
 
-    /// Whether the bytes from `offset` are `name` but for the case of letters. `name` has 4 to 24 small letters and
-    /// hyphens, the bytes are token characters (so that setting bit 5 makes no two of them equal that matter), and as
-    /// many as `name` has are there.
+    /// The first colon in `start..<end`.
+    @inline(__always)
+    func firstColon(from start: Int, to end: Int) -> Int? {
+        checkBounds(start, end)
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var offset = start
+        while offset &+ 8 <= end {
+            let difference = scannedWord(offset) ^ (ones &* UInt64(ASCII.colon))
+            let marks = (difference &- ones) & ~difference & (ones &* 0x80)
+            if marks != 0 { return offset &+ marks.trailingZeroBitCount &>> 3 }
+            offset &+= 8
+        }
+        while offset < end {
+            if scanned(offset) == ASCII.colon { return offset }
+            offset &+= 1
+        }
+        return nil
+    }
+
+    /// RFC 9110 5.6.2: at least one character, all of them token characters.
+    func isToken(from start: Int, to end: Int) -> Bool {
+        start < end && endOfRun(of: .token, from: start, to: end) == end
+    }
+
+    /// Whether the bytes from `offset` are `name` but for the case of letters. `name` has 4 to 24 small letters, digits
+    /// and hyphens, and as many bytes as it has are there. Bit 5 is set only where `name` has a letter, which is where
+    /// it has bit 6: so no other byte passes for a hyphen.
     @inline(__always)
     func spells(_ name: StaticString, at offset: Int) -> Bool {
         let count = name.utf8CodeUnitCount
@@ -113,15 +158,24 @@ extension RawSpan {
         let letters = unsafe UnsafeRawPointer(name.utf8Start)
         if count < 8 {
             let last = count &- 4
-            return unsafe halfWord(offset) | 0x2020_2020 == letters.loadUnaligned(as: UInt32.self)
-                && halfWord(offset &+ last) | 0x2020_2020
-                    == letters.loadUnaligned(fromByteOffset: last, as: UInt32.self)
+            return unsafe Self.folds(halfWord(offset), letters.loadUnaligned(as: UInt32.self))
+                && Self.folds(
+                    halfWord(offset &+ last), letters.loadUnaligned(fromByteOffset: last, as: UInt32.self))
         }
-        let spaces: UInt64 = 0x2020_2020_2020_2020
         let last = count &- 8
-        return unsafe word(offset) | spaces == letters.loadUnaligned(as: UInt64.self)
-            && (count <= 16 || word(offset &+ 8) | spaces == letters.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
-            && word(offset &+ last) | spaces == letters.loadUnaligned(fromByteOffset: last, as: UInt64.self)
+        return unsafe Self.folds(word(offset), letters.loadUnaligned(as: UInt64.self))
+            && (count <= 16 || Self.folds(word(offset &+ 8), letters.loadUnaligned(fromByteOffset: 8, as: UInt64.self)))
+            && Self.folds(word(offset &+ last), letters.loadUnaligned(fromByteOffset: last, as: UInt64.self))
+    }
+
+    @inline(__always)
+    private static func folds(_ word: UInt64, _ letters: UInt64) -> Bool {
+        word | (letters & 0x4040_4040_4040_4040) &>> 1 == letters
+    }
+
+    @inline(__always)
+    private static func folds(_ word: UInt32, _ letters: UInt32) -> Bool {
+        word | (letters & 0x4040_4040) &>> 1 == letters
     }
 
     /// Whether `start..<end` is `text` but for the case of ASCII letters; `text` is in small ones.

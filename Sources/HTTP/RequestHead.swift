@@ -47,17 +47,34 @@ package struct RequestHead: Sendable {
     package internal(set) var path = HeadSlice.absent
     /// What stands behind the `?`, which is not part of it; absent without one.
     package internal(set) var query = HeadSlice.absent
+    /// Those of fields that were not sent are left over from heads before.
     private var slices = InlineArray<24, HeadSlice>(repeating: .absent)
+    /// A bit for each field by its raw value.
+    private var sent: UInt32 = 0
     private var repetitions: UInt32 = 0
 
     init() {}
 
+    /// Forgets all fields without touching their slices, which is what makes a head cheap.
+    @inline(__always)
+    mutating func forgetFields() {
+        sent = 0
+        repetitions = 0
+    }
+
     /// A field's value without surrounding blanks; the first one's if it was sent in several lines. Of a request in
     /// absolute form `host` is the target's authority (RFC 9112 3.2.2).
     package internal(set) subscript(field: Field) -> HeadSlice {
-        @inline(__always) get { slices[Int(field.rawValue)] }
-        @inline(__always) set { slices[Int(field.rawValue)] = newValue }
+        @inline(__always) get { has(field) ? slices[Int(field.rawValue)] : .absent }
+        @inline(__always) set {
+            slices[Int(field.rawValue)] = newValue
+            sent |= 1 &<< UInt32(field.rawValue)
+        }
     }
+
+    /// Whether a field was sent, be it empty.
+    @inline(__always)
+    package func has(_ field: Field) -> Bool { sent &>> UInt32(field.rawValue) & 1 != 0 }
 
     /// Whether a field came in several lines; `value(of:in:)` joins them.
     package func isRepeated(_ field: Field) -> Bool { repetitions >> UInt32(field.rawValue) & 1 != 0 }

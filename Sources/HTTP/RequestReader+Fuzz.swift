@@ -26,9 +26,9 @@ extension RequestReader {
                     precondition(!isLast && consumed <= unread.byteCount)
                     start += consumed
                     break reading
-                case .request(let head, let consumed):
+                case .request(let head):
                     head.checkInvariants(unread)
-                    precondition(consumed == Int(head.byteCount))
+                    let consumed = Int(head.byteCount)
                     events.append(.request(head, [UInt8](unread.extracting(..<consumed))))
                     start += consumed
                 case .message(let message, let consumed):

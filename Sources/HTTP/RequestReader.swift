@@ -15,10 +15,11 @@ package struct RequestReader: Sendable {
     package enum Step: Sendable {
         /// More bytes are needed. Of a head nothing is consumed until it is whole.
         case incomplete(consumed: Int)
-        /// A request without a body: offsets into the bytes given.
-        case request(RequestHead, consumed: Int)
-        /// A request with a body, however long, even of no bytes if it was chunked.
-        case message(Message, consumed: Int)
+        /// A request without a body: offsets into the bytes given. It consumes the head's `byteCount`.
+        case request(RequestHead)
+        /// A request with a body, however long, even of no bytes if it was chunked. Boxed, so that the other steps stay
+        /// small.
+        indirect case message(Message, consumed: Int)
         /// The client waits for `100 Continue` before it sends the body (RFC 9110 10.1.1).
         case continueExpected(consumed: Int)
         case refused(Refusal)
@@ -62,9 +63,9 @@ package struct RequestReader: Sendable {
         let count = Int(parser.head.byteCount)
         switch parser.framing {
         case .none:
-            let head = parser.head
-            finishRequest()
-            return .request(head, consumed: count)
+            // After the head has been copied into the step.
+            defer { finishRequest() }
+            return .request(parser.head)
         case .length(let length): phase = .fixedBody(remaining: length)
         case .chunked: phase = .chunkedBody(ChunkedBody())
         }
@@ -102,7 +103,7 @@ package struct RequestReader: Sendable {
     @inline(__always)
     private mutating func finishRequest() {
         phase = parser.head.keepsAlive ? .head : .finished
-        parser = HeadParser()
+        parser.reset()
     }
 
     private mutating func refuse(_ refusal: Refusal) -> Step {

@@ -22,10 +22,10 @@ import Testing
             let start = clock.now
             reading: while true {
                 switch reader.next(unread, ended: false) {
-                case .request(let head, let consumed):
-                    pathBytes += head.path.range.count
+                case .request(let head):
+                    pathBytes += head.has(.userAgent) ? head.path.range.count : 0
                     requests += 1
-                    unread = unread.extracting(consumed...)
+                    unread = unread.extracting(Int(head.byteCount)...)
                 default: break reading
                 }
             }
