@@ -42,6 +42,14 @@ package struct RequestReader: Sendable {
 
     package init() {}
 
+    /// No part of a request has been consumed that is not delivered yet.
+    package var isBetweenRequests: Bool {
+        switch phase {
+        case .head, .finished: true
+        case .fixedBody, .chunkedBody: false
+        }
+    }
+
     /// Reads on. `bytes` are all that have come and have not been consumed, `ended` whether the peer will send no more.
     /// Each call without a consuming step between must give at least the bytes that the last one gave.
     package mutating func next(_ bytes: RawSpan, ended: Bool) -> Step {

@@ -26,7 +26,8 @@ enum CodeSecretFile {
         let secret = Array(bytes[..<count].drop(while: isSpace).reversed().drop(while: isSpace).reversed())
         guard sizeBytes.contains(secret.count) else {
             throw SecretFileError(
-                path: path, reason: "it has \(secret.count) bytes; \(sizeBytes.lowerBound) to \(sizeBytes.upperBound) are right")
+                path: path,
+                reason: "it has \(secret.count) bytes; \(sizeBytes.lowerBound) to \(sizeBytes.upperBound) are right")
         }
         return secret
     }

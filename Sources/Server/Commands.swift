@@ -40,7 +40,8 @@ private func announce(_ node: Node) {
             "address": .init(node.address), "region": .string(node.configuration.region),
             "node": .init(node.configuration.node), "data": .string(node.configuration.data),
             "try": .string(
-                "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"),
+                "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"
+            ),
         ])
 }
 

@@ -41,7 +41,9 @@ struct StoreOpening {
         }
         let isUnused = ownRow.head == 0 && image.origins.count == 1
         endedRow = isUnused ? nil : ownRow
-        if !isUnused { (ownIndex, ownRow) = try Self.beginIncarnation(settings, image, ended: ownIndex, ownRow, directory) }
+        if !isUnused {
+            (ownIndex, ownRow) = try Self.beginIncarnation(settings, image, ended: ownIndex, ownRow, directory)
+        }
         sideFile = SideFile(
             cluster: settings.cluster, regionName: settings.region.name, origin: ownRow.origin,
             sequenceLease: ownRow.head + SideFile.leaseStep)

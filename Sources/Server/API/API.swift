@@ -121,9 +121,11 @@ final class API: @unchecked Sendable {
 
     private func newLink(_ message: Message, _ form: CreateRequest.Form) throws(RefusedRequest) -> NewLink {
         guard configuration.anonymousCreate else { throw RefusedRequest(.unauthorized) }
-        guard let type = message.value(of: .contentType), Array(type.utf8).withUnsafeBytes({
-            MediaType.matches($0.bytes, "application/json")
-        }), !message.head.has(.contentEncoding) else { throw RefusedRequest(.unsupportedMediaType) }
+        guard let type = message.value(of: .contentType),
+            Array(type.utf8).withUnsafeBytes({
+                MediaType.matches($0.bytes, "application/json")
+            }), !message.head.has(.contentEncoding)
+        else { throw RefusedRequest(.unsupportedMediaType) }
         return try CreateRequest.parse(message.body, form).link(policy, store.codeSpace, now: now())
     }
 

@@ -73,7 +73,8 @@ struct CreateRequest: Decodable {
             throw RefusedRequest(.invalidJSON("The member \"\(key.stringValue)\" is missing."))
         } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
             let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-            throw RefusedRequest(.invalidJSON(path.isEmpty ? "A JSON object is wanted." : "\"\(path)\" has another type."))
+            throw RefusedRequest(
+                .invalidJSON(path.isEmpty ? "A JSON object is wanted." : "\"\(path)\" has another type."))
         } catch {
             throw RefusedRequest(.invalidJSON("The body is not valid JSON."))
         }

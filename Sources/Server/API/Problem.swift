@@ -106,7 +106,8 @@ extension Problem {
 
     init(_ error: DestinationError) {
         self.init(
-            error.kind == .malformed ? 400 : 422, "invalid-url", "The destination is not accepted", error.description + ".")
+            error.kind == .malformed ? 400 : 422, "invalid-url", "The destination is not accepted",
+            error.description + ".")
     }
 
     init(_ error: AliasError) {

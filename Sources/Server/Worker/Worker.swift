@@ -389,7 +389,9 @@ final class Worker: @unchecked Sendable {
         case .awaitingAnswer: return false
         case .lingering: return monotonicNow - connection.requestStart! > ConnectionLimits.lingerMilliseconds
         case .open, .closing:
-            if let start = connection.requestStart { return monotonicNow - start > ConnectionLimits.requestMilliseconds }
+            if let start = connection.requestStart {
+                return monotonicNow - start > ConnectionLimits.requestMilliseconds
+            }
             return quiet > ConnectionLimits.idleMilliseconds
         }
     }
