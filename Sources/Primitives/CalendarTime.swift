@@ -39,20 +39,29 @@ package struct CalendarTime: Equatable, Sendable {
 
     /// IMF-fixdate of RFC 9110 5.6.7: `Sun, 06 Nov 1994 08:49:37 GMT`, always 29 bytes for years 0 to 9999.
     package var httpDate: String {
-        "\(Self.weekdays[weekday]), \(padded(day, 2)) \(Self.months[month - 1]) \(padded(year, 4)) "
-            + "\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2)) GMT"
+        var text = Array("\(Self.weekdays[weekday]), 00 \(Self.months[month - 1]) 0000 00:00:00 GMT".utf8)
+        Self.write([(5, 2, day), (12, 4, year), (17, 2, hour), (20, 2, minute), (23, 2, second)], into: &text)
+        return String(decoding: text, as: UTF8.self)
     }
 
     /// RFC 3339 in UTC; with milliseconds only where they are not zero.
     package var rfc3339: String {
-        let fraction = millisecond == 0 ? "" : "." + padded(millisecond, 3)
-        return "\(padded(year, 4))-\(padded(month, 2))-\(padded(day, 2))T"
-            + "\(padded(hour, 2)):\(padded(minute, 2)):\(padded(second, 2))\(fraction)Z"
+        var text = Array((millisecond == 0 ? "0000-00-00T00:00:00Z" : "0000-00-00T00:00:00.000Z").utf8)
+        Self.write(
+            [(0, 4, year), (5, 2, month), (8, 2, day), (11, 2, hour), (14, 2, minute), (17, 2, second)], into: &text)
+        if millisecond != 0 { Self.write([(20, 3, millisecond)], into: &text) }
+        return String(decoding: text, as: UTF8.self)
     }
 
-    private func padded(_ number: Int, _ width: Int) -> String {
-        let digits = String(number)
-        return String(repeating: "0", count: max(0, width - digits.count)) + digits
+    /// Puts numbers in decimal over zeros; digits beyond the width are lost.
+    private static func write(_ numbers: [(start: Int, width: Int, value: Int)], into text: inout [UInt8]) {
+        for (start, width, value) in numbers {
+            var rest = value
+            for place in (start..<start + width).reversed() {
+                text[place] = 0x30 + UInt8(rest % 10)
+                rest /= 10
+            }
+        }
     }
 }
 

@@ -2,22 +2,41 @@
 extension [UInt8] {
     /// A JSON string with its quotes. Beyond what JSON demands, U+007F is escaped, and nothing else.
     package mutating func append(jsonString text: String) {
+        var text = text
+        text.withUTF8 { unsafe append(jsonUTF8: $0) }
+    }
+
+    /// The same of bytes that are known to be UTF-8.
+    package mutating func append(jsonUTF8 text: [UInt8]) {
+        unsafe text.withUnsafeBufferPointer { unsafe append(jsonUTF8: $0) }
+    }
+
+    private mutating func append(jsonUTF8 text: UnsafeBufferPointer<UInt8>) {
         append(0x22)
-        for byte in text.utf8 {
-            switch byte {
-            case 0x22: append(contentsOf: [0x5C, 0x22])
-            case 0x5C: append(contentsOf: [0x5C, 0x5C])
-            case 0x0A: append(contentsOf: [0x5C, 0x6E])
-            case 0x0D: append(contentsOf: [0x5C, 0x72])
-            case 0x09: append(contentsOf: [0x5C, 0x74])
-            case 0..<0x20, 0x7F:
-                append(contentsOf: [0x5C, 0x75, 0x30, 0x30])
-                append(Self.hexDigit(byte >> 4))
-                append(Self.hexDigit(byte & 15))
-            default: append(byte)
-            }
+        var start = 0
+        for index in text.indices {
+            let byte = unsafe text[index]
+            if byte >= 0x20, byte != 0x22, byte != 0x5C, byte != 0x7F { continue }
+            unsafe append(contentsOf: text[start..<index])
+            appendEscaped(byte)
+            start = index + 1
         }
+        unsafe append(contentsOf: text[start...])
         append(0x22)
+    }
+
+    private mutating func appendEscaped(_ byte: UInt8) {
+        append(0x5C)
+        switch byte {
+        case 0x22, 0x5C: append(byte)
+        case 0x0A: append(0x6E)
+        case 0x0D: append(0x72)
+        case 0x09: append(0x74)
+        default:
+            append(contentsOf: [0x75, 0x30, 0x30])
+            append(Self.hexDigit(byte >> 4))
+            append(Self.hexDigit(byte & 15))
+        }
     }
 
     private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x57 + value }
@@ -34,6 +53,11 @@ extension [UInt8] {
     package mutating func append(jsonKey name: StaticString, string: String?) {
         append(jsonKey: name)
         if let string { append(jsonString: string) } else { append(contentsOf: "null".utf8) }
+    }
+
+    package mutating func append(jsonKey name: StaticString, utf8 text: [UInt8]) {
+        append(jsonKey: name)
+        append(jsonUTF8: text)
     }
 
     package mutating func append(jsonKey name: StaticString, bool: Bool) {

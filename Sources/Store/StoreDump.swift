@@ -48,7 +48,7 @@ private func appendLine(
     let creation = body.creation ?? LinkBody.Creation(stamp: record.stamp, origin: origin)
     lines.append(0x7B)
     lines.append(jsonKey: "short_code", string: space.text(of: key))
-    lines.append(jsonKey: "long_url", string: String(decoding: body.destination, as: UTF8.self))
+    lines.append(jsonKey: "long_url", utf8: body.destination)
     lines.append(
         jsonKey: "created_at",
         string: CalendarTime(body.importedCreation ?? Stamp(rawValue: creation.stamp).instant).rfc3339)

@@ -26,15 +26,14 @@ struct LinkText {
     var json: [UInt8] {
         var json: [UInt8] = [UInt8(ascii: "{")]
         json.reserveCapacity(512)
-        let name = String(decoding: code, as: UTF8.self)
-        json.append(jsonKey: "short_code", string: name)
+        json.append(jsonKey: "short_code", utf8: code)
         json.append(jsonKey: "short_url", string: shortURL)
-        json.append(jsonKey: "long_url", string: String(decoding: body.destination, as: UTF8.self))
+        json.append(jsonKey: "long_url", utf8: body.destination)
         json.append(jsonKey: "created_at", string: CalendarTime(createdAt).rfc3339)
         json.append(jsonKey: "updated_at", string: CalendarTime(stamp.instant).rfc3339)
         json.append(jsonKey: "expires_at", string: body.expiresAt.map { CalendarTime($0).rfc3339 })
         json.append(jsonKey: "is_active", bool: !body.flags.contains(.inactive))
-        json.append(jsonKey: "custom_alias", string: isAlias ? name : nil)
+        json.append(jsonKey: "custom_alias", string: isAlias ? String(decoding: code, as: UTF8.self) : nil)
         json.append(jsonKey: "title", string: body.title)
         json.append(jsonKey: "tags", strings: body.tags)
         json.append(jsonKey: "forward_query", bool: body.flags.contains(.forwardsQuery))
