@@ -112,7 +112,10 @@ final class Worker: @unchecked Sendable {
             takeDeliveries()
         case let token:
             guard let connection = connection(ConnectionHandle(token: token)) else { return }
-            if event.events & EPOLLOUT.rawValue != 0 {
+            if event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 {
+                // Reset, or shut in both directions: nobody will read an answer.
+                drop(connection)
+            } else if event.events & EPOLLOUT.rawValue != 0 {
                 writeOn(connection)
             } else {
                 readOn(connection)
@@ -235,7 +238,10 @@ final class Worker: @unchecked Sendable {
                 connection.requestStart = nil
             case .message(let message, let count):
                 consumed += count
-                handOver(message, connection)
+                // A body means nothing to a redirect, and is read all the same.
+                let isAnswered = message.headBytes.withUnsafeBytes { redirect(message.head, $0, connection) }
+                if !isAnswered { handOver(message, connection) }
+                connection.requestStart = nil
             case .continueExpected(let count):
                 consumed += count
                 output.append(Response.continueLine)
