@@ -17,12 +17,22 @@ package func runServer(_ configuration: Configuration) -> Int32 {
         return error is SecretFileError ? ExitStatus.wrongConfiguration : ExitStatus.failed
     }
     announce(node)
+    var watch = Watch()
     while true {
-        var signal: Int32 = 0
-        sigwait(&set, &signal)
-        if signal != SIGHUP { break }
-        Log.write(.info, "reload", ["reloaded": "nothing", "reason": "every key needs a restart"])
+        var pause = timespec(tv_sec: 1, tv_nsec: 0)
+        switch sigtimedwait(&set, nil, &pause) {
+        case SIGHUP: Log.write(.info, "reload", ["reloaded": "nothing", "reason": "every key needs a restart"])
+        case SIGTERM, SIGINT: return stop(node)
+        default:
+            for line in watch.changes(node.store.figures, damagedAnswers: node.damagedAnswerCount) {
+                Log.write(line.level, line.event, ["detail": .string(line.detail)])
+            }
+        }
     }
+}
+
+private func stop(_ node: Node) -> Int32 {
+    let configuration = node.configuration
     Log.write(.info, "draining", ["timeout_ms": .init(configuration.drainTimeoutMilliseconds)])
     node.drain()
     Log.write(.info, "stopped")

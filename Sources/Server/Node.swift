@@ -38,6 +38,7 @@ final class Node: @unchecked Sendable {
     func now() -> Instant { Self.clock(configuration.clockOffsetMilliseconds) }
 
     func noteDamage() { damagedAnswers.add(1, ordering: .relaxed) }
+    var damagedAnswerCount: UInt64 { damagedAnswers.load(ordering: .relaxed) }
 
     /// The store cannot be trusted any more: the next start reads what the disk holds.
     func end(because reason: String) -> Never { Self.end(because: reason) }

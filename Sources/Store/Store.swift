@@ -136,6 +136,8 @@ package struct StoreFigures: Sendable {
     package var isFull = false
     package var queuedWrites = 0
     package var head: UInt64 = 0
+
+    package init() {}
 }
 
 enum WriteOperation: Sendable {

@@ -1,0 +1,62 @@
+import Links
+import Store
+
+/// Notices what an operator should know of a running node, and says it once in the log when it changes.
+package struct Watch {
+    private var isFull = false
+    private var openReason: Issuer.Reason?
+    private var warning: Issuer.Warning?
+    private var damagedAnswers: UInt64 = 0
+
+    package init() {}
+
+    /// The log lines for what has changed since the last call.
+    package mutating func changes(_ figures: StoreFigures, damagedAnswers: UInt64) -> [Line] {
+        var lines: [Line] = []
+        if figures.isFull != isFull {
+            isFull = figures.isFull
+            lines.append(
+                isFull
+                    ? Line(.error, "storage-full", "links cannot be made until there is room; redirects go on")
+                    : Line(.info, "storage-available", "links can be made again"))
+        }
+        if let issuer = figures.issuer {
+            lines += breakerChanges(issuer.breaker)
+            if issuer.warning != warning {
+                warning = issuer.warning
+                if let warning {
+                    let minutes = warning == .twoMinutes ? "two" : "ten"
+                    lines.append(
+                        Line(.warning, "codes-run-out", "ordinary codes run out in less than \(minutes) minutes"))
+                }
+            }
+        }
+        if damagedAnswers > self.damagedAnswers {
+            lines.append(
+                Line(.error, "damaged-record", "\(damagedAnswers - self.damagedAnswers) requests met a damaged record"))
+            self.damagedAnswers = damagedAnswers
+        }
+        return lines
+    }
+
+    private mutating func breakerChanges(_ breaker: Issuer.Breaker) -> [Line] {
+        let reason: Issuer.Reason? =
+            switch breaker {
+            case .closed: nil
+            case .open(let reason, _, _), .halfOpen(let reason, _, _): reason
+            }
+        if reason == openReason { return [] }
+        openReason = reason
+        guard let reason else { return [Line(.info, "codes-ordinary", "ordinary codes are handed out again")] }
+        return [Line(.warning, "codes-long", "long codes are handed out, because of: \(reason)")]
+    }
+
+    package struct Line: Equatable {
+        package let level: Log.Level
+        package let event: String
+        package let detail: String
+        init(_ level: Log.Level, _ event: String, _ detail: String) {
+            (self.level, self.event, self.detail) = (level, event, detail)
+        }
+    }
+}
