@@ -41,12 +41,14 @@ let package = Package(
             name: "Server", dependencies: ["Store", "HTTP", "Links", "Primitives", "CLinux"],
             swiftSettings: strict),
         .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
-        .executableTarget(name: "lab", dependencies: ["Server"], swiftSettings: strict),
+        .executableTarget(
+            name: "lab", dependencies: ["Server", "Store", "Links", "Primitives", "CLinux"], swiftSettings: strict),
 
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
         .testTarget(name: "LinksTests", dependencies: ["Links"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
+        .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
     ]
 )

@@ -30,7 +30,7 @@ final class Node: @unchecked Sendable {
             store, configuration, publicURL: publicURL, policy: try DestinationPolicy(ownHosts: [publicURL]),
             now: { Self.clock(offset) }, isReady: { [unowned self] in !isDraining.load(ordering: .relaxed) })
         workers.append(try Worker(self, first))
-        for _ in 1..<configuration.workers { workers.append(try Worker(self, try Listener(address))) }
+        for _ in 1..<configuration.workers { workers.append(try Worker(self, try Listener(address, joins: true))) }
         threads.append(SystemThread("api") { [api] in api!.run() })
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }

@@ -138,11 +138,17 @@ final class ReadTransaction {
 
     func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table) }
 
-    func entryCount(_ table: TableHandle) throws(LMDBError) -> Int {
+    func entryCount(_ table: TableHandle) throws(LMDBError) -> Int { try size(table).rows }
+
+    func size(_ table: TableHandle) throws(LMDBError) -> (rows: Int, pages: Int) {
         var statistics = MDB_stat()
         try LMDBError.check(mdb_stat(raw, table.raw, &statistics))
-        return statistics.ms_entries
+        let pages = statistics.ms_branch_pages + statistics.ms_leaf_pages + statistics.ms_overflow_pages
+        return (statistics.ms_entries, pages)
     }
+
+    /// Pages that were used once and are free now, as this snapshot has it.
+    func freePageCount() throws(LMDBError) -> Int { try countFreePages(raw) }
 }
 
 /// The one transaction that may write; given up unless committed.
@@ -198,17 +204,20 @@ struct WriteTransaction: ~Copyable {
 
     func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table) }
 
-    /// Pages that were used once and are free now. Walks the list of free pages.
-    func freePageCount() throws(LMDBError) -> Int {
-        let cursor = try Cursor(raw, .free)
-        var count = 0
-        var row = try cursor.move(.first)
-        while let (_, value) = row {
-            count += value.load(as: Int.self)  // The first word of a list of pages is its length.
-            row = try cursor.move(.next)
-        }
-        return count
+    /// Pages that were used once and are free now.
+    func freePageCount() throws(LMDBError) -> Int { try countFreePages(raw) }
+}
+
+/// Walks the list of free pages.
+private func countFreePages(_ transaction: OpaquePointer) throws(LMDBError) -> Int {
+    let cursor = try Cursor(transaction, .free)
+    var count = 0
+    var row = try cursor.move(.first)
+    while let (_, value) = row {
+        count += value.load(as: Int.self)  // The first word of a list of pages is its length.
+        row = try cursor.move(.next)
     }
+    return count
 }
 
 /// Walks a table in key order.

@@ -1,1 +1,5 @@
-print("lab")
+import Glibc
+import Server
+
+StandardStream.secure()
+exit(Lab.run(Array(CommandLine.arguments.dropFirst())))

@@ -126,7 +126,7 @@ final class API: @unchecked Sendable {
                 MediaType.matches($0.bytes, "application/json")
             }), !message.head.has(.contentEncoding)
         else { throw RefusedRequest(.unsupportedMediaType) }
-        return try CreateRequest.parse(message.body, form).link(policy, store.codeSpace, now: now())
+        return try CreateRequest(message.body, form).link(policy, store.codeSpace, now: now())
     }
 
     private func created201(_ created: CreatedLink, _ form: CreateRequest.Form) -> Response {

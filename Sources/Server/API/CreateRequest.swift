@@ -1,17 +1,9 @@
-import FoundationEssentials
 import Links
 import Primitives
 import Store
 
 /// The JSON body of a create, as it comes.
-struct CreateRequest: Decodable {
-    let longURL: String
-    let customAlias: String?
-    let expiresIn: Int64?
-    let expiresAt: String?
-    let title: String?
-    let tags: [String]?
-
+struct CreateRequest {
     /// Either form of creating has its own members, and no other is taken: a misspelt one is an error, not ignored.
     enum Form {
         /// `POST /api/v1/urls`
@@ -19,7 +11,7 @@ struct CreateRequest: Decodable {
         /// `POST /shorten`
         case short
 
-        var members: Set<String> {
+        var members: [String] {
             switch self {
             case .full: ["long_url", "custom_alias", "expires_in", "expires_at", "title", "tags"]
             case .short: ["long_url", "custom_alias", "expiry"]
@@ -27,60 +19,88 @@ struct CreateRequest: Decodable {
         }
     }
 
-    static let formKey = CodingUserInfoKey(rawValue: "form")!
-
-    private struct Key: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(_ name: String) { stringValue = name }
-        init?(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
-
-    struct UnknownMember: Error { let name: String }
-
-    init(from decoder: any Decoder) throws {
-        let form = decoder.userInfo[Self.formKey] as? Form ?? .full
-        let members = try decoder.container(keyedBy: Key.self)
-        if let unknown = members.allKeys.first(where: { !form.members.contains($0.stringValue) }) {
-            throw UnknownMember(name: unknown.stringValue)
-        }
-        longURL = try members.decode(String.self, forKey: Key("long_url"))
-        customAlias = try members.decodeIfPresent(String.self, forKey: Key("custom_alias"))
-        title = try members.decodeIfPresent(String.self, forKey: Key("title"))
-        tags = try members.decodeIfPresent([String].self, forKey: Key("tags"))
-        switch form {
-        case .full:
-            expiresIn = try members.decodeIfPresent(Int64.self, forKey: Key("expires_in"))
-            expiresAt = try members.decodeIfPresent(String.self, forKey: Key("expires_at"))
-        case .short:
-            // Seconds from now, or an instant.
-            expiresIn = try? members.decodeIfPresent(Int64.self, forKey: Key("expiry"))
-            expiresAt = expiresIn == nil ? try members.decodeIfPresent(String.self, forKey: Key("expiry")) : nil
-        }
-    }
+    let longURL: String
+    let customAlias: String?
+    let expiresIn: Int64?
+    let expiresAt: String?
+    let title: String?
+    let tags: [String]?
 
     /// Throws a `Problem` that says what is wrong with the body.
-    static func parse(_ body: [UInt8], _ form: Form) throws(RefusedRequest) -> CreateRequest {
-        let decoder = JSONDecoder()
-        decoder.userInfo[formKey] = form
-        do {
-            return try decoder.decode(CreateRequest.self, from: Data(body))
-        } catch let unknown as UnknownMember {
-            let name = String(unknown.name.prefix(64))
-            throw RefusedRequest(.invalidJSON("\"\(name)\" is no member of this body; \(known(form)) are."))
-        } catch DecodingError.keyNotFound(let key, _) {
-            throw RefusedRequest(.invalidJSON("The member \"\(key.stringValue)\" is missing."))
-        } catch DecodingError.typeMismatch(_, let context), DecodingError.valueNotFound(_, let context) {
-            let path = context.codingPath.map(\.stringValue).joined(separator: ".")
-            throw RefusedRequest(
-                .invalidJSON(path.isEmpty ? "A JSON object is wanted." : "\"\(path)\" has another type."))
-        } catch {
-            throw RefusedRequest(.invalidJSON("The body is not valid JSON."))
+    init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
+        let members = try Members(body, form)
+        guard let longURL = try members.string("long_url") else {
+            throw RefusedRequest(.invalidJSON("The member \"long_url\" is missing."))
+        }
+        self.longURL = longURL
+        customAlias = try members.string("custom_alias")
+        title = try members.string("title")
+        tags = try members.strings("tags")
+        switch form {
+        case .full:
+            expiresIn = try members.integer("expires_in")
+            expiresAt = try members.string("expires_at")
+        case .short:
+            // Seconds from now, or an instant.
+            let isInstant = members.holdsString("expiry")
+            expiresIn = isInstant ? nil : try members.integer("expiry")
+            expiresAt = isInstant ? try members.string("expiry") : nil
         }
     }
 
-    private static func known(_ form: Form) -> String { form.members.sorted().joined(separator: ", ") }
+    /// The members of the body's object. One that is null is as good as none.
+    private struct Members {
+        private let values: [String: JSONValue]
+
+        init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
+            let value: JSONValue
+            do throws(JSONError) { value = try JSONValue(body) } catch {
+                throw RefusedRequest(.invalidJSON(error.message))
+            }
+            guard case .object(let values) = value else {
+                throw RefusedRequest(.invalidJSON("A JSON object is wanted."))
+            }
+            if let unknown = values.keys.filter({ !form.members.contains($0) }).min() {
+                let known = form.members.joined(separator: ", ")
+                throw RefusedRequest(.invalidJSON("\(quoted(unknown)) is no member of this body; \(known) are."))
+            }
+            self.values = values
+        }
+
+        func holdsString(_ name: String) -> Bool { if case .string = values[name] { true } else { false } }
+
+        func string(_ name: String) throws(RefusedRequest) -> String? {
+            switch values[name] {
+            case nil, .null: return nil
+            case .string(let text): return text
+            default: throw mismatch(name, "a string")
+            }
+        }
+
+        func integer(_ name: String) throws(RefusedRequest) -> Int64? {
+            switch values[name] {
+            case nil, .null: return nil
+            case .integer(let number): return number
+            default: throw mismatch(name, "a whole number of at most 18 digits")
+            }
+        }
+
+        func strings(_ name: String) throws(RefusedRequest) -> [String]? {
+            switch values[name] {
+            case nil, .null: return nil
+            case .array(let elements):
+                return try elements.map { (element) throws(RefusedRequest) in
+                    guard case .string(let text) = element else { throw mismatch(name, "an array of strings") }
+                    return text
+                }
+            default: throw mismatch(name, "an array of strings")
+            }
+        }
+
+        private func mismatch(_ name: String, _ wanted: String) -> RefusedRequest {
+            RefusedRequest(.invalidJSON("The member \"\(name)\" is not \(wanted)."))
+        }
+    }
 }
 
 /// A request that gets a problem for an answer.

@@ -107,7 +107,7 @@ extension Problem {
     init(_ error: DestinationError) {
         self.init(
             error.kind == .malformed ? 400 : 422, "invalid-url", "The destination is not accepted",
-            error.description + ".")
+            error.description)
     }
 
     init(_ error: AliasError) {

@@ -23,6 +23,9 @@ final class Connection {
     var input: [UInt8] = []
     /// What the client has not taken yet.
     var output: [UInt8] = []
+    /// Requests may be whole in `input` that were not answered, so that what is owed stays bounded; they are looked at
+    /// when the client can take more.
+    var isHeldBack = false
     /// The client will send no more.
     var hasEnded = false
     /// What the event set is asked for; zero: nothing.
@@ -60,6 +63,9 @@ struct ConnectionHandle: Equatable, Sendable {
 enum ConnectionLimits {
     /// Read at once from one connection, and so the work that it gets at a wake-up.
     static let readBytes = 65_536
+    /// Answers that gather for one connection before they are sent, but for the last one's excess. Few bytes may ask for
+    /// many, and a client need not read them.
+    static let answersBytes = 131_072
     static let acceptsPerWakeUp = 64
     static let eventsPerWakeUp = 512
     /// From the first byte of a request to its last.

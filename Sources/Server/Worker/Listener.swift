@@ -8,7 +8,13 @@ struct ListenError: Error, CustomStringConvertible {
 
     var description: String {
         let reason = String(cString: strerror(code))
-        let hint = code == EACCES ? "; ports below 1024 need the right to bind them" : ""
+        let hint =
+            switch code {
+            case EACCES: "; ports below 1024 need the right to bind them"
+            case EADDRINUSE: "; another process has this port, choose another with --listen"
+            case EADDRNOTAVAIL: "; it is no address of this machine"
+            default: ""
+            }
         return "cannot listen on \(address): \(reason)\(hint)"
     }
 }
@@ -19,17 +25,17 @@ struct Listener: ~Copyable {
     /// Where it really listens: the port is known now, even if 0 was asked for.
     let address: ListenAddress
 
-    init(_ wanted: ListenAddress) throws(ListenError) {
+    /// The first socket of a node takes the port for itself, so that no other process has it or gets it; only then may
+    /// others of this node join, which is what `joins` says of them.
+    init(_ wanted: ListenAddress, joins: Bool = false) throws(ListenError) {
         let family = wanted.isIPv6 ? AF_INET6 : AF_INET
         descriptor = socket(family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw ListenError(address: wanted, code: errno) }
         do throws(ListenError) {
-            for option in [SO_REUSEADDR, SO_REUSEPORT] {
-                var one: Int32 = 1
-                try Self.check(
-                    setsockopt(descriptor, SOL_SOCKET, option, &one, socklen_t(MemoryLayout<Int32>.size)), wanted)
-            }
+            try Self.set(SO_REUSEADDR, descriptor, wanted)
+            if joins { try Self.set(SO_REUSEPORT, descriptor, wanted) }
             try Self.bind(descriptor, wanted)
+            if !joins { try Self.set(SO_REUSEPORT, descriptor, wanted) }
             try Self.check(listen(descriptor, 4096), wanted)
             address = ListenAddress(host: wanted.host, port: Self.port(descriptor))
         } catch {
@@ -42,6 +48,13 @@ struct Listener: ~Copyable {
 
     private static func check(_ code: Int32, _ address: ListenAddress) throws(ListenError) {
         if code != 0 { throw ListenError(address: address, code: errno) }
+    }
+
+    private static func set(
+        _ option: Int32, _ descriptor: Int32, _ address: ListenAddress
+    ) throws(ListenError) {
+        var one: Int32 = 1
+        try check(setsockopt(descriptor, SOL_SOCKET, option, &one, socklen_t(MemoryLayout<Int32>.size)), address)
     }
 
     private static func bind(_ descriptor: Int32, _ wanted: ListenAddress) throws(ListenError) {

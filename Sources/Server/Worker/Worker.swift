@@ -112,10 +112,11 @@ final class Worker: @unchecked Sendable {
             takeDeliveries()
         case let token:
             guard let connection = connection(ConnectionHandle(token: token)) else { return }
-            if event.events & (EPOLLERR.rawValue | EPOLLHUP.rawValue) != 0 {
-                // Reset, or shut in both directions: nobody will read an answer.
-                drop(connection)
-            } else if event.events & EPOLLOUT.rawValue != 0 {
+            // The client reset it: nobody is there to answer, and the event would come again and again.
+            if event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0, case .awaitingAnswer = connection.phase {
+                return drop(connection)
+            }
+            if event.events & EPOLLOUT.rawValue != 0 {
                 writeOn(connection)
             } else {
                 readOn(connection)
@@ -224,10 +225,16 @@ final class Worker: @unchecked Sendable {
         }
     }
 
-    /// Reads requests from `bytes` until one has to wait for its answer; the number of bytes consumed.
+    /// Reads requests from `bytes` until one has to wait for its answer, or for the client to take earlier ones; the
+    /// number of bytes consumed.
     private func answer(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Int {
         var consumed = 0
+        connection.isHeldBack = false
         while case .open = connection.phase {
+            guard connection.output.isEmpty, output.count < ConnectionLimits.answersBytes else {
+                connection.isHeldBack = true
+                break
+            }
             let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
             switch connection.reader.next(rest.bytes, ended: connection.hasEnded) {
             case .request(let head):
@@ -238,9 +245,10 @@ final class Worker: @unchecked Sendable {
                 connection.requestStart = nil
             case .message(let message, let count):
                 consumed += count
-                // A body means nothing to a redirect, and is read all the same.
-                let isAnswered = message.headBytes.withUnsafeBytes { redirect(message.head, $0, connection) }
-                if !isAnswered { handOver(message, connection) }
+                // A body means nothing to a redirect (RFC 9110 9.3.1).
+                if !message.headBytes.withUnsafeBytes({ redirect(message.head, $0, connection) }) {
+                    handOver(message, connection)
+                }
                 connection.requestStart = nil
             case .continueExpected(let count):
                 consumed += count
@@ -355,10 +363,11 @@ final class Worker: @unchecked Sendable {
 
     /// What the connection waits for next. One that does not take its answers is not read from.
     private func settle(_ connection: Connection) {
-        guard connection.output.isEmpty else { return show(.writing, connection) }
+        guard connection.output.isEmpty, !connection.isHeldBack else { return show(.writing, connection) }
         switch connection.phase {
         case .open, .lingering: show(.reading, connection)
-        case .awaitingAnswer: break
+        // It may be readable, which is looked at once; but it is writable all the time.
+        case .awaitingAnswer: if connection.interest == .writing { show(.nothing, connection) }
         case .closing:
             if connection.hasEnded { return drop(connection) }
             System.shutdownWriting(connection.descriptor)

@@ -1,0 +1,95 @@
+import Server
+
+/// `lab bench …`
+enum BenchCommand {
+    static let help = """
+        usage: lab bench create   [--connections 1,64] [--with postgresql,redis]
+               lab bench redirect [--connections 64] [--pipeline 1,16] [--links 100000]
+               lab bench store    [--links 1000000]
+               lab bench all      [--small]
+        with every one: [--rounds 5] [--seconds 4] [--directory DIR]
+
+        Measures the `edge` beside this program. Each figure stands beside a floor that the same run measured: round by
+        round everything is measured in turn, so that a drift of the machine hits all of it. What counts is the ratio,
+        the median of the rounds; the absolute times belong to this machine and this hour. Files go to DIR (TMPDIR or
+        /tmp), which should lie on the disk in question, and go away at the end. `all` runs the three; with --small in
+        less than a minute, to see that they work.
+
+        """
+
+    static func run(_ arguments: [String]) -> Int32 {
+        do {
+            guard let name = arguments.first, !["help", "--help"].contains(name) else {
+                StandardStream.output.write(help)
+                return 0
+            }
+            let rest = Array(arguments.dropFirst())
+            switch name {
+            case "create": try CreateBench(try options(rest, ["connections", "with"])).run()
+            case "redirect": try RedirectBench(try options(rest, ["connections", "pipeline", "links"])).run()
+            case "store": try StoreBench(try options(rest, ["links"])).run()
+            case "all": try all(try options(rest, [], flags: ["small"]))
+            default: throw LabError("there is no bench `\(name)`")
+            }
+            return 0
+        } catch {
+            StandardStream.error.write("lab: \(error)\n")
+            return 1
+        }
+    }
+
+    private static func options(_ arguments: [String], _ own: Set<String>, flags: Set<String> = []) throws -> Options {
+        try Options(arguments, known: own.union(Rounds.options), flags: flags)
+    }
+
+    private static func all(_ options: Options) throws {
+        let isSmall = options.has("small")
+        var rounds = try Rounds(options)
+        if isSmall { rounds = try Rounds(count: 2, seconds: 0.5, directory: options.text("directory")) }
+        try CreateBench(rounds).run()
+        try RedirectBench(rounds, links: isSmall ? 10_000 : 100_000).run()
+        try StoreBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
+    }
+}
+
+/// How often and how long everything is measured, and where files go.
+struct Rounds {
+    static let options: Set<String> = ["rounds", "seconds", "directory"]
+    let count: Int
+    /// Of one measurement.
+    let seconds: Double
+    let directory: WorkDirectory
+
+    init(_ options: Options) throws {
+        try self.init(
+            count: try options.whole("rounds", 1...1000) ?? 5, seconds: try options.number("seconds", 0.05...3600) ?? 4,
+            directory: options.text("directory"))
+    }
+
+    init(count: Int, seconds: Double, directory: String?) throws {
+        (self.count, self.seconds) = (count, seconds)
+        self.directory = try WorkDirectory(in: directory)
+    }
+
+    var description: String { "median of \(count) rounds of \(Figure.number(seconds)) s" }
+}
+
+/// Something that is measured beside others.
+struct Contender<Sample> {
+    let name: String
+    let measure: (_ seconds: Double) throws -> Sample
+}
+
+extension Rounds {
+    /// One sample of each contender a round, in turn, after a short warm-up. By contender, then by round.
+    func samples<Sample>(_ contenders: [Contender<Sample>]) throws -> [[Sample]] {
+        for contender in contenders { _ = try contender.measure(min(seconds, 0.3)) }
+        var samples = [[Sample]](repeating: [], count: contenders.count)
+        for _ in 0..<count {
+            for (index, contender) in contenders.enumerated() {
+                samples[index].append(try contender.measure(seconds))
+            }
+        }
+        return samples
+    }
+}

@@ -1,0 +1,23 @@
+import Server
+
+/// What measures and torments the project; no part of a node.
+enum Lab {
+    static let overview = """
+        usage: lab bench BENCH [options]     measures the `edge` beside this program; `lab bench help` says more
+
+        """
+
+    /// Returns the exit status: 0 done, 64 wrong usage, 1 anything else.
+    static func run(_ arguments: [String]) -> Int32 {
+        switch arguments.first {
+        case "bench": return BenchCommand.run(Array(arguments.dropFirst()))
+        case RedirectFloor.command: return RedirectFloor.serve()
+        case nil, "help", "--help":
+            StandardStream.output.write(overview)
+            return 0
+        case .some(let name):
+            StandardStream.error.write("lab: there is no `\(name)`\n\(overview)")
+            return 64
+        }
+    }
+}

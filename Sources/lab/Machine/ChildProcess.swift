@@ -1,0 +1,166 @@
+import Glibc
+import Synchronization
+
+/// A process that this program started, and ends.
+final class ChildProcess {
+    let name: String
+    let pid: pid_t
+    /// What the child writes there can be read here; -1 if nothing is.
+    let outputDescriptor: Int32
+    private var exitStatus: Int32?
+
+    enum Output { case none, standardOutput, standardError }
+
+    /// Starts `arguments[0]`, looked for in `PATH`, on `processors`.
+    init(_ arguments: [String], reading output: Output = .none, on processors: [Int] = Processors.available) throws {
+        name = arguments[0]
+        var ends: [Int32] = [-1, -1]
+        if output != .none, pipe2(&ends) != 0 { throw LabError("no pipe: \(String(cString: strerror(errno)))") }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        for (descriptor, source) in [(Int32(1), Output.standardOutput), (2, .standardError)] {
+            if output == source {
+                posix_spawn_file_actions_adddup2(&actions, ends[1], descriptor)
+            } else {
+                posix_spawn_file_actions_addopen(&actions, descriptor, "/dev/null", O_WRONLY, 0)
+            }
+        }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        var pid: pid_t = 0
+        var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        let code = Processors.on(processors) { posix_spawnp(&pid, words[0]!, &actions, nil, &words, environ) }
+        if ends[1] >= 0 { close(ends[1]) }
+        guard code == 0 else {
+            if ends[0] >= 0 { close(ends[0]) }
+            throw LabError("cannot start \(name): \(String(cString: strerror(code)))")
+        }
+        (self.pid, outputDescriptor) = (pid, ends[0])
+        Interruption.note(pid)
+    }
+
+    deinit {
+        end(SIGKILL)
+        if outputDescriptor >= 0 { close(outputDescriptor) }
+    }
+
+    /// Sends `signal` and waits for the end; after `patienceMilliseconds` it is killed.
+    func end(_ signal: Int32 = SIGTERM, patienceMilliseconds: Int = 10_000) {
+        guard exitStatus == nil else { return }
+        kill(pid, signal)
+        for _ in 0..<patienceMilliseconds {
+            if reap(WNOHANG) { return }
+            usleep(1000)
+        }
+        kill(pid, SIGKILL)
+        _ = reap(0)
+    }
+
+    /// Waits for the end; the exit status, or 128 + the signal's number.
+    func wait() -> Int32 {
+        while exitStatus == nil { _ = reap(0) }
+        return exitStatus!
+    }
+
+    var hasEnded: Bool { exitStatus != nil || reap(WNOHANG) }
+
+    private func reap(_ options: Int32) -> Bool {
+        var status: Int32 = 0
+        guard waitpid(pid, &status, options) == pid else { return false }
+        exitStatus = status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
+        Interruption.forget(pid)
+        return true
+    }
+
+    /// Processor time that all its threads have used, in seconds.
+    var processorSeconds: Double {
+        var clock = clockid_t()
+        let code = clock_getcpuclockid(pid, &clock)
+        precondition(code == 0, "\(name) has ended")
+        return Double(MonotonicClock.read(clock)) / 1e9
+    }
+
+    /// Memory that is no file's, in bytes.
+    func anonymousBytes() throws -> Int {
+        for line in try readTextFile("/proc/\(pid)/status").split(separator: "\n") where line.hasPrefix("RssAnon:") {
+            let words = line.split { $0 == " " || $0 == "\t" }
+            if words.count == 3, let kibibytes = Int(words[1]) { return kibibytes << 10 }
+        }
+        throw LabError("the system does not tell how much memory \(name) has")
+    }
+
+    /// Everything that the child writes until it ends or closes its output.
+    func readAll() -> String {
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while case let count = read(outputDescriptor, &chunk, chunk.count), count > 0 { bytes += chunk[..<count] }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// What is written up to the end of the first line that holds `mark`; throws if there is none.
+    func readLine(with mark: String) throws -> String {
+        var line: [UInt8] = []
+        var last = ""
+        var byte: UInt8 = 0
+        while read(outputDescriptor, &byte, 1) == 1 {
+            guard byte == UInt8(ascii: "\n") else {
+                line.append(byte)
+                continue
+            }
+            last = String(decoding: line, as: UTF8.self)
+            if last.contains(mark) { return last }
+            line.removeAll()
+        }
+        throw LabError("\(name) ended before it was ready; it said last: \(last)")
+    }
+}
+
+/// Runs a program to its end and returns what it wrote to standard output.
+@discardableResult
+func runToEnd(_ arguments: [String]) throws -> String {
+    let process = try ChildProcess(arguments, reading: .standardOutput)
+    let text = process.readAll()
+    let status = process.wait()
+    guard status == 0 else { throw LabError("\(arguments.joined(separator: " ")) ended with \(status): \(text)") }
+    return text
+}
+
+private func pipe2(_ ends: inout [Int32]) -> Int32 {
+    let code = pipe(&ends)
+    if code == 0 { for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) } }
+    return code
+}
+
+/// Ends the children when the user ends this program.
+///
+/// Safety: a signal handler may touch nothing but lock-free memory, so the process numbers lie in fixed slots.
+enum Interruption {
+    private static let slotCount = 64
+    private nonisolated(unsafe) static let slots: UnsafeMutablePointer<Atomic<Int32>> = {
+        let slots = UnsafeMutablePointer<Atomic<Int32>>.allocate(capacity: slotCount)
+        for index in 0..<slotCount { (slots + index).initialize(to: Atomic(0)) }
+        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number) { Interruption.endAll($0) } }
+        return slots
+    }()
+
+    static func note(_ pid: pid_t) {
+        for index in 0..<slotCount
+        where slots[index].compareExchange(expected: 0, desired: pid, ordering: .relaxed).exchanged { return }
+        preconditionFailure("more than \(slotCount) processes at once")
+    }
+
+    static func forget(_ pid: pid_t) {
+        for index in 0..<slotCount {
+            _ = slots[index].compareExchange(expected: pid, desired: 0, ordering: .relaxed)
+        }
+    }
+
+    private static func endAll(_ number: Int32) -> Never {
+        for index in 0..<slotCount {
+            let pid = slots[index].load(ordering: .relaxed)
+            if pid != 0 { kill(pid, SIGKILL) }
+        }
+        _exit(128 + number)
+    }
+}

@@ -1,0 +1,28 @@
+import Glibc
+
+/// A running `edge serve`, of the binary beside this program.
+final class EdgeNode {
+    let process: ChildProcess
+    let port: UInt16
+    /// From its start until it said that it listens.
+    let secondsToListen: Double
+
+    /// One redirect worker, unless said otherwise.
+    init(data: String, workers: Int = 1, on processors: [Int] = Processors.available) throws {
+        let start = MonotonicClock.nanoseconds
+        process = try ChildProcess(
+            [
+                siblingProgram("edge"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--workers", "\(workers)",
+            ], reading: .standardError, on: processors)
+        let line = try process.readLine(with: "event=listening")
+        secondsToListen = Double(MonotonicClock.nanoseconds - start) / 1e9
+        let mark = "address=127.0.0.1:"
+        guard let place = line.split(separator: " ").first(where: { $0.hasPrefix(mark) }),
+            let port = UInt16(place.dropFirst(mark.count))
+        else { throw LabError("no address in: \(line)") }
+        self.port = port
+    }
+
+    /// Lets it drain.
+    func stop() { process.end(SIGTERM, patienceMilliseconds: 20_000) }
+}
