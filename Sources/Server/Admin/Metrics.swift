@@ -12,7 +12,7 @@ struct Metrics {
         let workers = node.workerCounters
         addRedirects(workers)
         addConnections(workers)
-        addAPI(node.api.answers)
+        addAPI(node.api.answers.rows)
         addStore(node.store.figures)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
         output.sample("edge_build_info", ["version": edgeVersion], 1)
@@ -50,7 +50,8 @@ struct Metrics {
     private mutating func addAPI(_ answers: [APIAnswers.Row]) {
         output.metric("edge_api_requests_total", .counter, "Requests answered by the API, by route and status.")
         for row in answers {
-            output.sample("edge_api_requests_total", ["route": row.route, "status": String(row.status)], Double(row.count))
+            output.sample(
+                "edge_api_requests_total", ["route": row.route, "status": String(row.status)], Double(row.count))
         }
     }
 
@@ -59,14 +60,18 @@ struct Metrics {
         output.value("edge_store_writes_total", .counter, "Log entries written.", Double(figures.writes))
         output.value(
             "edge_store_queue_length", .gauge, "Writes that wait for the writer.", Double(figures.queuedWrites))
-        output.value("edge_store_used_bytes", .gauge, "Of the map, pages in use or free.", Double(figures.size.usedBytes))
-        output.value("edge_store_map_bytes", .gauge, "The most that the store can grow to.", Double(figures.size.mapBytes))
+        output.value(
+            "edge_store_used_bytes", .gauge, "Of the map, pages in use or free.", Double(figures.size.usedBytes))
+        output.value(
+            "edge_store_map_bytes", .gauge, "The most that the store can grow to.", Double(figures.size.mapBytes))
         output.value("edge_store_full", .gauge, "1 while links are refused for want of room.", figures.isFull ? 1 : 0)
         output.value("edge_log_head", .gauge, "Sequence of the newest own log entry.", Double(figures.head))
         guard let issuer = figures.issuer else { return }
         output.value(
-            "edge_codes_left", .gauge, "Numbers that can be given out without another lease.", Double(issuer.numbersLeft))
-        output.value("edge_codes_rate", .gauge, "Codes given out a second, over some ten seconds.", issuer.ratePerSecond)
+            "edge_codes_left", .gauge, "Numbers that can be given out without another lease.",
+            Double(issuer.numbersLeft))
+        output.value(
+            "edge_codes_rate", .gauge, "Codes given out a second, over some ten seconds.", issuer.ratePerSecond)
         output.value(
             "edge_codes_empty_seconds", .gauge, "At that rate, until none are left; +Inf if none are given out.",
             issuer.secondsToEmpty.map(Double.init) ?? .infinity)

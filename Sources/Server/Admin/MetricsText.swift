@@ -9,14 +9,17 @@ struct MetricsText {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
     }
 
-    mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String> = [:], _ value: Double) {
+    mutating func sample(_ name: String, _ value: Double) { sample(name, [:], value) }
+
+    mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String>, _ value: Double) {
         text += name
         if !labels.isEmpty {
             let pairs = labels.map { "\($0.key)=\"\(Self.escaped($0.value))\"" }
             text += "{" + pairs.joined(separator: ",") + "}"
         }
         let isWhole = value == value.rounded() && abs(value) < 9e15
-        text += " " + (isWhole ? String(Int64(value)) : String(value)) + "\n"
+        let number = isWhole ? String(Int64(value)) : value == .infinity ? "+Inf" : String(value)
+        text += " " + number + "\n"
     }
 
     /// A metric of one sample.

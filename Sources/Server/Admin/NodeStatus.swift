@@ -62,7 +62,9 @@ struct NodeStatus: Codable {
         let encoder = JSONEncoder()
         encoder.keyEncodingStrategy = .convertToSnakeCase
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(self) else { preconditionFailure("strings and finite numbers always encode") }
+        guard let data = try? encoder.encode(self) else {
+            preconditionFailure("strings and finite numbers always encode")
+        }
         return Array(data)
     }
 
@@ -96,7 +98,8 @@ package func runStatus(_ server: Authority) -> Int32 {
     do {
         let answer = try CommandClient(server: server).send("GET", "/status")
         guard answer.status == 200 else { throw CommandClientError.malformedAnswer }
-        return StandardStream.output.write(try NodeStatus(json: answer.body).table) ? ExitStatus.done : ExitStatus.failed
+        return StandardStream.output.write(try NodeStatus(json: answer.body).table)
+            ? ExitStatus.done : ExitStatus.failed
     } catch {
         StandardStream.error.write("edge status: http://\(server): \(error)\n")
         return ExitStatus.failed
