@@ -48,5 +48,6 @@ let package = Package(
         .testTarget(name: "LinksTests", dependencies: ["Links"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
+        .testTarget(name: "StyleTests", swiftSettings: strict),
     ]
 )
