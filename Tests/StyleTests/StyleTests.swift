@@ -8,7 +8,7 @@ struct StyleTests {
     @Test func treeIsThere() {
         #expect(Tree.sources.count > 50)
         #expect(Tree.tests.contains { $0.path == "Tests/StyleTests/StyleTests.swift" })
-        #expect(Tree.documents.count == 4)
+        #expect(Tree.documents.count >= 4)
     }
 
     @Test func lengths() {
