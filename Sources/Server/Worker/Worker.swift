@@ -386,7 +386,7 @@ final class Worker: @unchecked Sendable {
             self.acceptsAgainAt = nil
             events.change(listener.descriptor, EPOLLIN, token: Self.listenerToken)
         }
-        for case .some(let connection) in connections where isOverdue(connection) {
+        for case .some(let connection) in connections where connection.isOverdue(at: monotonicNow) {
             if case .open = connection.phase, connection.output.isEmpty, connection.requestStart != nil {
                 append(Problem.requestTimeout.response, .closing)
                 connection.phase = .closing
@@ -394,20 +394,6 @@ final class Worker: @unchecked Sendable {
             } else {
                 drop(connection)
             }
-        }
-    }
-
-    private func isOverdue(_ connection: Connection) -> Bool {
-        let quiet = monotonicNow - connection.lastProgress
-        if !connection.output.isEmpty { return quiet > ConnectionLimits.writeMilliseconds }
-        switch connection.phase {
-        case .awaitingAnswer: return false
-        case .lingering: return monotonicNow - connection.requestStart! > ConnectionLimits.lingerMilliseconds
-        case .open, .closing:
-            if let start = connection.requestStart {
-                return monotonicNow - start > ConnectionLimits.requestMilliseconds
-            }
-            return quiet > ConnectionLimits.idleMilliseconds
         }
     }
 
