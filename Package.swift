@@ -50,5 +50,6 @@ let package = Package(
         .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
+        .testTarget(name: "StyleTests", swiftSettings: strict),
     ]
 )

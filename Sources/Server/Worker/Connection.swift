@@ -43,6 +43,19 @@ final class Connection {
     var isIdle: Bool {
         if case .open = phase { input.isEmpty && output.isEmpty && requestStart == nil } else { false }
     }
+
+    /// Whether the client took more time than the limits give it; `now` in monotonic milliseconds.
+    func isOverdue(at now: Int64) -> Bool {
+        let quiet = now - lastProgress
+        if !output.isEmpty { return quiet > ConnectionLimits.writeMilliseconds }
+        switch phase {
+        case .awaitingAnswer: return false
+        case .lingering: return now - requestStart! > ConnectionLimits.lingerMilliseconds
+        case .open, .closing:
+            if let requestStart { return now - requestStart > ConnectionLimits.requestMilliseconds }
+            return quiet > ConnectionLimits.idleMilliseconds
+        }
+    }
 }
 
 enum ConnectionInterest { case reading, writing, nothing }

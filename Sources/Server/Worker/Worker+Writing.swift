@@ -76,7 +76,7 @@ extension Worker {
             self.acceptsAgainAt = nil
             events.change(listener.descriptor, EPOLLIN, token: Self.listenerToken)
         }
-        for case .some(let connection) in connections where isOverdue(connection) {
+        for case .some(let connection) in connections where connection.isOverdue(at: monotonicNow) {
             if case .open = connection.phase, connection.output.isEmpty, connection.requestStart != nil {
                 counters.refusals.add()
                 append(Problem.requestTimeout.response, .closing)
@@ -85,20 +85,6 @@ extension Worker {
             } else {
                 drop(connection)
             }
-        }
-    }
-
-    func isOverdue(_ connection: Connection) -> Bool {
-        let quiet = monotonicNow - connection.lastProgress
-        if !connection.output.isEmpty { return quiet > ConnectionLimits.writeMilliseconds }
-        switch connection.phase {
-        case .awaitingAnswer: return false
-        case .lingering: return monotonicNow - connection.requestStart! > ConnectionLimits.lingerMilliseconds
-        case .open, .closing:
-            if let start = connection.requestStart {
-                return monotonicNow - start > ConnectionLimits.requestMilliseconds
-            }
-            return quiet > ConnectionLimits.idleMilliseconds
         }
     }
 

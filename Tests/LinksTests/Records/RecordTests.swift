@@ -57,8 +57,8 @@ private func randomBody(_ random: inout SeededRandom) -> LinkBody {
 
     @Test(
         arguments: [
-            [], [0x80], [0x04],  // No body, later format, no fields after all.
-            [0x04, 0x05, 1, 2], [0x04, 0x02, 1, 0],  // Fields that end early.
+            [], [0x80],  // No body; a later format.
+            [0x04], [0x04, 0x05, 1, 2], [0x04, 0x02, 1, 0],  // Fields that end early.
             [0x04, 0x04, 4, 0, 3, 0],  // Tags that descend.
             [0x04, 0x03, 4, 1, 0xff],  // A title that is no UTF-8.
             [0x04, 0x04, 6, 2, 1, 2],  // A claim id that is too short.

@@ -1,0 +1,48 @@
+import Testing
+
+/// Who may import whom.
+struct ImportTests {
+    /// Lower modules know nothing of higher ones, nor of those beside them.
+    private static let ranks = [
+        "Primitives": 0, "HTTP": 1, "Links": 1, "Analytics": 1, "Store": 2, "Replication": 2, "Simulation": 3,
+        "Server": 4, "edge": 5, "lab": 5,
+    ]
+
+    /// The one door to each library outside: a file, or a module.
+    private static let doors: [String: [String]] = [
+        "CLMDB": ["Sources/Store/LMDB.swift"],
+        "COpenSSL": ["Sources/Store/SHA256.swift"],
+        "CIDN": ["Sources/Links/"],
+        "CLinux": ["Sources/Primitives/", "Sources/Store/", "Sources/Server/", "Sources/lab/"],
+        "FoundationEssentials": ["Sources/Server/", "Sources/lab/"],
+        "Foundation": ["Sources/lab/"],
+        "Glibc": ["Sources/"],
+        "Synchronization": ["Sources/"],
+    ]
+
+    private static func imports(_ file: Tree.File) -> [String] {
+        let pattern = "^\\s*(?:@\\w+\\s+)*(?:\\w+\\s+)?import\\s+(?:(?:struct|class|enum|func|var|let)\\s+)?(\\w+)"
+        return String(decoding: Code(file.text).text, as: UTF8.self).matches(pattern).map { $0[0] }
+    }
+
+    @Test func importsDoNotClimb() throws {
+        for file in Tree.sources {
+            let rank = try #require(Self.ranks[file.module], "\(file): a module that has no place in the order")
+            for name in Self.imports(file) {
+                if let other = Self.ranks[name] {
+                    #expect(other < rank, "\(file) imports \(name), which does not stand below it")
+                } else {
+                    let doors = Self.doors[name] ?? []
+                    #expect(doors.contains { file.path.hasPrefix($0) }, "\(file) imports \(name)")
+                }
+            }
+        }
+    }
+
+    @Test func doorsAreUsed() {
+        for name in ["CLMDB", "COpenSSL"] {
+            let importers = Tree.sources.filter { Self.imports($0).contains(name) }.map(\.path)
+            #expect(importers == Self.doors[name])
+        }
+    }
+}
