@@ -6,11 +6,12 @@ import Primitives
 ///
 ///     origin        10
 ///     head          6    sequence of the newest entry held
-///     head stamp    8
+///     head stamp    8    of that entry; before the first one, of the incarnation's beginning
 ///     head chain    16
 ///     floor         6    newest sequence that was truncated away; 0 if the log is whole
 ///     floor chain   16
-///     ceiling       8    its generated numbers lie below
+///     first         8    counter at which its generated numbers begin again after a start
+///     ceiling       8    counter below which they lie
 ///     seal          6    last sequence of an ended incarnation; 2^48 - 1 while it lives
 ///     [later fields]
 struct OriginRow: Equatable {
@@ -20,6 +21,7 @@ struct OriginRow: Equatable {
     var headChain: [UInt8]
     var floor: UInt64 = 0
     var floorChain: [UInt8]
+    var firstCounter: UInt64 = 0
     var ceiling: UInt64 = 0
     var seal: UInt64 = Self.unsealed
     var later: [UInt8] = []
@@ -45,6 +47,7 @@ struct OriginRow: Equatable {
         bytes += headChain
         bytes.append(bigEndian48: floor)
         bytes += floorChain
+        bytes.append(bigEndian: firstCounter)
         bytes.append(bigEndian: ceiling)
         bytes.append(bigEndian48: seal)
         return bytes + later
@@ -58,6 +61,7 @@ struct OriginRow: Equatable {
         headChain = try bytes.takeBytes(Self.chainSizeBytes)
         floor = try bytes.takeUInt48()
         floorChain = try bytes.takeBytes(Self.chainSizeBytes)
+        firstCounter = try bytes.takeUInt64()
         ceiling = try bytes.takeUInt64()
         seal = try bytes.takeUInt48()
         later = try bytes.takeBytes(bytes.byteCount)

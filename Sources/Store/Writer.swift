@@ -52,28 +52,17 @@ final class Writer: @unchecked Sendable {
         _ opening: StoreOpening, _ settings: StoreSettings, _ catalogue: Catalogue
     ) throws(LMDBError) -> State {
         let transaction = try opening.image.environment.beginRead()
-        let ownTable = catalogue.links(region: settings.region.character, node: settings.node)!
-        var lastNumber: UInt64?
-        if let row = try transaction.cursor(ownTable).move(.last) {
-            var key = row.key.bytes
-            lastNumber = try? key.takeUInt48()
-        }
-        let headStamp = opening.image.origins.values.map(\.headStamp).max() ?? 0
+        let last = try LastNumber(catalogue, settings, transaction)
+        let headStamp = max(opening.image.origins.values.map(\.headStamp).max() ?? 0, opening.ownRow.headStamp)
         let wall = settings.now()
-        var next = lastNumber.map { GeneratedNumber.counter(of: $0) + 1 } ?? 0
-        if let ended = opening.endedRow {
-            // The life before may have gone further than this store shows.
-            next = Issuer.resumed(
-                highest: lastNumber, at: lastNumber.map { _ in Stamp(rawValue: ended.headStamp).instant }, now: wall,
-                limits: settings.issuerLimits)
-        }
+        let next = max(opening.ownRow.firstCounter, last.nextCounter(opening.image.origins.values, settings))
         let snowflakes = try lastSnowflakes(transaction, catalogue, settings, wall)
         return State(
             issuer: Issuer(
                 region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
                 lastSnowflake: snowflakes.own, continuity: .proven, limits: settings.issuerLimits,
                 now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant)),
-            clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: lastNumber,
+            clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
             lastSnowflake: snowflakes.last)
     }
 
@@ -85,10 +74,12 @@ final class Writer: @unchecked Sendable {
         let cursor = try transaction.cursor(catalogue.snowflakes)
         var last: UInt64?
         var row = try cursor.move(.last)
-        while let (key, _) = row {
+        while let (key, value) = row {
             var bytes = key.bytes
-            if let number = try? bytes.takeUInt64() {
-                last = last ?? number
+            let number = try? bytes.takeUInt64()
+            last = last ?? number
+            // A damaged key may tell of any time.
+            if let number, Row.payload(.snowflakes, key, value) != nil {
                 let snowflake = Snowflake(number: number)
                 if snowflake.instant < now { break }
                 if snowflake.regionIndex == settings.region.character.index, snowflake.node == settings.node {
@@ -155,9 +146,17 @@ final class Writer: @unchecked Sendable {
             state.issuer.aborted(now: now)
             state.issuer.leaseFailed(now: now)
             endUnlessHarmless(error)
-            fullSince = now
-            answer(operations, [Outcome](repeating: .failure(.storageFull), count: operations.count))
+            recover(operations, error, now, store)
         }
+    }
+
+    /// After a transaction that left nothing. Damage stops only the write that met it: the others are made one by one.
+    private func recover(_ operations: [WriteOperation], _ error: LMDBError, _ now: Instant, _ store: Store) {
+        let isFull = !error.isBeforeWriting || error == .mapFull || error == .transactionFull
+        if isFull { fullSince = now }
+        guard isFull || operations.count == 1 else { return operations.forEach { commit([$0], store) } }
+        let refusal: WriteError = isFull ? .storageFull : .damagedRecord
+        answer(operations, [Outcome](repeating: .failure(refusal), count: operations.count))
     }
 
     private func apply(
@@ -237,14 +236,15 @@ final class Writer: @unchecked Sendable {
     private func mapHasRoom(_ size: Environment.Size) throws(LMDBError) -> Bool {
         let limitBytes = size.mapSizeBytes / 100 * StoreLimits.userShareOfMapPercent
         if size.usedBytes < limitBytes { return true }
-        let free = try environment.beginWrite().freePageCount()
+        let free = try environment.beginRead().freePageCount()
         return (size.pages - free) * size.pageSizeBytes < limitBytes
     }
 
-    /// A full map or disk aborts a transaction and leaves the store as it was. After any other failure nobody can say
-    /// what the disk holds: the next start will read it.
+    /// A full map or disk, or a damaged page, aborts a transaction and leaves the store as it was. (A short write to a
+    /// full disk is EIO.) After any other failure, and after one of the header page, with which LMDB ends all writing,
+    /// nobody can say what the disk holds: the next start will read it.
     private func endUnlessHarmless(_ error: LMDBError) {
-        let harmless = error == .mapFull || error == .transactionFull || [ENOSPC, EDQUOT].contains(error.code)
+        let harmless = error.isBeforeWriting || [ENOSPC, EDQUOT, EFBIG, EIO].contains(error.code)
         guard harmless, (try? environment.beginWrite()) != nil else {
             settings.mustEnd("a commit to \(directory.storePath) failed (\(error)); its outcome is unknown")
         }
