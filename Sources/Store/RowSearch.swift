@@ -9,8 +9,8 @@ enum StoredRow {
 extension Cursor {
     /// Looks for `key` where LMDB's own search found nothing, or found a damaged row.
     ///
-    /// A key with a flipped bit stands where it stood, but no search leads to it, and searches for its neighbours may go
-    /// astray: they end beside it. So a miss looks at the two rows where the search ended; only if one of them is
+    /// A key with a flipped bit stands where it stood, but no search leads to it, and searches for its neighbours may
+    /// go astray: they end beside it. So a miss looks at the two rows where the search ended; only if one of them is
     /// damaged, at all rows around.
     func search(_ table: TableID, _ key: UnsafeRawBufferPointer) throws(LMDBError) -> StoredRow {
         let next = try seek(key)

@@ -11,7 +11,8 @@ package struct StoreInspection {
     package private(set) var entryCount = 0
 
     private static let describedProblems = 100
-    /// By origin index: records whose last write was the origin's, and entries of its log that are a record's last write.
+    /// By origin index: records whose last write was the origin's, and entries of its log that are a record's last
+    /// write.
     private var recordsByOrigin: [UInt16: Int] = [:]
     private var effectsByOrigin: [UInt16: Int] = [:]
 
