@@ -47,7 +47,7 @@ let package = Package(
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
         .testTarget(name: "LinksTests", dependencies: ["Links"], swiftSettings: strict),
-        .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "CLMDB"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
         .testTarget(name: "StyleTests", swiftSettings: strict),
