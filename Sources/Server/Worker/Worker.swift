@@ -42,9 +42,7 @@ final class Worker: @unchecked Sendable {
     private var output = OutputBuffer()
     private let input = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ConnectionLimits.readBytes, alignment: 16)
-    private var connections: [Connection?] = []
-    private var generations: [UInt32] = []
-    private var freeSlots: [UInt32] = []
+    private var connections = ConnectionTable()
     private var acceptsAgainAt: Int64?
     private var monotonicNow: Int64 = 0
     private var now = Instant(milliseconds: 0)
@@ -100,8 +98,7 @@ final class Worker: @unchecked Sendable {
             if monotonicNow >= nextSweep { sweep() }
             if isDraining { openRequests.store(busyCount, ordering: .releasing) }
         }
-        for connection in connections { if let connection { close(connection.descriptor) } }
-        connections = []
+        for connection in connections.all { drop(connection) }
     }
 
     private func handle(_ event: epoll_event) {
@@ -126,11 +123,7 @@ final class Worker: @unchecked Sendable {
 
     // MARK: Connections
 
-    private func connection(_ handle: ConnectionHandle) -> Connection? {
-        let slot = Int(handle.slot)
-        guard slot < connections.count, generations[slot] == handle.generation else { return nil }
-        return connections[slot]
-    }
+    private func connection(_ handle: ConnectionHandle) -> Connection? { connections[handle] }
 
     private func acceptConnections() {
         for _ in 0..<ConnectionLimits.acceptsPerWakeUp {
@@ -149,25 +142,13 @@ final class Worker: @unchecked Sendable {
 
     private func open(_ descriptor: Int32) {
         System.setNoDelay(descriptor)
-        let slot: UInt32
-        if let free = freeSlots.popLast() {
-            slot = free
-        } else {
-            slot = UInt32(connections.count)
-            connections.append(nil)
-            generations.append(0)
-        }
-        let handle = ConnectionHandle(slot: slot, generation: generations[Int(slot)])
-        connections[Int(slot)] = Connection(descriptor, handle, now: monotonicNow)
-        events.add(descriptor, EPOLLIN, token: handle.token)
+        let connection = connections.add(descriptor, now: monotonicNow)
+        events.add(descriptor, EPOLLIN, token: connection.handle.token)
     }
 
     private func drop(_ connection: Connection) {
-        let slot = Int(connection.handle.slot)
         close(connection.descriptor)
-        connections[slot] = nil
-        generations[slot] = (generations[slot] + 1) & 0x7fff_ffff  // Never the listener's or the wake-up's token.
-        freeSlots.append(UInt32(slot))
+        connections.remove(connection)
     }
 
     private func show(_ interest: ConnectionInterest, _ connection: Connection) {
@@ -386,7 +367,7 @@ final class Worker: @unchecked Sendable {
             self.acceptsAgainAt = nil
             events.change(listener.descriptor, EPOLLIN, token: Self.listenerToken)
         }
-        for case .some(let connection) in connections where connection.isOverdue(at: monotonicNow) {
+        for connection in connections.all where connection.isOverdue(at: monotonicNow) {
             if case .open = connection.phase, connection.output.isEmpty, connection.requestStart != nil {
                 append(Problem.requestTimeout.response, .closing)
                 connection.phase = .closing
@@ -401,14 +382,12 @@ final class Worker: @unchecked Sendable {
     /// that whoever asks for readiness learns of the drain.
     private func beginDraining() {
         isDraining = true
-        for case .some(let connection) in connections where connection.isIdle { drop(connection) }
+        for connection in connections.all where connection.isIdle { drop(connection) }
     }
 
     private var busyCount: Int {
-        connections.reduce(0) { count, connection in
-            guard let connection, !connection.isIdle else { return count }
-            if case .lingering = connection.phase { return count }
-            return count + 1
+        connections.all.count { connection in
+            if case .lingering = connection.phase { false } else { !connection.isIdle }
         }
     }
 }
