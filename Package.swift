@@ -1,8 +1,13 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// `.ci/fuzz` builds with this set: everything is then instrumented, and there is a target more.
+let isFuzzing = Context.environment["EDGE_FUZZ"] == "1"
+let instrumentation = ["-sanitize=fuzzer"]
+
 /// Every target: Swift 6 language mode, and a warning fails the build.
-let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] =
+    [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)] + (isFuzzing ? [.unsafeFlags(instrumentation)] : [])
 
 /// Pure modules also mark each unsafe expression.
 let pure: [SwiftSetting] = strict + [.strictMemorySafety()]
@@ -52,3 +57,10 @@ let package = Package(
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
     ]
 )
+
+if isFuzzing {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["Server", "HTTP", "Links", "Primitives"], exclude: ["Corpus"],
+            swiftSettings: strict, linkerSettings: [.unsafeFlags(["-use-ld=lld"] + instrumentation)]))
+}
