@@ -1,9 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// `.ci/fuzz` builds with this set: everything is then instrumented, and there is a target more.
+/// `.ci/fuzz` builds with this set: everything is then instrumented, and there is a target more. AddressSanitizer is there
+/// for the unsafe loads of the readers: libFuzzer's inputs end where their memory ends.
 let isFuzzing = Context.environment["EDGE_FUZZ"] == "1"
-let instrumentation = ["-sanitize=fuzzer"]
+let instrumentation = ["-sanitize=fuzzer,address"]
 
 /// Every target: Swift 6 language mode, and a warning fails the build.
 let strict: [SwiftSetting] =
