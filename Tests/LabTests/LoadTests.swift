@@ -5,7 +5,9 @@ import lab
 @Test func quantilesAreWithinAHundredth() {
     var random = SeededRandom(seed: 7)
     var histogram = LatencyHistogram()
-    let values = (0..<20_000).map { _ in UInt64.random(in: 1...(1 << UInt64.random(in: 1...40, using: &random)), using: &random) }
+    let values = (0..<20_000).map { _ in
+        UInt64.random(in: 1...(1 << UInt64.random(in: 1...40, using: &random)), using: &random)
+    }
     for value in values { histogram.add(value) }
     let sorted = values.sorted()
     for quantile in [0.01, 0.5, 0.9, 0.99, 1] {
@@ -47,7 +49,8 @@ func partsAreNoAnswers(text: String) {
 }
 
 @Test func optionsAreStrict() throws {
-    let options = try Options(["--rounds", "3", "--small", "--list", "1,64"], known: ["rounds", "list"], flags: ["small"])
+    let options = try Options(
+        ["--rounds", "3", "--small", "--list", "1,64"], known: ["rounds", "list"], flags: ["small"])
     #expect(try options.whole("rounds", 1...5) == 3)
     #expect(try options.list("list", 1...100) == [1, 64])
     #expect(options.has("small"))

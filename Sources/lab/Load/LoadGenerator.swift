@@ -112,7 +112,9 @@ struct LoadGenerator: ~Copyable {
             }
             rest = UnsafeRawBufferPointer(rebasing: rest[answer.byteCount...])
         }
-        if rest.count > 0, rest.baseAddress! != UnsafeRawPointer(place) { memmove(place, rest.baseAddress!, rest.count) }
+        if rest.count > 0, rest.baseAddress! != UnsafeRawPointer(place) {
+            memmove(place, rest.baseAddress!, rest.count)
+        }
         connections[index].filledBytes = rest.count
         guard connections[index].awaited >= 0 else { throw LabError("more answers than requests") }
         return connections[index].awaited == 0
