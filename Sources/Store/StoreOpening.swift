@@ -120,6 +120,7 @@ struct StoreOpening {
         unlink(workshop + "/lock.mdb")
         rmdir(workshop)
         try directory.sync()
+        try directory.syncName()
     }
 
     /// Seals the old life at what is here and begins another in one transaction. The side file goes first: whenever
