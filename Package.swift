@@ -55,6 +55,7 @@ let package = Package(
         .testTarget(name: "LinksTests", dependencies: ["Links"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "CLMDB"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
+        .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
         .testTarget(name: "StyleTests", swiftSettings: strict),
     ]

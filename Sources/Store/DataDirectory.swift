@@ -30,6 +30,18 @@ final class DataDirectory: Sendable {
         guard fsync(descriptor) == 0 else { throw .directory(path: path, reason: systemReason()) }
     }
 
+    /// Makes the directory's own name durable: until its parent is synced, all that is in it may vanish with it.
+    func syncName() throws(StoreError) {
+        let parent = open(path + "/..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard parent >= 0 else {
+            // A parent may be passable and not readable.
+            guard errno == EACCES else { throw .directory(path: path, reason: systemReason()) }
+            return Glibc.sync()
+        }
+        defer { close(parent) }
+        guard fsync(parent) == 0 else { throw .directory(path: path, reason: systemReason()) }
+    }
+
     /// Replaces a file at once and for good: afterwards, and after a power loss, it holds the old bytes or the new.
     func replace(_ path: String, with bytes: [UInt8]) throws(StoreError) {
         let temporary = path + ".new"

@@ -133,6 +133,7 @@ struct StoreOpening {
             throw .system(path: directory.storePath, reason: systemReason())
         }
         try directory.sync()
+        try directory.syncName()
     }
 
     /// Seals the old life at what is here and begins another in one transaction. The side file goes first: whenever
