@@ -143,6 +143,18 @@ final class ReadTransaction {
         try LMDBError.check(mdb_stat(raw, table.raw, &statistics))
         return statistics.ms_entries
     }
+
+    /// Pages that were used once and are free now. Walks their list, which LMDB shows to readers only.
+    func freePageCount() throws(LMDBError) -> Int {
+        let cursor = try cursor(.free)
+        var count = 0
+        var row = try cursor.move(.first)
+        while let (_, value) = row {
+            count += value.loadUnaligned(as: Int.self)  // The first word of a list of pages is its length.
+            row = try cursor.move(.next)
+        }
+        return count
+    }
 }
 
 /// The one transaction that may write; given up unless committed.
@@ -197,18 +209,6 @@ struct WriteTransaction: ~Copyable {
     }
 
     func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table) }
-
-    /// Pages that were used once and are free now. Walks the list of free pages.
-    func freePageCount() throws(LMDBError) -> Int {
-        let cursor = try Cursor(raw, .free)
-        var count = 0
-        var row = try cursor.move(.first)
-        while let (_, value) = row {
-            count += value.load(as: Int.self)  // The first word of a list of pages is its length.
-            row = try cursor.move(.next)
-        }
-        return count
-    }
 }
 
 /// Walks a table in key order.

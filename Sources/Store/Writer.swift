@@ -234,7 +234,7 @@ final class Writer: @unchecked Sendable {
     private func mapHasRoom(_ size: Environment.Size) throws(LMDBError) -> Bool {
         let limitBytes = size.mapSizeBytes / 100 * StoreLimits.userShareOfMapPercent
         if size.usedBytes < limitBytes { return true }
-        let free = try environment.beginWrite().freePageCount()
+        let free = try environment.beginRead().freePageCount()
         return (size.pages - free) * size.pageSizeBytes < limitBytes
     }
 
