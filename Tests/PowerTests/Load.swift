@@ -20,8 +20,8 @@ struct Load: Sendable {
         var refused: [Int: Int] = [:]
         /// The code member of problems.
         var problems: Set<String> = []
-        /// Aliases of links that nobody answered for, and their destinations.
-        var unanswered: [String: String] = [:]
+        /// Destinations that nobody answered for, and their aliases.
+        var unanswered: [String: String?] = [:]
     }
 
     private final class Shared: Sendable { let value = Mutex(Outcome()) }
@@ -35,8 +35,7 @@ struct Load: Sendable {
             for number in 0..<linksPerConnection {
                 let link = link("\(index)-\(number)", &random)
                 guard let answer = client.create(link.json) else {
-                    if let alias = link.alias { outcome.value.withLock { $0.unanswered[alias] = link.destination } }
-                    return
+                    return outcome.value.withLock { $0.unanswered[link.destination] = .some(link.alias) }
                 }
                 outcome.value.withLock { $0.note(answer, link.destination) }
             }

@@ -9,7 +9,7 @@ struct PowerTrace {
         var trace: DiskTrace
         /// What was acknowledged before it.
         var before: [String: String]
-        /// Aliases nobody answered for, and all that it acknowledged.
+        /// All that it acknowledged.
         var later: [String: String]
     }
 

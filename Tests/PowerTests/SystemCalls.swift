@@ -12,6 +12,8 @@ struct SystemCall {
     /// The lines at which it began and came back.
     var began: Int
     var ended: Int?
+    /// strace gave the answer instead of the system.
+    var isInjected: Bool
 
     var isDone: Bool { result.map { $0 >= 0 } ?? false }
     func integer(_ index: Int) -> Int? { index < arguments.count ? Int(arguments[index]) : nil }
@@ -52,6 +54,7 @@ struct TraceReader {
         if rest.hasPrefix("<... ") {
             guard let index = open.removeValue(forKey: process) else { return }
             (calls[index].result, calls[index].ended) = (result(rest), number)
+            calls[index].isInjected = rest.hasSuffix("(INJECTED)")
             return
         }
         guard let parenthesis = rest.firstIndex(of: "(") else {
@@ -70,7 +73,8 @@ struct TraceReader {
         calls.append(
             SystemCall(
                 name: rest[..<parenthesis], strings: strings, arguments: arguments,
-                result: isUnfinished ? nil : result(rest), began: number, ended: isUnfinished ? nil : number))
+                result: isUnfinished ? nil : result(rest), began: number, ended: isUnfinished ? nil : number,
+                isInjected: rest.hasSuffix("(INJECTED)")))
     }
 
     /// What stands behind the last `= `.
