@@ -1,8 +1,14 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// `.ci/fuzz` builds with this set: everything is then instrumented, and there is a target more. AddressSanitizer is there
+/// for the unsafe loads of the readers: libFuzzer's inputs end where their memory ends.
+let isFuzzing = Context.environment["EDGE_FUZZ"] == "1"
+let instrumentation = ["-sanitize=fuzzer,address"]
+
 /// Every target: Swift 6 language mode, and a warning fails the build.
-let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+let strict: [SwiftSetting] =
+    [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)] + (isFuzzing ? [.unsafeFlags(instrumentation)] : [])
 
 /// Pure modules also mark each unsafe expression.
 let pure: [SwiftSetting] = strict + [.strictMemorySafety()]
@@ -47,9 +53,17 @@ let package = Package(
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
         .testTarget(name: "LinksTests", dependencies: ["Links"], swiftSettings: strict),
-        .testTarget(name: "StoreTests", dependencies: ["Store"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "CLMDB"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
+        .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
         .testTarget(name: "StyleTests", swiftSettings: strict),
     ]
 )
+
+if isFuzzing {
+    package.targets.append(
+        .executableTarget(
+            name: "fuzz", dependencies: ["Server", "HTTP", "Links", "Primitives"], exclude: ["Corpus"],
+            swiftSettings: strict, linkerSettings: [.unsafeFlags(["-use-ld=lld"] + instrumentation)]))
+}

@@ -14,7 +14,7 @@ package func runServer(_ configuration: Configuration) -> Int32 {
     let node: Node
     do { node = try Node(configuration) } catch {
         Log.write(.error, "start-failed", ["reason": .string("\(error)")])
-        return error is SecretFileError ? ExitStatus.wrongConfiguration : ExitStatus.failed
+        return isConfigurationFault(error) ? ExitStatus.wrongConfiguration : ExitStatus.failed
     }
     announce(node)
     var watch = Watch()
@@ -37,6 +37,14 @@ private func stop(_ node: Node) -> Int32 {
     node.drain()
     Log.write(.info, "stopped")
     return ExitStatus.done
+}
+
+/// The store or the secret's file is sound, and not what the configuration says.
+private func isConfigurationFault(_ error: any Error) -> Bool {
+    switch error {
+    case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError: true
+    default: false
+    }
 }
 
 private func announce(_ node: Node) {

@@ -12,13 +12,15 @@ final class DataDirectory: Sendable {
     init(_ path: String) throws(StoreError) {
         self.path = path
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw .directory(path: path, reason: systemReason()) }
-        descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .directory(path: path, reason: systemReason()) }
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let code = errno
-            close(descriptor)
-            throw code == EWOULDBLOCK ? .inUse(directory: path) : .directory(path: path, reason: systemReason())
+        let opened = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard opened >= 0 else { throw .directory(path: path, reason: systemReason()) }
+        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+            let (code, reason) = (errno, systemReason())
+            close(opened)
+            throw code == EWOULDBLOCK ? .inUse(directory: path) : .directory(path: path, reason: reason)
         }
+        // Once it is set, `deinit` closes it, even if this threw.
+        descriptor = opened
     }
 
     deinit { close(descriptor) }
@@ -28,24 +30,36 @@ final class DataDirectory: Sendable {
         guard fsync(descriptor) == 0 else { throw .directory(path: path, reason: systemReason()) }
     }
 
+    /// Makes the directory's own name durable: until its parent is synced, all that is in it may vanish with it.
+    func syncName() throws(StoreError) {
+        let parent = open(path + "/..", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard parent >= 0 else {
+            // A parent may be passable and not readable.
+            guard errno == EACCES else { throw .directory(path: path, reason: systemReason()) }
+            return Glibc.sync()
+        }
+        defer { close(parent) }
+        guard fsync(parent) == 0 else { throw .directory(path: path, reason: systemReason()) }
+    }
+
     /// Replaces a file at once and for good: afterwards, and after a power loss, it holds the old bytes or the new.
     func replace(_ path: String, with bytes: [UInt8]) throws(StoreError) {
         let temporary = path + ".new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw .system(path: temporary, reason: systemReason()) }
         let written = write(file, bytes, bytes.count)
-        let sound = written == bytes.count && fsync(file) == 0
+        let isWhole = written == bytes.count && fsync(file) == 0 && rename(temporary, path) == 0
         let reason = written < 0 || written == bytes.count ? systemReason() : "no space left"
         close(file)
-        guard sound, rename(temporary, path) == 0 else {
+        guard isWhole else {
             unlink(temporary)
-            throw .system(path: temporary, reason: sound ? systemReason() : reason)
+            throw .system(path: temporary, reason: reason)
         }
         try sync()
     }
 }
 
-/// A whole small file; nil if there is none.
+/// The first bytes of a file, up to one more than `atMostBytes`, so that a larger one is seen; nil if there is none.
 func readSmallFile(_ path: String, atMostBytes: Int) throws(StoreError) -> [UInt8]? {
     let file = open(path, O_RDONLY | O_CLOEXEC)
     if file < 0 {
@@ -56,6 +70,5 @@ func readSmallFile(_ path: String, atMostBytes: Int) throws(StoreError) -> [UInt
     var bytes = [UInt8](repeating: 0, count: atMostBytes + 1)
     let count = read(file, &bytes, bytes.count)
     guard count >= 0 else { throw .system(path: path, reason: systemReason()) }
-    guard count <= atMostBytes else { throw .system(path: path, reason: "larger than \(atMostBytes) bytes") }
     return Array(bytes[..<count])
 }

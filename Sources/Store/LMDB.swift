@@ -11,9 +11,13 @@ package struct LMDBError: Error, Equatable, CustomStringConvertible {
     static let mapFull = LMDBError(code: MDB_MAP_FULL)
     static let transactionFull = LMDBError(code: MDB_TXN_FULL)
     static let versionMismatch = LMDBError(code: MDB_VERSION_MISMATCH)
+    static let corrupted = LMDBError(code: MDB_CORRUPTED)
 
     /// LMDB met a page that no page of a sound tree can be.
     var isDamage: Bool { [MDB_CORRUPTED, MDB_PAGE_NOTFOUND, MDB_INVALID, MDB_BAD_TXN, MDB_BAD_VALSIZE].contains(code) }
+
+    /// LMDB's own errors come before a commit writes its first byte, except the one that tells of an earlier failure.
+    var isBeforeWriting: Bool { code < 0 && code != MDB_PANIC }
 
     static func check(_ code: Int32) throws(LMDBError) {
         if code != MDB_SUCCESS { throw LMDBError(code: code) }
@@ -38,6 +42,7 @@ package var lmdbVersion: String { String(cString: mdb_version(nil, nil, nil)) }
 /// their owners see to.
 final class Environment: @unchecked Sendable {
     private let raw: OpaquePointer
+    fileprivate let pageSizeBytes: Int
 
     struct Size: Equatable {
         /// Pages up to the highest ever used, and a page's size.
@@ -48,17 +53,22 @@ final class Environment: @unchecked Sendable {
     init(directory: String, mapSizeBytes: Int, maximumTables: Int, readOnly: Bool) throws(LMDBError) {
         var environment: OpaquePointer?
         try LMDBError.check(mdb_env_create(&environment))
-        raw = environment!
+        // Once `raw` is set, `deinit` closes it, even if this throws.
+        let created = environment!
         do throws(LMDBError) {
-            try LMDBError.check(mdb_env_set_mapsize(raw, mapSizeBytes))
-            try LMDBError.check(mdb_env_set_maxdbs(raw, MDB_dbi(maximumTables)))
-            try LMDBError.check(mdb_env_set_maxreaders(raw, 510))
+            // Who only reads takes the map's size from the file, so that a store that grows meanwhile stays readable.
+            if !readOnly { try LMDBError.check(mdb_env_set_mapsize(created, mapSizeBytes)) }
+            try LMDBError.check(mdb_env_set_maxdbs(created, MDB_dbi(maximumTables)))
+            try LMDBError.check(mdb_env_set_maxreaders(created, 510))
             let flags = UInt32(MDB_NOTLS) | (readOnly ? UInt32(MDB_RDONLY) : 0)
-            try LMDBError.check(mdb_env_open(raw, directory, flags, 0o600))
+            try LMDBError.check(mdb_env_open(created, directory, flags, 0o600))
         } catch {
-            mdb_env_close(raw)
+            mdb_env_close(created)
             throw error
         }
+        var statistics = MDB_stat()
+        mdb_env_stat(created, &statistics)
+        (raw, pageSizeBytes) = (created, Int(statistics.ms_psize))
     }
 
     deinit { mdb_env_close(raw) }
@@ -71,11 +81,8 @@ final class Environment: @unchecked Sendable {
 
     var size: Size {
         var info = MDB_envinfo()
-        var statistics = MDB_stat()
         mdb_env_info(raw, &info)
-        mdb_env_stat(raw, &statistics)
-        return Size(
-            pages: info.me_last_pgno + 1, pageSizeBytes: Int(statistics.ms_psize), mapSizeBytes: info.me_mapsize)
+        return Size(pages: info.me_last_pgno + 1, pageSizeBytes: pageSizeBytes, mapSizeBytes: info.me_mapsize)
     }
 
     /// Frees the slots of readers whose process died; their snapshots would keep pages from being used again.
@@ -122,21 +129,27 @@ final class ReadTransaction {
     func openTable(_ name: String) throws(LMDBError) -> TableHandle {
         var handle: MDB_dbi = 0
         try LMDBError.check(mdb_dbi_open(raw, name, 0, &handle))
+        var flags: UInt32 = 0
+        try LMDBError.check(mdb_dbi_flags(raw, handle, &flags))
+        // Every table is a plain one; a flipped flag would change the order of its keys.
+        guard flags == 0 else { throw .corrupted }
         return TableHandle(raw: handle)
     }
 
     /// The value's bytes, good until the transaction is reset; nil if there is no such key.
     func get(_ table: TableHandle, _ key: UnsafeRawBufferPointer) throws(LMDBError) -> UnsafeRawBufferPointer? {
         var value = MDB_val()
-        return try found(lmdbGet(raw, table, key, &value), value)
+        return try found(lmdbGet(raw, table, key, &value), value, environment.pageSizeBytes)
     }
 
     func get(_ table: TableHandle, _ key: [UInt8]) throws(LMDBError) -> UnsafeRawBufferPointer? {
         var value = MDB_val()
-        return try found(key.withUnsafeBytes { lmdbGet(raw, table, $0, &value) }, value)
+        return try found(key.withUnsafeBytes { lmdbGet(raw, table, $0, &value) }, value, environment.pageSizeBytes)
     }
 
-    func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table) }
+    func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor {
+        try Cursor(raw, table, pageSizeBytes: environment.pageSizeBytes)
+    }
 
     func entryCount(_ table: TableHandle) throws(LMDBError) -> Int { try size(table).rows }
 
@@ -147,8 +160,18 @@ final class ReadTransaction {
         return (statistics.ms_entries, pages)
     }
 
-    /// Pages that were used once and are free now, as this snapshot has it.
-    func freePageCount() throws(LMDBError) -> Int { try countFreePages(raw) }
+    /// Pages that were used once and are free now. Walks their list, which LMDB shows to readers only.
+    func freePageCount() throws(LMDBError) -> Int {
+        let cursor = try cursor(.free)
+        var count = 0
+        var row = try cursor.move(.first)
+        while let (_, value) = row {
+            guard value.count >= 8 else { throw .corrupted }
+            count += value.loadUnaligned(as: Int.self)  // The first word of a list of pages is its length.
+            row = try cursor.move(.next)
+        }
+        return count
+    }
 }
 
 /// The one transaction that may write; given up unless committed.
@@ -175,22 +198,24 @@ struct WriteTransaction: ~Copyable {
     func get(_ table: TableHandle, _ key: [UInt8]) throws(LMDBError) -> UnsafeRawBufferPointer? {
         let raw = raw
         var value = MDB_val()
-        return try found(key.withUnsafeBytes { bytes in lmdbGet(raw, table, bytes, &value) }, value)
+        return try found(key.withUnsafeBytes { bytes in lmdbGet(raw, table, bytes, &value) }, value, nil)
     }
 
-    /// `append`: the key sorts behind every other of the table, so that pages are filled to the brim.
+    /// `append`: the key sorts behind every other of the table, so that pages are filled to the brim. Where a damaged
+    /// last key belies that, the row goes where the order has it.
     func put(
         _ table: TableHandle, _ key: [UInt8], _ value: [UInt8], append: Bool = false
     ) throws(LMDBError) {
         let raw = raw
-        try LMDBError.check(
-            key.withUnsafeBytes { key in
-                value.withUnsafeBytes { value in
-                    var keyValue = MDB_val(key)
-                    var valueValue = MDB_val(value)
-                    return mdb_put(raw, table.raw, &keyValue, &valueValue, append ? UInt32(MDB_APPEND) : 0)
-                }
-            })
+        let code = key.withUnsafeBytes { key in
+            value.withUnsafeBytes { value in
+                var keyValue = MDB_val(key)
+                var valueValue = MDB_val(value)
+                return mdb_put(raw, table.raw, &keyValue, &valueValue, append ? UInt32(MDB_APPEND) : 0)
+            }
+        }
+        if append, code == MDB_KEYEXIST { return try put(table, key, value) }
+        try LMDBError.check(code)
     }
 
     func delete(_ table: TableHandle, _ key: [UInt8]) throws(LMDBError) {
@@ -202,41 +227,30 @@ struct WriteTransaction: ~Copyable {
             })
     }
 
-    func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table) }
-
-    /// Pages that were used once and are free now.
-    func freePageCount() throws(LMDBError) -> Int { try countFreePages(raw) }
-}
-
-/// Walks the list of free pages.
-private func countFreePages(_ transaction: OpaquePointer) throws(LMDBError) -> Int {
-    let cursor = try Cursor(transaction, .free)
-    var count = 0
-    var row = try cursor.move(.first)
-    while let (_, value) = row {
-        count += value.load(as: Int.self)  // The first word of a list of pages is its length.
-        row = try cursor.move(.next)
-    }
-    return count
+    func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table, pageSizeBytes: nil) }
 }
 
 /// Walks a table in key order.
 struct Cursor: ~Copyable {
     enum Move { case first, last, next, previous }
-    typealias Row = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
+    typealias Pair = (key: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer)
 
     private let raw: OpaquePointer
+    /// Nil in a write transaction.
+    private let pageSizeBytes: Int?
 
-    fileprivate init(_ transaction: OpaquePointer, _ table: TableHandle) throws(LMDBError) {
+    fileprivate init(
+        _ transaction: OpaquePointer, _ table: TableHandle, pageSizeBytes: Int?
+    ) throws(LMDBError) {
         var cursor: OpaquePointer?
         try LMDBError.check(mdb_cursor_open(transaction, table.raw, &cursor))
-        raw = cursor!
+        (raw, self.pageSizeBytes) = (cursor!, pageSizeBytes)
     }
 
     deinit { mdb_cursor_close(raw) }
 
     /// Nil beyond the last row.
-    func move(_ move: Move) throws(LMDBError) -> Row? {
+    func move(_ move: Move) throws(LMDBError) -> Pair? {
         let operation =
             switch move {
             case .first: MDB_FIRST
@@ -248,22 +262,22 @@ struct Cursor: ~Copyable {
     }
 
     /// The first row whose key is `key` or sorts behind it.
-    func seek(_ key: UnsafeRawBufferPointer) throws(LMDBError) -> Row? { try row(MDB_val(key), MDB_SET_RANGE) }
+    func seek(_ key: UnsafeRawBufferPointer) throws(LMDBError) -> Pair? { try row(MDB_val(key), MDB_SET_RANGE) }
 
-    func seek(_ key: [UInt8]) throws(LMDBError) -> Row? {
+    func seek(_ key: [UInt8]) throws(LMDBError) -> Pair? {
         // The key is read within the call; the row's bytes are the map's.
-        let found: Result<Row?, LMDBError> = key.withUnsafeBytes { key in
+        let found: Result<Pair?, LMDBError> = key.withUnsafeBytes { key in
             do throws(LMDBError) { return .success(try seek(key)) } catch { return .failure(error) }
         }
         return try found.get()
     }
 
-    private func row(_ key: MDB_val, _ operation: MDB_cursor_op) throws(LMDBError) -> Row? {
+    private func row(_ key: MDB_val, _ operation: MDB_cursor_op) throws(LMDBError) -> Pair? {
         var (key, value) = (key, MDB_val())
         let code = mdb_cursor_get(raw, &key, &value, operation)
         if code == MDB_NOTFOUND { return nil }
         try LMDBError.check(code)
-        return (UnsafeRawBufferPointer(key), UnsafeRawBufferPointer(value))
+        return (inPage(key, pageSizeBytes), inPage(value, pageSizeBytes))
     }
 }
 
@@ -274,18 +288,38 @@ private func lmdbGet(
     return mdb_get(transaction, table.raw, &keyValue, &value)
 }
 
-private func found(_ code: Int32, _ value: MDB_val) throws(LMDBError) -> UnsafeRawBufferPointer? {
+private func found(
+    _ code: Int32, _ value: MDB_val, _ pageSizeBytes: Int?
+) throws(LMDBError) -> UnsafeRawBufferPointer? {
     if code == MDB_NOTFOUND { return nil }
     try LMDBError.check(code)
-    return UnsafeRawBufferPointer(value)
+    return inPage(value, pageSizeBytes)
+}
+
+/// The bytes, or none if they would reach beyond their page: their length is damaged then, and reading on could leave
+/// the file, which is fatal.
+///
+/// A value too long for a leaf begins 16 bytes into pages of its own, whose header has their number at 12. A write
+/// transaction's pages are copies anywhere in memory; there the longest value written is the bound.
+private func inPage(_ bytes: MDB_val, _ pageSizeBytes: Int?) -> UnsafeRawBufferPointer {
+    let (headerSizeBytes, overflowFlag, longestBytes) = (16, 4 as UInt16, 1 << 17)
+    let (start, count) = (UnsafeRawPointer(bytes.mv_data), bytes.mv_size)
+    guard let start, count > 0, count <= longestBytes || pageSizeBytes != nil else {
+        return UnsafeRawBufferPointer(start: start, count: 0)
+    }
+    guard let pageSizeBytes else { return UnsafeRawBufferPointer(start: start, count: count) }
+    let offset = Int(bitPattern: start) & (pageSizeBytes - 1)
+    if count <= pageSizeBytes - offset { return UnsafeRawBufferPointer(start: start, count: count) }
+    guard offset == headerSizeBytes else { return UnsafeRawBufferPointer(start: start, count: 0) }
+    let page = start - headerSizeBytes
+    let fits =
+        page.load(fromByteOffset: 10, as: UInt16.self) & overflowFlag != 0
+        && count <= Int(page.load(fromByteOffset: 12, as: UInt32.self)) * pageSizeBytes - headerSizeBytes
+    return UnsafeRawBufferPointer(start: start, count: fits ? count : 0)
 }
 
 extension MDB_val {
     fileprivate init(_ bytes: UnsafeRawBufferPointer) {
         self.init(mv_size: bytes.count, mv_data: UnsafeMutableRawPointer(mutating: bytes.baseAddress))
     }
-}
-
-extension UnsafeRawBufferPointer {
-    fileprivate init(_ value: MDB_val) { self.init(start: value.mv_data, count: value.mv_size) }
 }

@@ -46,7 +46,9 @@ package final class LinkReader {
 
     package private(set) var counters = Counters()
     private let store: Store
-    private let transaction: ReadTransaction
+    private var transaction: ReadTransaction
+    private var spent: [ReadTransaction] = []
+    private static let replacements = 8
 
     init(_ store: Store) throws(LMDBError) {
         self.store = store
@@ -61,7 +63,10 @@ package final class LinkReader {
         }
     }
 
-    package func end() { transaction.reset() }
+    package func end() {
+        transaction.reset()
+        if !spent.isEmpty { spent.removeAll() }
+    }
 
     /// What `code` means: a generated code's link if it can exist, else the alias of that name.
     package func find(_ code: RawSpan) -> Found {
@@ -102,18 +107,22 @@ package final class LinkReader {
     ) -> Found {
         counters.lookups += 1
         do throws(LMDBError) {
-            if let value = try transaction.get(table, key) { return judge(id, key, value, kind) }
-            return try searchAround(table, id, key, kind)
+            if let value = try transaction.get(table, key), let payload = Row.payload(id, key, value) {
+                return judge(payload, kind)
+            }
+            switch try transaction.cursor(table).search(id, key) {
+            case .sound(let payload): return judge(payload, kind)
+            case .absent: return .absent
+            case .damaged: return damaged()
+            }
         } catch {
+            replaceTransaction()
             return damaged()
         }
     }
 
-    private func judge(
-        _ id: TableID, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ kind: LinkKey.Kind
-    ) -> Found {
-        guard let payload = Row.payload(id, key, value), let link = FoundLink(kind, payload) else { return damaged() }
-        return .link(link)
+    private func judge(_ payload: UnsafeRawBufferPointer, _ kind: LinkKey.Kind) -> Found {
+        FoundLink(kind, payload).map { .link($0) } ?? damaged()
     }
 
     private func damaged() -> Found {
@@ -121,28 +130,11 @@ package final class LinkReader {
         return .damaged
     }
 
-    /// A key with a flipped bit stands where it stood, but no search leads to it, and searches for its neighbours may go
-    /// astray as well. So a miss looks at the two rows where the search ended; only if one of them is damaged, at all
-    /// rows around.
-    private func searchAround(
-        _ table: TableHandle, _ id: TableID, _ key: UnsafeRawBufferPointer, _ kind: LinkKey.Kind
-    ) throws(LMDBError) -> Found {
-        let cursor = try transaction.cursor(table)
-        let next = try cursor.seek(key)
-        if let next, Row.payload(id, next.key, next.value) == nil { return try scan(cursor, id, key, kind) }
-        let previous = try next == nil ? cursor.move(.last) : cursor.move(.previous)
-        guard let previous, Row.payload(id, previous.key, previous.value) == nil else { return .absent }
-        return try scan(cursor, id, key, kind)
-    }
-
-    private func scan(
-        _ cursor: borrowing Cursor, _ id: TableID, _ key: UnsafeRawBufferPointer, _ kind: LinkKey.Kind
-    ) throws(LMDBError) -> Found {
-        for _ in 0..<StoreLimits.damageScanRows where try cursor.move(.previous) == nil { break }
-        for _ in 0...2 * StoreLimits.damageScanRows {
-            guard let row = try cursor.move(.next) else { break }
-            if row.key.elementsEqual(key) { return judge(id, row.key, row.value, kind) }
-        }
-        return damaged()
+    /// A transaction in which LMDB met a damaged page answers nothing more. Others take its place, so that one bad page
+    /// does not hide all links until the snapshot ends; what was found in it stays good until then.
+    private func replaceTransaction() {
+        guard spent.count < Self.replacements, let fresh = try? store.environment.beginRead() else { return }
+        spent.append(transaction)
+        transaction = fresh
     }
 }

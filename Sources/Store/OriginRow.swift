@@ -6,7 +6,7 @@ import Primitives
 ///
 ///     origin        10
 ///     head          6    sequence of the newest entry held
-///     head stamp    8
+///     head stamp    8    of that entry; before the first one, of the incarnation's beginning
 ///     head chain    16
 ///     floor         6    newest sequence that was truncated away; 0 if the log is whole
 ///     floor chain   16

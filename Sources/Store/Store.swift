@@ -42,6 +42,7 @@ package final class Store: @unchecked Sendable {
     package let didBeginIncarnation: Bool
     let ceilings: Ceilings
     private let shapedAliases: Atomic<Bool>
+    private let isStopping = Atomic(false)
     let queue = WaitingQueue<WriteOperation>(capacity: StoreLimits.queuedWrites)
     let leases = WaitingQueue<Issuer.Lease>(capacity: 1)
     private let published: Mutex<StoreFigures>
@@ -75,6 +76,7 @@ package final class Store: @unchecked Sendable {
 
     /// Finishes what waits and ends the threads. To be called once; later writes are refused.
     package func close() {
+        isStopping.store(true, ordering: .releasing)
         queue.close()
         leases.close()
         for thread in threads { thread.join() }
@@ -84,7 +86,7 @@ package final class Store: @unchecked Sendable {
     /// Makes a link durable and then calls `completion` on the writer's thread, which must not be kept.
     package func create(_ link: NewLink, completion: @escaping Completion) {
         guard queue.push(.create(link, completion)) else {
-            completion(.failure(queue.isClosed ? .stopping : .overloaded))
+            completion(.failure(isStopping.load(ordering: .acquiring) ? .stopping : .overloaded))
             return
         }
     }

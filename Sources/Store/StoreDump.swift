@@ -13,7 +13,7 @@ package func dumpStore(
     let space = CodeSecret.space(image.codeSecret, regions)
     let path = directory + "/" + StoreFile.name
     do {
-        let transaction = try image.environment.beginRead()
+        let transaction = image.snapshot
         var lines: [UInt8] = []
         for table in image.catalogue.linkTables + [.snowflakes, .aliases] {
             let cursor = try transaction.cursor(image.catalogue.handle(table)!)

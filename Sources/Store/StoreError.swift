@@ -27,11 +27,11 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
             "\(path) is missing, but the file `identity` beside it says that there was a store; put the store back, or "
                 + "remove `identity` to start as a new incarnation with what the peers have"
         case .empty(let path):
-            "\(path) is empty, and a store never is: something truncated it; put a backup in its place, or remove both "
-                + "it and `identity` to start anew"
+            "\(path) is empty, and a store never is: something truncated it; put a backup in its place and remove "
+                + "`identity`, or remove both to start anew"
         case .truncated(let path, let needed, let actual):
-            "\(path) is cut short: it has \(actual) bytes and its header speaks of \(needed); put a backup in its place, "
-                + "or remove both it and `identity` to start anew"
+            "\(path) is cut short: it has \(actual) bytes and its header speaks of \(needed); put a backup in its place "
+                + "and remove `identity`, or remove both to start anew"
         case .foreign(let path, let reason):
             "\(path) is no store of edge (\(reason)); nothing was changed"
         case .newerFormat(let path, let found, let known):

@@ -49,21 +49,32 @@ enum StoreFile {
         guard (512...65_536).contains(pageSizeBytes), pageSizeBytes.nonzeroBitCount == 1 else {
             throw .foreign(path: path, reason: "page size \(pageSizeBytes)")
         }
-        var newest = (
-            transactionID: word(Meta.transactionID, as: Int.self), lastPage: word(Meta.lastPage, as: Int.self)
+        let first = (
+            transactionID: word(Meta.transactionID, as: UInt64.self), lastPage: word(Meta.lastPage, as: Int.self)
         )
         try read(at: pageSizeBytes)
-        if word(Meta.transactionID, as: Int.self) > newest.transactionID {
-            newest = (word(Meta.transactionID, as: Int.self), word(Meta.lastPage, as: Int.self))
-        }
-        let (neededBytes, overflow) = (newest.lastPage &+ 1).multipliedReportingOverflow(by: pageSizeBytes)
-        guard newest.lastPage >= 1, !overflow else {
+        let second = (
+            transactionID: word(Meta.transactionID, as: UInt64.self), lastPage: word(Meta.lastPage, as: Int.self)
+        )
+        try checkNeighbours(first.transactionID, second.transactionID, path)
+        let lastPage = second.transactionID > first.transactionID ? second.lastPage : first.lastPage
+        let (neededBytes, overflow) = (lastPage &+ 1).multipliedReportingOverflow(by: pageSizeBytes)
+        guard lastPage >= 1, !overflow else {
             throw .foreign(path: path, reason: "impossible size in its header")
         }
         guard sizeBytes >= neededBytes else {
             throw .truncated(path: path, neededBytes: neededBytes, actualBytes: sizeBytes)
         }
         return .present
+    }
+
+    /// Transactions of even ids write the first meta page, those of odd ids the second. With a damaged id LMDB would
+    /// take the older page for the newer one, and the last commit would be undone without a word.
+    private static func checkNeighbours(_ first: UInt64, _ second: UInt64, _ path: String) throws(StoreError) {
+        let isNew = first == 0 && second == 0
+        guard isNew || first % 2 == 0 && second % 2 == 1 && (first &+ 1 == second || second &+ 1 == first) else {
+            throw .damaged(path: path, reason: "its two header pages are not of neighbouring transactions")
+        }
     }
 
     /// Grows the file so that `marginBytes` beyond `usedBytes` have their place on the disk; false if the disk is full.
@@ -80,13 +91,18 @@ enum StoreFile {
         for target in [needed + step, needed] {
             if fallocate(descriptor, 0, off_t(present), off_t(target - present)) == 0 { return true }
             switch errno {
-            case ENOSPC, EDQUOT, EFBIG: continue
+            case ENOSPC, EDQUOT, EFBIG, EINTR: continue
             case EOPNOTSUPP, ENOSYS: return try extend(descriptor, to: target)
-            case EINTR: continue
             default: throw LMDBError(code: errno)
             }
         }
         return false
+    }
+
+    /// Not even a page's worth is left for this process.
+    static func isDiskFull(_ descriptor: Int32) -> Bool {
+        var status = statvfs()
+        return fstatvfs(descriptor, &status) == 0 && Int(status.f_bavail) * Int(status.f_frsize) < 1 << 16
     }
 
     /// Where the file system cannot reserve: at least the file's length is ahead, so that no page lies beyond it.

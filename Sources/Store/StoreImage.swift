@@ -11,18 +11,23 @@ struct StoreImage {
     let codeSecret: [UInt8]
     /// By index.
     let origins: [UInt16: OriginRow]
+    /// Of the moment at which all this was so, for who only reads; the tables of a running store are open for all.
+    let snapshot: ReadTransaction
 
-    init(directory: String, mapSizeBytes: Int, readOnly: Bool) throws(StoreError) {
+    /// `mapSizeBytes`: nil for who only reads.
+    init(directory: String, mapSizeBytes: Int?) throws(StoreError) {
         let path = directory + "/" + StoreFile.name
         do throws(LMDBError) {
             environment = try Environment(
-                directory: directory, mapSizeBytes: mapSizeBytes, maximumTables: StoreLimits.tables, readOnly: readOnly)
+                directory: directory, mapSizeBytes: mapSizeBytes ?? 0, maximumTables: StoreLimits.tables,
+                readOnly: mapSizeBytes == nil)
         } catch {
             throw error.isDamage || error == .versionMismatch
                 ? .foreign(path: path, reason: error.description) : .system(path: path, reason: error.description)
         }
         do {
             let transaction = try environment.beginRead()
+            snapshot = transaction
             guard let catalogue = try Catalogue(transaction) else {
                 throw StoreError.foreign(path: path, reason: "it lacks this program's tables")
             }
@@ -36,14 +41,17 @@ struct StoreImage {
                 decoding: try Self.meta(transaction, catalogue, MetaRow.identity, path).bytes)
             codeSecret = [UInt8](try Self.meta(transaction, catalogue, MetaRow.codeSecret, path))
             origins = try Self.origins(transaction, catalogue, path)
-            try transaction.endKeepingTables()
+            if mapSizeBytes != nil { try transaction.endKeepingTables() }
         } catch let error as StoreError {
             throw error
         } catch {
             throw .damaged(path: path, reason: "\(error)")
         }
-        guard origins[identity.originIndex] != nil else {
+        guard let own = origins[identity.originIndex]?.origin, let region = RegionCharacter(own.region) else {
             throw .damaged(path: path, reason: "no row for this node's own log")
+        }
+        guard own.node < 16, catalogue.links(region: region, node: own.node) != nil else {
+            throw .damaged(path: path, reason: "the table of this node's own links is missing")
         }
     }
 

@@ -11,15 +11,20 @@ package struct StoreInspection {
     package private(set) var entryCount = 0
 
     private static let describedProblems = 100
+    /// By origin index: records whose last write was the origin's, and entries of its log that are a record's last
+    /// write.
+    private var recordsByOrigin: [UInt16: Int] = [:]
+    private var effectsByOrigin: [UInt16: Int] = [:]
 
     package var isSound: Bool { problemCount == 0 }
 
     /// Looks at the store in `directory`. Throws if it cannot be opened at all.
     package init(directory: String) throws(StoreError) {
-        let side = try SideFile.read(directory + "/identity")
         let image = try openForReading(directory)
+        // Read after the snapshot was taken: a running node's lease only grows.
+        let side = try SideFile.read(directory + "/identity")
         do throws(LMDBError) {
-            let transaction = try image.environment.beginRead()
+            let transaction = image.snapshot
             var digestRows = 0
             for table in image.catalogue.linkTables + [.snowflakes, .aliases] {
                 digestRows += try inspectRecords(image, table, transaction)
@@ -30,6 +35,7 @@ package struct StoreInspection {
                 try inspectLog(image, index, row, transaction)
             }
             try inspectLogOwners(image, transaction)
+            inspectAuthors(image)
         } catch {
             note("the file's structure is damaged: \(error)")
         }
@@ -53,11 +59,14 @@ package struct StoreInspection {
         var current: DigestBucket?
         var previous: [UInt8] = []
         let cursor = try transaction.cursor(handle)
+        let ceiling = ceiling(image, table)
+        var rowCount = 0
         var row = try cursor.move(.first)
         while let (keyBytes, value) = row {
             recordCount += 1
+            rowCount += 1
             if !previous.isEmpty, !previous.lexicographicallyPrecedes(keyBytes) {
-                note("\(table.name): row \(recordCount) is out of order")
+                note("\(table.name): row \(rowCount), \(keyName(keyBytes)), is out of order")
             }
             previous = Array(keyBytes)
             if let key = LinkKey(table: table, rowKey: keyBytes),
@@ -70,21 +79,34 @@ package struct StoreInspection {
                 }
                 current = bucket
                 sums[bucket, default: Digest()].add(hash)
+                if case .generated(_, _, let number) = key, GeneratedNumber.counter(of: number) >= ceiling {
+                    note("\(table.name): the record of \(keyName(keyBytes)) lies above the ceiling")
+                }
             } else {
                 note("\(table.name): the record of \(keyName(keyBytes)) is damaged")
             }
             row = try cursor.move(.next)
         }
+        let present = try transaction.entryCount(handle)
+        if present != rowCount { note("\(table.name): \(present) rows by its header, \(rowCount) in order") }
         return try bucketCount + compare(image, &sums, transaction)
     }
 
-    private func inspectRecord(
+    /// The counter below which the table's numbers lie.
+    private func ceiling(_ image: StoreImage, _ table: TableID) -> UInt64 {
+        guard case .links(let region, let node) = table else { return .max }
+        let rows = image.origins.values.filter { $0.origin.region == region && $0.origin.node == node }
+        return rows.map(\.ceiling).max() ?? 0
+    }
+
+    private mutating func inspectRecord(
         _ image: StoreImage, _ table: TableID, _ key: LinkKey, _ keyBytes: UnsafeRawBufferPointer,
         _ value: UnsafeRawBufferPointer
     ) -> UInt128? {
         guard let payload = Row.payload(table, keyBytes, value),
             let record = try? StoredRecord(decoding: payload.bytes), let origin = image.origins[record.originIndex]
         else { return nil }
+        recordsByOrigin[record.originIndex, default: 0] += 1
         return Digest.hash(key, stamp: record.stamp, origin: origin.origin)
     }
 
@@ -140,7 +162,7 @@ package struct StoreInspection {
                 return
             }
             lastStamp = entry.stamp
-            try inspectEffect(image, row, entry, transaction)
+            try inspectEffect(image, index, row, entry, transaction)
             current = try cursor.move(.next)
         }
         if expected != row.head || running != row.headChain || (expected > row.floor && lastStamp != row.headStamp) {
@@ -150,7 +172,7 @@ package struct StoreInspection {
 
     /// An entry and its effect are of one transaction: the key's record is this entry's, or a later one's.
     private mutating func inspectEffect(
-        _ image: StoreImage, _ row: OriginRow, _ entry: LogEntry, _ transaction: ReadTransaction
+        _ image: StoreImage, _ index: UInt16, _ row: OriginRow, _ entry: LogEntry, _ transaction: ReadTransaction
     ) throws(LMDBError) {
         guard entry.kind == LogEntry.Kind.link else { return }
         guard let key = try? LinkKey(decoding: entry.key.span.bytes), let handle = image.catalogue.handle(key.table),
@@ -162,8 +184,22 @@ package struct StoreInspection {
         let record = key.rowKey.withUnsafeBytes { Row.payload(key.table, $0, value) }.flatMap {
             try? StoredRecord(decoding: $0.bytes)
         }
-        if let record, record.stamp < entry.stamp {
+        guard let record else { return }
+        if record.stamp < entry.stamp {
             note("log of \(row.origin): entry \(entry.sequence) is newer than its record")
+        }
+        guard record.stamp == entry.stamp, record.originIndex == index else { return }
+        effectsByOrigin[index, default: 0] += 1
+        if !record.body.flags.contains(.reduced), (try? LinkBody(decoding: entry.value.span.bytes)) != record.body {
+            note("log of \(row.origin): entry \(entry.sequence) and its record differ")
+        }
+    }
+
+    /// A record's last write is an entry of its author's log, as long as that is whole.
+    private mutating func inspectAuthors(_ image: StoreImage) {
+        for (index, row) in image.origins.sorted(by: { $0.key < $1.key }) where row.floor == 0 {
+            let (records, effects) = (recordsByOrigin[index] ?? 0, effectsByOrigin[index] ?? 0)
+            if records != effects { note("log of \(row.origin): it tells of \(effects) of its \(records) records") }
         }
     }
 
@@ -179,6 +215,7 @@ package struct StoreInspection {
         let row = image.origins[image.identity.originIndex]!
         guard let side else { return note("the file `identity` is missing") }
         if side.origin != row.origin { note("the file `identity` tells of another incarnation") }
+        if row.seal != OriginRow.unsealed { note("the log of the present incarnation is sealed") }
         if row.head > side.sequenceLease { note("the log is ahead of the lease in the file `identity`") }
     }
 
@@ -189,5 +226,5 @@ package struct StoreInspection {
 func openForReading(_ directory: String) throws(StoreError) -> StoreImage {
     let path = directory + "/" + StoreFile.name
     guard try StoreFile.inspect(path) == .present else { throw .system(path: path, reason: "no such file") }
-    return try StoreImage(directory: directory, mapSizeBytes: StoreLimits.smallestMapBytes, readOnly: true)
+    return try StoreImage(directory: directory, mapSizeBytes: nil)
 }

@@ -9,6 +9,9 @@ import Primitives
 ///     yes       no         the store was lost                  refused
 ///     no        yes        restored, or told to join anew      new incarnation
 ///     yes       yes        the usual start                     same incarnation, unless the store is behind the lease
+///
+/// The directory `new` stands there while a first start is under way: with it, a store without `identity` and without
+/// an entry is that start's, and no restored one.
 struct StoreOpening {
     let directory: DataDirectory
     let image: StoreImage
@@ -28,7 +31,7 @@ struct StoreOpening {
             try Self.createStore(settings, directory)
         case .present: break
         }
-        image = try StoreImage(directory: directory.path, mapSizeBytes: settings.mapSizeBytes, readOnly: false)
+        image = try StoreImage(directory: directory.path, mapSizeBytes: settings.mapSizeBytes)
         ownIndex = image.identity.originIndex
         ownRow = image.origins[ownIndex]!
         try Self.checkSettings(settings, image, directory.storePath)
@@ -36,18 +39,28 @@ struct StoreOpening {
             try Self.check(side, against: ownRow, image.identity, directory.storePath)
             if ownRow.head + SideFile.leaseStep + UInt64(StoreLimits.writesPerCommit) >= side.sequenceLease {
                 (sideFile, endedRow) = (side, nil)
+                Self.clearWorkshop(directory)
                 return
             }
         }
-        let isUnused = ownRow.head == 0 && image.origins.count == 1
-        endedRow = isUnused ? nil : ownRow
-        if !isUnused {
+        let isFirstStart =
+            side == nil && ownRow.head == 0 && image.origins.count == 1 && access(Self.workshop(directory), F_OK) == 0
+        endedRow = isFirstStart ? nil : ownRow
+        if !isFirstStart {
             (ownIndex, ownRow) = try Self.beginIncarnation(settings, image, ended: ownIndex, ownRow, directory)
         }
         sideFile = SideFile(
             cluster: settings.cluster, regionName: settings.region.name, origin: ownRow.origin,
             sequenceLease: ownRow.head + SideFile.leaseStep)
         try directory.replace(directory.identityPath, with: Array(sideFile.text.utf8))
+        Self.clearWorkshop(directory)
+    }
+
+    private static func workshop(_ directory: DataDirectory) -> String { directory.path + "/new" }
+
+    private static func clearWorkshop(_ directory: DataDirectory) {
+        for file in [StoreFile.name, "lock.mdb"] { unlink(workshop(directory) + "/" + file) }
+        rmdir(workshop(directory))
     }
 
     private static func checkSettings(
@@ -86,8 +99,8 @@ struct StoreOpening {
 
     /// A store appears under its name only when it is whole: it is made beside and moved in place.
     private static func createStore(_ settings: StoreSettings, _ directory: DataDirectory) throws(StoreError) {
-        let workshop = directory.path + "/new"
-        for file in ["data.mdb", "lock.mdb"] { unlink(workshop + "/" + file) }
+        let workshop = workshop(directory)
+        clearWorkshop(directory)
         if mkdir(workshop, 0o700) != 0, errno != EEXIST { throw .system(path: workshop, reason: systemReason()) }
         let secret = settings.codeSecret ?? CodeSecret.random()
         let origin = Origin(
@@ -107,19 +120,20 @@ struct StoreOpening {
                 (MetaRow.format, format), (MetaRow.identity, identity.payload),
                 (MetaRow.codeSecret, CodeSecret.stored(secret)),
             ] { try transaction.put(meta, key, Row.sealed(.meta, key, payload)) }
-            let row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
+            var row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
+            var clock = HybridClock()
+            row.headStamp = clock.stamp(now: settings.now()).rawValue
             let origins = try transaction.openTable(TableID.origins.name)
             try transaction.put(origins, OriginRow.key(0), Row.sealed(.origins, OriginRow.key(0), row.payload))
             try transaction.commit()
         } catch {
             throw .system(path: workshop, reason: error.description)
         }
-        guard rename(workshop + "/data.mdb", directory.storePath) == 0 else {
+        guard rename(workshop + "/" + StoreFile.name, directory.storePath) == 0 else {
             throw .system(path: directory.storePath, reason: systemReason())
         }
-        unlink(workshop + "/lock.mdb")
-        rmdir(workshop)
         try directory.sync()
+        try directory.syncName()
     }
 
     /// Seals the old life at what is here and begins another in one transaction. The side file goes first: whenever
@@ -133,12 +147,14 @@ struct StoreOpening {
         var origin = ended.origin
         origin.incarnation = newIncarnation()
         var row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
+        var clock = HybridClock(last: Stamp(rawValue: image.origins.values.map(\.headStamp).max()!))
+        row.headStamp = clock.stamp(now: settings.now()).rawValue
         var sealed = ended
         sealed.seal = ended.head
         var identity = image.identity
         identity.originIndex = newIndex
         do throws(LMDBError) {
-            row.firstCounter = try numbersGoOn(settings, image, ended)
+            row.firstCounter = try firstCounter(settings, image, ended)
             let transaction = try image.environment.beginWrite()
             for (index, row) in [(index, sealed), (newIndex, row)] {
                 let key = OriginRow.key(index)
@@ -154,18 +170,15 @@ struct StoreOpening {
     }
 
     /// Beyond whatever the ended life may have given out after what this store shows of it.
-    private static func numbersGoOn(
+    private static func firstCounter(
         _ settings: StoreSettings, _ image: StoreImage, _ ended: OriginRow
     ) throws(LMDBError) -> UInt64 {
-        let table = image.catalogue.links(region: settings.region.character, node: settings.node)!
-        var highest = try Writer.lastNumber(table, try image.environment.beginRead())
-        if ended.firstCounter > 0 {
-            let begun = GeneratedNumber.number(counter: ended.firstCounter - 1, node: settings.node)
-            highest = max(begun, highest ?? 0)
-        }
+        let last = try LastNumber(image.catalogue, settings, try image.environment.beginRead())
+        // All that was given out before the stamp of the ended life's head, or of its beginning, is below this.
+        let known = max(last.nextCounter(image.origins.values, settings), ended.firstCounter, 1)
         return Issuer.resumed(
-            highest: highest, at: highest.map { _ in Stamp(rawValue: ended.headStamp).instant }, now: settings.now(),
-            limits: settings.issuerLimits)
+            highest: GeneratedNumber.number(counter: known - 1, node: settings.node),
+            at: Stamp(rawValue: ended.headStamp).instant, now: settings.now(), limits: settings.issuerLimits)
     }
 
     private static func newIncarnation() -> UInt64 { UInt64.random(in: 1 ... .max) }

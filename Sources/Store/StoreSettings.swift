@@ -49,7 +49,6 @@ package enum StoreLimits {
     /// Reserved on the disk beyond what is used: more than a commit can need (8 pages a write).
     static let reserveBytes = 32 << 20
     static let tables = 1024
-    static let smallestMapBytes = 1 << 20
     /// A full store is looked at again after this time.
     static let fullnessRecheckMilliseconds: Int64 = 1000
     /// How far a row whose key was damaged may lie from where a search ends: more rows than a page holds.

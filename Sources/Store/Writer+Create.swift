@@ -10,9 +10,10 @@ extension Writer {
         let code: [UInt8]
         if let alias = link.alias {
             (key, code) = (.alias(alias.bytes), alias.bytes)
-            if let value = try transaction.get(catalogue.aliases, code) {
-                let isSound = code.withUnsafeBytes { Row.payload(.aliases, $0, value) != nil }
-                return .failure(isSound ? .aliasTaken : .damagedRecord)
+            switch try find(alias: code, transaction) {
+            case .sound: return .failure(.aliasTaken)
+            case .damaged: return .failure(.damagedRecord)
+            case .absent: break
             }
             try noteShape(alias, transaction)
         } else {
@@ -52,8 +53,20 @@ extension Writer {
             case .capped(let milliseconds): return .capped(milliseconds: milliseconds)
             }
             if try !hasShapedAliases(transaction) { return .issued(key, code: code) }
-            if try transaction.get(catalogue.aliases, code) == nil { return .issued(key, code: code) }
+            if case .absent = try find(alias: code, transaction) { return .issued(key, code: code) }
         }
+    }
+
+    /// A name beside a damaged row may have been that row's, and is then nobody's to give away.
+    private func find(
+        alias name: [UInt8], _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> StoredRow {
+        let cursor = try transaction.cursor(catalogue.aliases)
+        // The key is read within the call; the row's bytes are the map's.
+        let found: Result<StoredRow, LMDBError> = name.withUnsafeBytes { key in
+            do throws(LMDBError) { return .success(try cursor.search(.aliases, key)) } catch { return .failure(error) }
+        }
+        return try found.get()
     }
 
     private func hasShapedAliases(_ transaction: borrowing WriteTransaction) throws(LMDBError) -> Bool {

@@ -52,25 +52,18 @@ final class Writer: @unchecked Sendable {
         _ opening: StoreOpening, _ settings: StoreSettings, _ catalogue: Catalogue
     ) throws(LMDBError) -> State {
         let transaction = try opening.image.environment.beginRead()
-        let ownTable = catalogue.links(region: settings.region.character, node: settings.node)!
-        let lastNumber = try lastNumber(ownTable, transaction)
-        let headStamp = opening.image.origins.values.map(\.headStamp).max() ?? 0
+        let last = try LastNumber(catalogue, settings, transaction)
+        let headStamp = max(opening.image.origins.values.map(\.headStamp).max() ?? 0, opening.ownRow.headStamp)
         let wall = settings.now()
-        let next = max(opening.ownRow.firstCounter, lastNumber.map { GeneratedNumber.counter(of: $0) + 1 } ?? 0)
+        let next = max(opening.ownRow.firstCounter, last.nextCounter(opening.image.origins.values, settings))
         let snowflakes = try lastSnowflakes(transaction, catalogue, settings, wall)
         return State(
             issuer: Issuer(
                 region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
                 lastSnowflake: snowflakes.own, continuity: .proven, limits: settings.issuerLimits,
                 now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant)),
-            clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: lastNumber,
+            clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
             lastSnowflake: snowflakes.last)
-    }
-
-    static func lastNumber(_ table: TableHandle, _ transaction: ReadTransaction) throws(LMDBError) -> UInt64? {
-        guard let row = try transaction.cursor(table).move(.last) else { return nil }
-        var key = row.key.bytes
-        return try? key.takeUInt48()
     }
 
     /// The table's last key, and this node's own last one as far as it could matter: of an earlier millisecond than
@@ -81,10 +74,12 @@ final class Writer: @unchecked Sendable {
         let cursor = try transaction.cursor(catalogue.snowflakes)
         var last: UInt64?
         var row = try cursor.move(.last)
-        while let (key, _) = row {
+        while let (key, value) = row {
             var bytes = key.bytes
-            if let number = try? bytes.takeUInt64() {
-                last = last ?? number
+            let number = try? bytes.takeUInt64()
+            last = last ?? number
+            // A damaged key may tell of any time.
+            if let number, Row.payload(.snowflakes, key, value) != nil {
                 let snowflake = Snowflake(number: number)
                 if snowflake.instant < now { break }
                 if snowflake.regionIndex == settings.region.character.index, snowflake.node == settings.node {
@@ -151,9 +146,17 @@ final class Writer: @unchecked Sendable {
             state.issuer.aborted(now: now)
             state.issuer.leaseFailed(now: now)
             endUnlessHarmless(error)
-            fullSince = now
-            answer(operations, [Outcome](repeating: .failure(.storageFull), count: operations.count))
+            recover(operations, error, now, store)
         }
+    }
+
+    /// After a transaction that left nothing. Damage stops only the write that met it: the others are made one by one.
+    private func recover(_ operations: [WriteOperation], _ error: LMDBError, _ now: Instant, _ store: Store) {
+        let isFull = !error.isBeforeWriting || error == .mapFull || error == .transactionFull
+        if isFull { fullSince = now }
+        guard isFull || operations.count == 1 else { return operations.forEach { commit([$0], store) } }
+        let refusal: WriteError = isFull ? .storageFull : .damagedRecord
+        answer(operations, [Outcome](repeating: .failure(refusal), count: operations.count))
     }
 
     private func apply(
@@ -234,14 +237,18 @@ final class Writer: @unchecked Sendable {
     private func mapHasRoom(_ size: Environment.Size) throws(LMDBError) -> Bool {
         let limitBytes = size.mapSizeBytes / 100 * StoreLimits.userShareOfMapPercent
         if size.usedBytes < limitBytes { return true }
-        let free = try environment.beginWrite().freePageCount()
+        let free = try environment.beginRead().freePageCount()
         return (size.pages - free) * size.pageSizeBytes < limitBytes
     }
 
-    /// A full map or disk aborts a transaction and leaves the store as it was. After any other failure nobody can say
-    /// what the disk holds: the next start will read it.
+    /// A full map or disk, or a damaged page, aborts a transaction and leaves the store as it was. After any other
+    /// failure, and after one of the header page, with which LMDB ends all writing, nobody can say what the disk holds:
+    /// the next start will read it. LMDB calls a short write EIO, as the system calls a failed sync: the first is harmless
+    /// and comes of a full disk alone.
     private func endUnlessHarmless(_ error: LMDBError) {
-        let harmless = error == .mapFull || error == .transactionFull || [ENOSPC, EDQUOT].contains(error.code)
+        let harmless =
+            error.isBeforeWriting || [ENOSPC, EDQUOT, EFBIG].contains(error.code)
+            || (error.code == EIO && StoreFile.isDiskFull(environment.descriptor))
         guard harmless, (try? environment.beginWrite()) != nil else {
             settings.mustEnd("a commit to \(directory.storePath) failed (\(error)); its outcome is unknown")
         }

@@ -19,6 +19,64 @@ final class TemporaryDirectory: Sendable {
     var store: String { path + "/data" }
     var file: String { store + "/data.mdb" }
     var identity: String { store + "/identity" }
+
+    /// All files of the store but LMDB's lock, by path below it.
+    var contents: [String: [UInt8]] {
+        var contents: [String: [UInt8]] = [:]
+        for name in FileManager.default.enumerator(atPath: store)?.allObjects as? [String] ?? [] {
+            if name.hasSuffix("lock.mdb") { continue }
+            contents[name] = read(store + "/" + name)
+        }
+        return contents
+    }
+
+    /// Puts back what `contents` gave.
+    func restore(_ contents: [String: [UInt8]]) throws {
+        try? FileManager.default.removeItem(atPath: store)
+        try FileManager.default.createDirectory(atPath: store, withIntermediateDirectories: true)
+        for (name, bytes) in contents { try write(bytes, to: store + "/" + name) }
+    }
+}
+
+func read(_ path: String) -> [UInt8] { FileManager.default.contents(atPath: path).map { [UInt8]($0) } ?? [] }
+func write(_ bytes: [UInt8], to path: String) throws { try Data(bytes).write(to: URL(filePath: path)) }
+
+/// Opens the store, closes it after `use` and lets go of it, so that it can be opened again.
+@discardableResult
+func withStore<Result>(_ settings: StoreSettings, _ use: (Store) throws -> Result) throws -> Result {
+    let store = try Store(settings)
+    defer { store.close() }
+    return try use(store)
+}
+
+/// Destinations by code.
+typealias Links = [[UInt8]: String]
+
+/// A closed store with some links of both kinds. Generated links have odd destinations, aliases telling names.
+func makeStore(_ settings: StoreSettings, clock: TestClock, generated: Int, aliases: Int) throws -> Links {
+    try withStore(settings) { store in
+        clock.advance(milliseconds: 1000)
+        var links: Links = [:]
+        for number in 0..<generated {
+            let link = try store.createAndWait("https://generated-\(number).example.com/path")
+            links[link.code] = String(decoding: link.body.destination, as: UTF8.self)
+        }
+        for number in 0..<aliases {
+            let link = try store.createAndWait("https://alias-\(number).example.com/", alias: "alias-\(number)")
+            links[link.code] = String(decoding: link.body.destination, as: UTF8.self)
+        }
+        return links
+    }
+}
+
+extension Store {
+    /// Every link is there and leads where it should.
+    func expect(_ links: Links, _ comment: Comment? = nil) throws {
+        let reader = try makeReader()
+        for (code, destination) in links {
+            #expect(try reader.destination(code) == destination, comment ?? "\(String(decoding: code, as: UTF8.self))")
+        }
+    }
 }
 
 /// A clock that tests move.
@@ -34,6 +92,16 @@ func settings(_ directory: TemporaryDirectory, clock: TestClock = TestClock()) -
     StoreSettings(
         directory: directory.store, regions: [localRegion], region: localRegion, mapSizeBytes: 1 << 30,
         now: { clock.now }, mustEnd: { fatalError($0) })
+}
+
+/// A switch that tests throw while threads look at it.
+final class Flag: Sendable {
+    private let state: Atomic<Bool>
+    init(_ value: Bool) { state = Atomic(value) }
+    var value: Bool {
+        get { state.load(ordering: .acquiring) }
+        set { state.store(newValue, ordering: .releasing) }
+    }
 }
 
 func body(_ destination: String) -> LinkBody {

@@ -90,10 +90,11 @@ struct DocumentationTests {
 
     @Test func events() {
         let server = Tree.sources.filter { $0.module != "lab" && $0.name != "Log.swift" }.map(\.text).joined()
-        let events = server.matches("Log\\.write\\(\\s*\\.(\\w+), \"([a-z-]+)\"")
-        #expect(events.count >= 7)
+        let events = server.matches("(?:Log\\.write|Line)\\(\\s*\\.(\\w+), \"([a-z-]+)\"")
+        #expect(events.count >= 12)
         for event in events { #expect(hasRow(operation, event[1], event[0]), "event \(event)") }
-        #expect(server.matches("Log\\.write\\(").count == events.count, "an event whose name is not written out")
+        let lines = server.matches("(?:Log\\.write|Line)\\(\\s*\\.").count
+        #expect(lines == events.count, "an event whose name is not written out")
         let known = rows(operation).filter { $0.count == 4 && ["info", "warning", "error"].contains($0[1]) }
         #expect(Set(known.map { $0[0] }) == Set(events.map { $0[1] }))
     }

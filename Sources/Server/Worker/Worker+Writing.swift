@@ -76,7 +76,7 @@ extension Worker {
             self.acceptsAgainAt = nil
             events.change(listener.descriptor, EPOLLIN, token: Self.listenerToken)
         }
-        for case .some(let connection) in connections where connection.isOverdue(at: monotonicNow) {
+        for connection in connections.all where connection.isOverdue(at: monotonicNow) {
             if case .open = connection.phase, connection.output.isEmpty, connection.requestStart != nil {
                 counters.refusals.add()
                 append(Problem.requestTimeout.response, .closing)
@@ -92,14 +92,12 @@ extension Worker {
     /// that whoever asks for readiness learns of the drain.
     func beginDraining() {
         isDraining = true
-        for case .some(let connection) in connections where connection.isIdle { drop(connection) }
+        for connection in connections.all where connection.isIdle { drop(connection) }
     }
 
     var busyCount: Int {
-        connections.reduce(0) { count, connection in
-            guard let connection, !connection.isIdle else { return count }
-            if case .lingering = connection.phase { return count }
-            return count + 1
+        connections.all.count { connection in
+            if case .lingering = connection.phase { false } else { !connection.isIdle }
         }
     }
 }

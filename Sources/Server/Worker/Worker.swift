@@ -46,9 +46,7 @@ final class Worker: @unchecked Sendable {
     var output = OutputBuffer()
     let input = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ConnectionLimits.readBytes, alignment: 16)
-    var connections: [Connection?] = []
-    var generations: [UInt32] = []
-    var freeSlots: [UInt32] = []
+    var connections = ConnectionTable()
     var acceptsAgainAt: Int64?
     var monotonicNow: Int64 = 0
     /// When the events in work were fetched, and how many redirects are in the output.
@@ -111,8 +109,7 @@ final class Worker: @unchecked Sendable {
             if monotonicNow >= nextSweep { sweep() }
             if isDraining { openRequests.store(busyCount, ordering: .releasing) }
         }
-        for connection in connections { if let connection { close(connection.descriptor) } }
-        connections = []
+        for connection in connections.all { drop(connection) }
     }
 
     func handle(_ event: epoll_event) {
@@ -137,11 +134,7 @@ final class Worker: @unchecked Sendable {
 
     // MARK: Connections
 
-    func connection(_ handle: ConnectionHandle) -> Connection? {
-        let slot = Int(handle.slot)
-        guard slot < connections.count, generations[slot] == handle.generation else { return nil }
-        return connections[slot]
-    }
+    func connection(_ handle: ConnectionHandle) -> Connection? { connections[handle] }
 
     func acceptConnections() {
         for _ in 0..<ConnectionLimits.acceptsPerWakeUp {
@@ -161,26 +154,14 @@ final class Worker: @unchecked Sendable {
     func open(_ descriptor: Int32) {
         System.setNoDelay(descriptor)
         counters.connectionsOpened.add()
-        let slot: UInt32
-        if let free = freeSlots.popLast() {
-            slot = free
-        } else {
-            slot = UInt32(connections.count)
-            connections.append(nil)
-            generations.append(0)
-        }
-        let handle = ConnectionHandle(slot: slot, generation: generations[Int(slot)])
-        connections[Int(slot)] = Connection(descriptor, handle, now: monotonicNow)
-        events.add(descriptor, EPOLLIN, token: handle.token)
+        let connection = connections.add(descriptor, now: monotonicNow)
+        events.add(descriptor, EPOLLIN, token: connection.handle.token)
     }
 
     func drop(_ connection: Connection) {
-        let slot = Int(connection.handle.slot)
         close(connection.descriptor)
         counters.connectionsClosed.add()
-        connections[slot] = nil
-        generations[slot] = (generations[slot] + 1) & 0x7fff_ffff  // Never the listener's or the wake-up's token.
-        freeSlots.append(UInt32(slot))
+        connections.remove(connection)
     }
 
     func show(_ interest: ConnectionInterest, _ connection: Connection) {

@@ -80,7 +80,7 @@ struct CreateBench {
                 Figure.ratio(median(zip(own, samples[other]).map { $0.perSecond / max($1.perSecond, 1e-9) }))
             }
             func latency(_ value: KeyPath<WriteSample, UInt64?>) -> String {
-                let known = own.compactMap { $0[keyPath: value].map(Double.init) }
+                let known = own.compactMap { $0[keyPath: value].map { Double($0) } }
                 return known.isEmpty ? "-" : Figure.duration(median(known))
             }
             table.add(

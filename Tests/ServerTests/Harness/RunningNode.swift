@@ -1,0 +1,118 @@
+import Glibc
+import Testing
+
+/// All tests that start nodes, one at a time: each may use the machine for itself.
+@Suite(.serialized, .timeLimit(.minutes(10))) struct NodeTests {}
+
+/// A real node on loopback in a directory of its own; killed when it goes.
+///
+/// Safety: used by one thread at a time; `port` does not change.
+final class RunningNode: @unchecked Sendable {
+    let directory: TemporaryDirectory
+    let child: Child
+    let log: Lines
+    private(set) var port: UInt16 = 0
+
+    var data: String { directory.path + "/data" }
+    var url: String { "http://127.0.0.1:\(port)" }
+
+    /// Starts `edge serve` and waits until it listens. `limits`: what the shell is to say before, as `ulimit -n 64`.
+    init(_ flags: [String] = [], in directory: TemporaryDirectory = TemporaryDirectory(), limits: String? = nil) throws
+    {
+        self.directory = directory
+        let ends = makePipe()
+        log = Lines(ends.reading)
+        var arguments = ["serve", "--data", directory.path + "/data"]
+        if !flags.contains("--admin_listen") { arguments += ["--admin_listen", "off"] }
+        if !flags.contains("--listen") { arguments += ["--listen", "127.0.0.1:0"] }
+        arguments += flags
+        if let limits {
+            let script = limits + "; exec \"$0\" \"$@\""
+            child = try Child("/bin/sh", ["-c", script, edgeBinary] + arguments, output: nil, error: ends.writing)
+        } else {
+            child = try Child(edgeBinary, arguments, output: nil, error: ends.writing)
+        }
+        close(ends.writing)
+        let line = try log.next("event=listening")
+        let address = try #require(line.firstMatch(of: /address=\S+:(\d+)/))
+        port = try #require(UInt16(address.1))
+    }
+
+    /// A node of the same directory and another life.
+    func restarted(_ flags: [String] = []) throws -> RunningNode {
+        precondition(child.ending != nil, "a directory has one node at a time")
+        return try RunningNode(flags, in: directory)
+    }
+
+    func connect(receiveBytes: Int32? = nil) throws -> Client { try Client(of: self, receiveBytes: receiveBytes) }
+
+    /// Asks it to end, and waits until it has.
+    func stop() -> Ending {
+        child.signal(SIGTERM)
+        return child.wait()
+    }
+}
+
+/// What comes through a pipe, line by line. Owns the descriptor.
+final class Lines {
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+    private(set) var seen: [String] = []
+
+    init(_ descriptor: Int32) { self.descriptor = descriptor }
+    deinit { close(descriptor) }
+
+    /// Reads on until a line has `text` in it.
+    func next(_ text: String) throws -> String {
+        let deadline = Deadline()
+        while let line = try next(deadline) {
+            if line.contains(text) { return line }
+        }
+        throw HarnessError("\"\(text)\" was not said before the end:\n" + seen.joined(separator: "\n"))
+    }
+
+    /// All that is still to come.
+    func rest() throws -> [String] {
+        let deadline = Deadline()
+        var lines: [String] = []
+        while let line = try next(deadline) { lines.append(line) }
+        return lines
+    }
+
+    private func next(_ deadline: Deadline) throws -> String? {
+        while true {
+            if let end = buffer.firstIndex(of: 0x0A) {
+                let line = String(decoding: buffer[..<end], as: UTF8.self)
+                buffer.removeSubrange(...end)
+                seen.append(line)
+                return line
+            }
+            guard deadline.wait(descriptor, for: POLLIN) else {
+                throw HarnessError("nothing more was said:\n" + seen.joined(separator: "\n"))
+            }
+            var bytes = [UInt8](repeating: 0, count: 4096)
+            let count = read(descriptor, &bytes, bytes.count)
+            if count <= 0 { return nil }
+            buffer += bytes[..<count]
+        }
+    }
+}
+
+/// A command that ends by itself, with what it wrote.
+struct Finished {
+    let ending: Ending
+    let output: String
+    let error: String
+
+    init(_ arguments: [String], of binary: String = edgeBinary) throws {
+        let (output, error) = (makePipe(), makePipe())
+        let (printed, said) = (Lines(output.reading), Lines(error.reading))
+        let child = try Child(binary, arguments, output: output.writing, error: error.writing)
+        close(output.writing)
+        close(error.writing)
+        // What it says on standard error fits into a pipe.
+        self.output = try printed.rest().map { $0 + "\n" }.joined()
+        self.error = try said.rest().map { $0 + "\n" }.joined()
+        ending = child.wait()
+    }
+}
