@@ -1,17 +1,19 @@
 /// Prometheus' text exposition format, version 0.0.4.
-struct MetricsText {
-    private(set) var text = ""
+package struct MetricsText {
+    package private(set) var text = ""
 
-    enum Kind: String { case counter, gauge, histogram }
+    package init() {}
+
+    package enum Kind: String { case counter, gauge, histogram }
 
     /// Begins a metric; its samples follow.
-    mutating func metric(_ name: String, _ kind: Kind, _ help: String) {
+    package mutating func metric(_ name: String, _ kind: Kind, _ help: String) {
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(kind.rawValue)\n"
     }
 
-    mutating func sample(_ name: String, _ value: Double) { sample(name, [:], value) }
+    package mutating func sample(_ name: String, _ value: Double) { sample(name, [:], value) }
 
-    mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String>, _ value: Double) {
+    package mutating func sample(_ name: String, _ labels: KeyValuePairs<String, String>, _ value: Double) {
         text += name
         if !labels.isEmpty {
             let pairs = labels.map { "\($0.key)=\"\(Self.escaped($0.value))\"" }
@@ -23,13 +25,13 @@ struct MetricsText {
     }
 
     /// A metric of one sample.
-    mutating func value(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
+    package mutating func value(_ name: String, _ kind: Kind, _ help: String, _ value: Double) {
         metric(name, kind, help)
         sample(name, value)
     }
 
     /// `counts` are not cumulative and one longer than `bounds`.
-    mutating func histogram(_ name: String, _ help: String, bounds: [Double], counts: [UInt64], sum: Double) {
+    package mutating func histogram(_ name: String, _ help: String, bounds: [Double], counts: [UInt64], sum: Double) {
         metric(name, .histogram, help)
         var total: UInt64 = 0
         for (bound, count) in zip(bounds, counts) {
