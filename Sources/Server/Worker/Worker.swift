@@ -93,8 +93,8 @@ final class Worker: @unchecked Sendable {
             redirects.setNow(now)
             do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
             for index in 0..<count { handle(ready[index]) }
-            reader.end()
             if order.load(ordering: .acquiring) == .drain, !isDraining { beginDraining() }
+            reader.end()
             if monotonicNow >= nextSweep { sweep() }
             if isDraining { openRequests.store(busyCount, ordering: .releasing) }
         }
@@ -177,6 +177,7 @@ final class Worker: @unchecked Sendable {
         case .done(0): connection.hasEnded = true
         case .done(let count):
             connection.lastProgress = monotonicNow
+            connection.isFresh = false
             if case .lingering = connection.phase { return }
             take(UnsafeRawBufferPointer(rebasing: input[..<count]), connection)
             return flush(connection)
@@ -382,7 +383,13 @@ final class Worker: @unchecked Sendable {
     /// that whoever asks for readiness learns of the drain.
     private func beginDraining() {
         isDraining = true
-        for connection in connections.all where connection.isIdle { drop(connection) }
+        for connection in connections.all where connection.isIdle {
+            // A request may have come just now; and on a connection without any so far, the first is on its way.
+            readOn(connection)
+            if connection.isIdle, !connection.isFresh, self.connection(connection.handle) === connection {
+                drop(connection)
+            }
+        }
     }
 
     private var busyCount: Int {
