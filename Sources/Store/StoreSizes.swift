@@ -20,7 +20,7 @@ package struct StoreSizes: Equatable {
         let image = try openForReading(directory)
         let pageBytes = image.environment.size.pageSizeBytes
         do throws(LMDBError) {
-            let transaction = try image.environment.beginRead()
+            let transaction = image.snapshot
             var tables: [Table] = []
             func add(_ name: String, _ handle: TableHandle) throws(LMDBError) {
                 let (rows, pages) = try transaction.size(handle)

@@ -111,7 +111,7 @@ final class Writer: @unchecked Sendable {
             if let lease = state.issuer.renewalDue(now: settings.now()), !store.leases.push(lease) {
                 state.issuer.leaseFailed(now: settings.now())
             }
-            publish(store)
+            if operations.isEmpty { publish(store) }
         }
     }
 
@@ -138,7 +138,7 @@ final class Writer: @unchecked Sendable {
             figures.writes += state.row.head - saved.row.head
             ceilingRaised(store)
             if state.hasNewShapedAlias { store.noteShapedAlias() }
-            answer(operations, outcomes)
+            answer(operations, outcomes, store)
         } catch {
             state = saved
             digests.removeAll()
@@ -156,7 +156,7 @@ final class Writer: @unchecked Sendable {
         if isFull { fullSince = now }
         guard isFull || operations.count == 1 else { return operations.forEach { commit([$0], store) } }
         let refusal: WriteError = isFull ? .storageFull : .damagedRecord
-        answer(operations, [Outcome](repeating: .failure(refusal), count: operations.count))
+        answer(operations, [Outcome](repeating: .failure(refusal), count: operations.count), store)
     }
 
     private func apply(
@@ -262,7 +262,9 @@ final class Writer: @unchecked Sendable {
         case leased
     }
 
-    private func answer(_ operations: [WriteOperation], _ outcomes: [Outcome]) {
+    /// Whoever has an answer finds the figures that go with it.
+    private func answer(_ operations: [WriteOperation], _ outcomes: [Outcome], _ store: Store) {
+        publish(store)
         for (operation, outcome) in zip(operations, outcomes) {
             guard case .create(_, let completion) = operation else { continue }
             switch outcome {

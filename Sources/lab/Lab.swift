@@ -14,10 +14,10 @@ enum Lab {
         case RedirectFloor.command: return RedirectFloor.serve()
         case nil, "help", "--help":
             StandardStream.output.write(overview)
-            return 0
+            return ExitStatus.done
         case .some(let name):
             StandardStream.error.write("lab: there is no `\(name)`\n\(overview)")
-            return 64
+            return ExitStatus.wrongUsage
         }
     }
 }

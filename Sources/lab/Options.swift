@@ -10,15 +10,15 @@ package struct Options: Equatable {
         while let argument = rest.popFirst() {
             let name = String(argument.dropFirst(2))
             guard argument.hasPrefix("--"), self.known.contains(name) else {
-                throw LabError("there is no option `\(argument)` here")
+                throw LabError(usage: "there is no option `\(argument)` here")
             }
-            guard values[name] == nil else { throw LabError("`\(argument)` is there twice") }
+            guard values[name] == nil else { throw LabError(usage: "`\(argument)` is there twice") }
             if flags.contains(name) {
                 values[name] = ""
             } else if let value = rest.popFirst() {
                 values[name] = value
             } else {
-                throw LabError("`\(argument)` needs a value")
+                throw LabError(usage: "`\(argument)` needs a value")
             }
         }
     }
@@ -33,7 +33,8 @@ package struct Options: Equatable {
     package func number(_ name: String, _ range: ClosedRange<Double>) throws -> Double? {
         guard let text = text(name) else { return nil }
         guard let number = Double(text), range.contains(number) else {
-            throw LabError("`--\(name)` takes a number from \(range.lowerBound) to \(range.upperBound), not `\(text)`")
+            throw LabError(
+                usage: "`--\(name)` takes a number from \(range.lowerBound) to \(range.upperBound), not `\(text)`")
         }
         return number
     }
@@ -53,7 +54,7 @@ package struct Options: Equatable {
     private static func whole(_ text: String, _ name: String, _ range: ClosedRange<Int>) throws -> Int {
         guard let number = Int(text), range.contains(number) else {
             throw LabError(
-                "`--\(name)` takes whole numbers from \(range.lowerBound) to \(range.upperBound), not `\(text)`")
+                usage: "`--\(name)` takes whole numbers from \(range.lowerBound) to \(range.upperBound), not `\(text)`")
         }
         return number
     }

@@ -78,7 +78,6 @@ struct Patient {
                 return
             }
             Self.expectStorageFull(answer)
-            usleep(50_000)
         }
         Issue.record("no link is taken after \(seconds) s")
     }

@@ -69,7 +69,7 @@ import Testing
     /// how links gather, so the fault moves on until it has met one.
     @Test(arguments: ["EIO", "ENOSPC"])
     func aFailedMetaPageEndsTheNode(error: String) throws {
-        for number in 1...10 {
+        for number in 1...40 {
             let course = try undergo(Fault(call: "pwrite64", error: error, when: "\(number)"))
             guard course.victim == .meta else { continue }
             #expect(course.hasEnded)

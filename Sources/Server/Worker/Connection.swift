@@ -26,6 +26,8 @@ final class Connection {
     /// Requests may be whole in `input` that were not answered, so that what is owed stays bounded; they are looked at
     /// when the client can take more.
     var isHeldBack = false
+    /// Nothing has come yet.
+    var isFresh = true
     /// The client will send no more.
     var hasEnded = false
     /// What the event set is asked for; zero: nothing.

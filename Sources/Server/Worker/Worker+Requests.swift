@@ -18,6 +18,7 @@ extension Worker {
         case .done(0): connection.hasEnded = true
         case .done(let count):
             connection.lastProgress = monotonicNow
+            connection.isFresh = false
             if case .lingering = connection.phase { return }
             take(UnsafeRawBufferPointer(rebasing: input[..<count]), connection)
             return flush(connection)

@@ -92,7 +92,13 @@ extension Worker {
     /// that whoever asks for readiness learns of the drain.
     func beginDraining() {
         isDraining = true
-        for connection in connections.all where connection.isIdle { drop(connection) }
+        for connection in connections.all where connection.isIdle {
+            // A request may have come just now; and on a connection without any so far, the first is on its way.
+            readOn(connection)
+            if connection.isIdle, !connection.isFresh, self.connection(connection.handle) === connection {
+                drop(connection)
+            }
+        }
     }
 
     var busyCount: Int {

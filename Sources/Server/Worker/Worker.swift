@@ -104,8 +104,8 @@ final class Worker: @unchecked Sendable {
             redirects.setNow(now)
             do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
             for index in 0..<count { handle(ready[index]) }
-            reader.end()
             if order.load(ordering: .acquiring) == .drain, !isDraining { beginDraining() }
+            reader.end()
             if monotonicNow >= nextSweep { sweep() }
             if isDraining { openRequests.store(busyCount, ordering: .releasing) }
         }

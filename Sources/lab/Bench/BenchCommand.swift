@@ -21,20 +21,21 @@ enum BenchCommand {
         do {
             guard let name = arguments.first, !["help", "--help"].contains(name) else {
                 StandardStream.output.write(help)
-                return 0
+                return ExitStatus.done
             }
+            Interruption.watch()
             let rest = Array(arguments.dropFirst())
             switch name {
             case "create": try CreateBench(try options(rest, ["connections", "with"])).run()
             case "redirect": try RedirectBench(try options(rest, ["connections", "pipeline", "links"])).run()
             case "store": try StoreBench(try options(rest, ["links"])).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
-            default: throw LabError("there is no bench `\(name)`")
+            default: throw LabError(usage: "there is no bench `\(name)`")
             }
-            return 0
+            return ExitStatus.done
         } catch {
             StandardStream.error.write("lab: \(error)\n")
-            return 1
+            return (error as? LabError)?.exitStatus ?? ExitStatus.failed
         }
     }
 

@@ -27,7 +27,7 @@ struct CreateBench {
         connections = try options.list("connections", 1...1000) ?? [1, 64]
         others = Set(options.text("with").map { $0.split(separator: ",").map(String.init) } ?? ["postgresql", "redis"])
         for name in others.subtracting(["postgresql", "redis"]) {
-            throw LabError("nothing is known about `\(name)`; `--with` takes postgresql and redis")
+            throw LabError(usage: "nothing is known about `\(name)`; `--with` takes postgresql and redis")
         }
     }
 

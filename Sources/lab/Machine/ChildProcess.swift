@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// A process that this program started, and ends.
 final class ChildProcess {
@@ -27,17 +26,37 @@ final class ChildProcess {
             }
         }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        var attributes = Self.attributes()
+        defer { posix_spawnattr_destroy(&attributes) }
         var pid: pid_t = 0
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        let code = Processors.on(processors) { posix_spawnp(&pid, words[0]!, &actions, nil, &words, environ) }
+        var code: Int32 = 0
+        Processors.on(processors) {
+            Interruption.noting {
+                code = posix_spawnp(&pid, words[0]!, &actions, &attributes, &words, environ)
+                return code == 0 ? pid : nil
+            }
+        }
         if ends[1] >= 0 { close(ends[1]) }
         guard code == 0 else {
             if ends[0] >= 0 { close(ends[0]) }
             throw LabError("cannot start \(name): \(String(cString: strerror(code)))")
         }
         (self.pid, outputDescriptor) = (pid, ends[0])
-        Interruption.note(pid)
+    }
+
+    /// Signals as a shell would give them to the child, whatever this program does with its own.
+    private static func attributes() -> posix_spawnattr_t {
+        var attributes = posix_spawnattr_t()
+        var (none, all) = (sigset_t(), sigset_t())
+        sigemptyset(&none)
+        sigfillset(&all)
+        posix_spawnattr_init(&attributes)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &all)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        return attributes
     }
 
     deinit {
@@ -69,7 +88,7 @@ final class ChildProcess {
         var status: Int32 = 0
         guard waitpid(pid, &status, options) == pid else { return false }
         exitStatus = status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
-        Interruption.forget(pid)
+        Interruption.forget(.process(pid))
         return true
     }
 
@@ -130,37 +149,4 @@ private func pipe2(_ ends: inout [Int32]) -> Int32 {
     let code = pipe(&ends)
     if code == 0 { for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) } }
     return code
-}
-
-/// Ends the children when the user ends this program.
-///
-/// Safety: a signal handler may touch nothing but lock-free memory, so the process numbers lie in fixed slots.
-enum Interruption {
-    private static let slotCount = 64
-    private nonisolated(unsafe) static let slots: UnsafeMutablePointer<Atomic<Int32>> = {
-        let slots = UnsafeMutablePointer<Atomic<Int32>>.allocate(capacity: slotCount)
-        for index in 0..<slotCount { (slots + index).initialize(to: Atomic(0)) }
-        for number in [SIGINT, SIGTERM, SIGHUP] { signal(number) { Interruption.endAll($0) } }
-        return slots
-    }()
-
-    static func note(_ pid: pid_t) {
-        for index in 0..<slotCount
-        where slots[index].compareExchange(expected: 0, desired: pid, ordering: .relaxed).exchanged { return }
-        preconditionFailure("more than \(slotCount) processes at once")
-    }
-
-    static func forget(_ pid: pid_t) {
-        for index in 0..<slotCount {
-            _ = slots[index].compareExchange(expected: pid, desired: 0, ordering: .relaxed)
-        }
-    }
-
-    private static func endAll(_ number: Int32) -> Never {
-        for index in 0..<slotCount {
-            let pid = slots[index].load(ordering: .relaxed)
-            if pid != 0 { kill(pid, SIGKILL) }
-        }
-        _exit(128 + number)
-    }
 }

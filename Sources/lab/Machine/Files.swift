@@ -12,10 +12,14 @@ final class WorkDirectory {
             throw LabError("cannot make a directory in \(parent): \(String(cString: strerror(errno)))")
         }
         path = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        Interruption.note(.directory(path))
         chmod(path, 0o711)  // PostgreSQL runs as a user of its own.
     }
 
-    deinit { _ = try? runToEnd(["rm", "-rf", "--", path]) }
+    deinit {
+        _ = try? runToEnd(["rm", "-rf", "--", path])
+        Interruption.forget(.directory(path))
+    }
 
     func appending(_ name: String) -> String { path + "/" + name }
 }

@@ -58,10 +58,7 @@ extension NodeTests {
             for round in 0..<5 {
                 try client.send((0..<200).map { Client.creation("https://example.com/\(round)/\($0)") }.joined())
                 let verdict = try Finished(["verify", "--data", node.data])
-                withKnownIssue("the version vector is read in an earlier snapshot than the log", isIntermittent: true) {
-                    #expect(verdict.ending == .exited(0), "\(verdict.output)\(verdict.error)")
-                }
-                #expect(!verdict.output.contains("damaged"))
+                #expect(verdict.ending == .exited(0), "\(verdict.output)\(verdict.error)")
                 for _ in 0..<200 { #expect(try client.read().status == 201) }
             }
         }

@@ -22,7 +22,7 @@ extension NodeTests {
             for _ in 0..<100 { #expect(try other.get("/\(code)").status == 302) }
             #expect(try !other.create("https://example.com/").isEmpty)
             let grown = try node.child.privateBytes - before
-            #expect(grown < 64 << 20, "\(grown >> 20) MiB for \(clients.count) connections")
+            #expect(grown < 16 << 20, "\(grown >> 20) MiB for \(clients.count) connections")
             // Whoever reads at last gets answers.
             #expect(try clients[0].read().status == 302)
         }

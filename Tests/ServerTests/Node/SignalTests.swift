@@ -129,7 +129,7 @@ extension NodeTests {
                 #expect(outcome.error.contains(path) && outcome.error.contains(reason), "\(outcome.error)")
             }
             let other = try failed(directory.write(String(secret.reversed()), to: "other"))
-            #expect(other.ending == .exited(1) && other.error.contains("another code secret"), "\(other.error)")
+            #expect(other.ending == .exited(78) && other.error.contains("another code secret"), "\(other.error)")
             #expect(!other.error.contains(secret) && !other.error.contains(String(secret.reversed())))
             // The store has kept it.
             #expect(try node.restarted().connect().get("/\(code)").status == 302)
