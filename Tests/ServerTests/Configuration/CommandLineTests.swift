@@ -66,12 +66,12 @@ import Testing
         ("verify --data d", "verify d"), ("dump --data=d", "dump d"), ("verify", "error: --data DIR is needed"),
         ("dump --data=", "error: --data DIR is needed"), ("dump d", "error: \"d\" is no flag"),
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
-        ("", "error: no command; commands: serve, check, create, verify, dump, help, --version"),
+        ("", "error: no command; commands: serve, check, create, status, verify, dump, help, --version"),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
-        ("status", "error: unknown command \"status\"; commands: serve, check, create, verify, dump, help, --version"),
+        ("backup", "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"),
         (
-            "help status",
-            "error: unknown command \"status\"; commands: serve, check, create, verify, dump, help, --version"
+            "help backup",
+            "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }
