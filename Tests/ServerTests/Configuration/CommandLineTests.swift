@@ -68,7 +68,10 @@ import Testing
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
         ("", "error: no command; commands: serve, check, create, status, verify, dump, help, --version"),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
-        ("backup", "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"),
+        (
+            "backup",
+            "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"
+        ),
         (
             "help backup",
             "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"
