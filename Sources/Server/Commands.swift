@@ -55,7 +55,8 @@ private func announce(_ node: Node) {
     Log.write(
         .info, "listening",
         [
-            "address": .init(node.address), "region": .string(node.configuration.region),
+            "address": .init(node.address), "admin": .string(node.adminAddress?.description ?? "off"),
+            "region": .string(node.configuration.region),
             "node": .init(node.configuration.node), "data": .string(node.configuration.data),
             "try": .string(
                 "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"

@@ -12,9 +12,12 @@ final class Node: @unchecked Sendable {
     let configuration: Configuration
     let store: Store
     private(set) var api: API!
+    private var admin: Admin?
+    /// The redirect workers, and behind them the one of the admin port.
     private var workers: [Worker] = []
     private var threads: [SystemThread] = []
     private(set) var address: ListenAddress
+    private(set) var adminAddress: ListenAddress?
     private let isDraining = Atomic<Bool>(false)
     private let damagedAnswers = Atomic<UInt64>(0)
 
@@ -28,12 +31,27 @@ final class Node: @unchecked Sendable {
         let offset = configuration.clockOffsetMilliseconds
         api = try API(
             store, configuration, publicURL: publicURL, policy: try DestinationPolicy(ownHosts: [publicURL]),
-            now: { Self.clock(offset) }, isReady: { [unowned self] in !isDraining.load(ordering: .relaxed) })
-        workers.append(try Worker(self, first))
-        for _ in 1..<configuration.workers { workers.append(try Worker(self, try Listener(address, joins: true))) }
+            now: { Self.clock(offset) }, isReady: { [unowned self] in isReady })
+        workers.append(try Worker(self, first, api, servesRedirects: true))
+        for _ in 1..<configuration.workers {
+            workers.append(try Worker(self, try Listener(address, joins: true), api, servesRedirects: true))
+        }
+        if let wanted = configuration.adminListen {
+            let listener = try Listener(wanted)
+            adminAddress = listener.address
+            let admin = Admin(self)
+            self.admin = admin
+            workers.append(try Worker(self, listener, admin, servesRedirects: false))
+            threads.append(SystemThread("admin") { admin.run() })
+        }
         threads.append(SystemThread("api") { [api] in api!.run() })
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
+
+    /// Whether the node wants traffic.
+    var isReady: Bool { !isDraining.load(ordering: .relaxed) }
+
+    var workerCounters: [WorkerCounters] { workers.filter(\.servesRedirects).map(\.counters) }
 
     func now() -> Instant { Self.clock(configuration.clockOffsetMilliseconds) }
 
@@ -50,6 +68,7 @@ final class Node: @unchecked Sendable {
         let deadline = System.monotonicMilliseconds() + configuration.drainTimeoutMilliseconds
         while System.monotonicMilliseconds() < deadline, !workers.allSatisfy(\.hasDrained) { usleep(5_000) }
         api.close()
+        admin?.close()
         for worker in workers { worker.give(.stop) }
         for thread in threads { thread.join() }
         store.close()

@@ -26,6 +26,7 @@ func perform(_ command: Command) -> Int32 {
     case .serve(let source): withConfiguration(source, runServer)
     case .check(let source): withConfiguration(source) { printed($0.text) }
     case .create(let request): runCreate(request)
+    case .status(let server): runStatus(server)
     case .verify(let data): runVerify(data: data)
     case .dump(let data): runDump(data: data)
     case .version: printed("edge \(edgeVersion)\n")

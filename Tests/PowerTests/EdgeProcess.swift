@@ -100,7 +100,8 @@ final class EdgeProcess {
     /// Starts a node on `data` and waits until it listens. With options for strace, that follows the node from its
     /// first system call on; the node stays this process's child, so that its exit status is its own.
     init(data: String, _ arguments: [String] = [], strace options: [String]? = nil) throws {
-        let serve = ["serve", "--data", data, "--listen", "127.0.0.1:0", "--workers", "2"] + arguments
+        let serve =
+            ["serve", "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off", "--workers", "2"] + arguments
         process.executableURL = binary
         process.arguments = serve
         if let options {

@@ -3,19 +3,24 @@ import Links
 import Primitives
 import Store
 
-/// A request on its way from a worker to the API thread, and where its answer goes.
+/// A request that the API has taken, and the route that its answer is counted under.
 struct APICall: Sendable {
-    let worker: Worker
-    let handle: ConnectionHandle
-    let message: Message
+    let handedOver: HandedOver
+    let answers: APIAnswers
+    var route: String
 
-    func answer(_ response: Response) { worker.deliver(Worker.Delivery(handle: handle, response: response)) }
+    var message: Message { handedOver.message }
+
+    func answer(_ response: Response) {
+        answers.note(route, response.status)
+        handedOver.answer(response)
+    }
 }
 
 /// Everything but plain redirects, on a thread of its own, so that no slow request delays a redirect.
 ///
 /// Safety: `reader` belongs to the thread that runs `run`; the rest does not change.
-final class API: @unchecked Sendable {
+final class API: RequestHandler, @unchecked Sendable {
     /// Requests that wait; one more is refused. Their bodies are bounded, and so is their memory.
     static let queuedCalls = 4096
 
@@ -27,7 +32,8 @@ final class API: @unchecked Sendable {
     private let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
     private let reader: LinkReader
-    private let calls = WaitingQueue<APICall>(capacity: queuedCalls)
+    private let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
+    let answers = APIAnswers()
 
     init(
         _ store: Store, _ configuration: Configuration, publicURL: String, policy: DestinationPolicy,
@@ -39,14 +45,13 @@ final class API: @unchecked Sendable {
         reader = try store.makeReader()
     }
 
-    /// False if too many wait already.
-    func take(_ call: APICall) -> Bool { calls.push(call) }
+    func take(_ call: HandedOver) -> Bool { calls.push(call) }
 
     func close() { calls.close() }
 
     func run() {
         while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
-            for call in gathered { route(call) }
+            for call in gathered { route(APICall(handedOver: call, answers: answers, route: "other")) }
         }
     }
 
@@ -57,17 +62,17 @@ final class API: @unchecked Sendable {
         if head.method == .other { return call.answer(Problem(.notImplemented).response) }
         let path = call.message.path
         switch path {
-        case "/api/v1/urls": resource(call, [.post: { self.create($0, .full) }])
-        case "/shorten": resource(call, [.post: { self.create($0, .short) }])
-        case "/health": resource(call, [.get: { $0.answer(Self.health(true)) }])
-        case "/health/ready": resource(call, [.get: { $0.answer(Self.health(self.isReady())) }])
+        case "/api/v1/urls": resource(call, path, [.post: { self.create($0, .full) }])
+        case "/shorten": resource(call, path, [.post: { self.create($0, .short) }])
+        case "/health": resource(call, path, [.get: { $0.answer(Self.health(true)) }])
+        case "/health/ready": resource(call, path, [.get: { $0.answer(Self.health(self.isReady())) }])
         case "*": call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, OPTIONS")]))
         default:
             if let code = Self.segment(path, after: "/api/v1/urls/") {
-                resource(call, [.get: { self.show($0, code) }])
+                resource(call, "/api/v1/urls/{code}", [.get: { self.show($0, code) }])
             } else if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) {
                 // Redirects are the workers'; what comes here has another method.
-                resource(call, [.get: { $0.answer(Problem.notFound.response) }])
+                resource(call, "/{code}", [.get: { $0.answer(Problem.notFound.response) }])
             } else {
                 call.answer(Problem.notFound.response)
             }
@@ -76,7 +81,9 @@ final class API: @unchecked Sendable {
 
     private typealias Handlers = [RequestHead.Method: (APICall) -> Void]
 
-    private func resource(_ call: APICall, _ handlers: Handlers) {
+    private func resource(_ call: APICall, _ route: String, _ handlers: Handlers) {
+        var call = call
+        call.route = route
         let method = call.message.head.method
         if let handler = handlers[method == .head ? .get : method] { return handler(call) }
         var allowed = ["OPTIONS"]
@@ -94,7 +101,7 @@ final class API: @unchecked Sendable {
         return rest.isEmpty || rest.utf8.contains(UInt8(ascii: "/")) ? nil : String(rest)
     }
 
-    private static func health(_ passes: Bool) -> Response {
+    static func health(_ passes: Bool) -> Response {
         var body: [UInt8] = [UInt8(ascii: "{")]
         body.append(jsonKey: "status", string: passes ? "pass" : "fail")
         body.append(jsonKey: "version", string: edgeVersion)

@@ -5,6 +5,7 @@ extension CommandName {
         case .serve: "edge serve [--config FILE] [--KEY VALUE …]"
         case .check: "edge check [--config FILE] [--KEY VALUE …]"
         case .create: "edge create URL [--alias NAME] [--expires-in SECONDS] [--server URL]"
+        case .status: "edge status [--server URL]"
         case .verify: "edge verify --data DIR"
         case .dump: "edge dump --data DIR"
         case .help: "edge help [COMMAND]"
@@ -17,6 +18,7 @@ extension CommandName {
         case .serve: "run a node"
         case .check: "check the configuration and print what is in effect"
         case .create: "make a short link on a running node and print it"
+        case .status: "show how a running node is"
         case .verify: "check every record of a store"
         case .dump: "print the links of a store, one JSON line each, sorted by key"
         case .help: "say more about a command"
@@ -30,7 +32,7 @@ extension CommandName {
         case .serve:
             details = """
                 Without a file and flags this is a complete node of a single region: its store in ./edge-data, HTTP on
-                127.0.0.1:8080. SIGTERM and SIGINT drain it. Logs go to standard error.
+                127.0.0.1:8080, its admin port 127.0.0.1:9180. SIGTERM and SIGINT drain it. Logs go to standard error.
 
                 A flag wins over the same key of the file. The keys, with their defaults:
 
@@ -49,6 +51,7 @@ extension CommandName {
                   --expires-in SECONDS   how long the link works; for ever if left out
                   --server URL           which node to ask; http://127.0.0.1:8080 if left out
                 """
+        case .status: details = "Asks the node's admin port; http://127.0.0.1:9180 if --server is left out."
         case .verify: details = "Exit status 0 only if everything in the store of the directory DIR holds."
         case .dump: details = "Nodes that have converged print the same."
         case .help: details = "Without a command: the list of all."

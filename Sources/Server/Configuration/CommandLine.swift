@@ -14,6 +14,7 @@ package enum Command: Equatable, Sendable {
     case serve(ConfigurationSource)
     case check(ConfigurationSource)
     case create(LinkRequest)
+    case status(Authority)
     case verify(data: String)
     case dump(data: String)
     case version
@@ -22,7 +23,7 @@ package enum Command: Equatable, Sendable {
 }
 
 package enum CommandName: String, CaseIterable, Sendable {
-    case serve, check, create, verify, dump, help
+    case serve, check, create, status, verify, dump, help
 }
 
 /// Where a configuration comes from: a file, if any, and flags, not yet checked.
@@ -83,6 +84,7 @@ extension Command {
         case .help: return try parseHelp(rest)
         case .serve, .check: return try parseConfiguration(name, rest)
         case .create: return try parseCreate(rest)
+        case .status: return try parseStatus(rest)
         case .verify, .dump: return try parseStore(name, rest)
         }
     }
@@ -147,6 +149,25 @@ extension Command {
             throw usage("--server takes http://HOST or http://HOST:PORT")
         }
         return .create(LinkRequest(url: url, alias: options["alias"], expiresInSeconds: seconds, server: server))
+    }
+
+    private static func parseStatus(_ arguments: ArraySlice<String>) throws(UsageError) -> Command {
+        var reader = ArgumentReader(command: .status, rest: arguments)
+        var server: String?
+        while let argument = reader.next() {
+            switch argument {
+            case .option("help", _): return .help(.status)
+            case .option("server", let value):
+                guard server == nil else { throw UsageError(command: .status, problem: "--server is given twice") }
+                server = try reader.value(of: "server", value)
+            case .option(let name, _): throw reader.unknown(name)
+            case .operand(let text): throw UsageError(command: .status, problem: "\(quoted(text)) is no flag")
+            }
+        }
+        guard let authority = Authority(server: server ?? "http://127.0.0.1:9180") else {
+            throw UsageError(command: .status, problem: "--server takes http://HOST or http://HOST:PORT")
+        }
+        return .status(authority)
     }
 
     private static func parseStore(

@@ -15,6 +15,8 @@ package struct Configuration: Equatable, Sendable {
     package var node = 0
     /// Public HTTP. Port 0 lets the system choose.
     package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
+    /// Where metrics and status are served; nil: nowhere.
+    package var adminListen: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 9180)
     /// What short URLs start with: scheme, host and port, without a path and without a slash at the end.
     package var publicURL = "http://127.0.0.1:8080"
     /// File with the secret that keys the permutation of codes; nil: the node makes one and keeps it in its store.

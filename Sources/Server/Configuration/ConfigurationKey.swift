@@ -30,6 +30,9 @@ package struct ConfigurationKey: Sendable {
         .init("region", \.region, .regionName, "the region this node is in; needed once there are several"),
         .init("node", \.node, .integer(ConfigurationLimits.nodes), "this node's number, unique within its region"),
         .init("listen", \.listen, .address, "address and port of public HTTP; port 0 takes any free one"),
+        .init(
+            "admin_listen", \.adminListen, .optionalAddress,
+            "address and port of metrics and status, never to be public; off: none"),
         .init("public_url", \.publicURL, .origin, "what short URLs start with; if left out, http:// and listen"),
         .init(
             "code_secret_file", \.codeSecretFile, .optionalPath,

@@ -82,6 +82,14 @@ extension ValueSyntax where Value == ListenAddress {
         }, write: { $0.description })
 }
 
+extension ValueSyntax where Value == ListenAddress? {
+    /// An address, or `off`.
+    static let optionalAddress = ValueSyntax(
+        read: { (text) throws(BadValue) in
+            text == "off" ? nil : try ValueSyntax<ListenAddress>.address.read(text)
+        }, write: { $0?.description ?? "off" })
+}
+
 extension ValueSyntax
 where Value: CaseIterable & RawRepresentable & Sendable, Value.RawValue: LosslessStringConvertible {
     /// One of the raw values of an enumeration.

@@ -45,6 +45,12 @@ enum System {
     /// Milliseconds that only go forward.
     static func monotonicMilliseconds() -> Int64 { milliseconds(CLOCK_MONOTONIC) }
 
+    static func monotonicMicroseconds() -> Int64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
+    }
+
     static func wallMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME) }
 
     private static func milliseconds(_ clock: clockid_t) -> Int64 {

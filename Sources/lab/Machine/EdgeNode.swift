@@ -12,7 +12,8 @@ final class EdgeNode {
         let start = MonotonicClock.nanoseconds
         process = try ChildProcess(
             [
-                siblingProgram("edge"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--workers", "\(workers)",
+                siblingProgram("edge"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off",
+                "--workers", "\(workers)",
             ], reading: .standardError, on: processors)
         let line = try process.readLine(with: "event=listening")
         secondsToListen = Double(MonotonicClock.nanoseconds - start) / 1e9

@@ -11,6 +11,7 @@ import Testing
             case .create(let request):
                 return
                     "create \(request.url) \(request.alias ?? "-") \(request.expiresInSeconds ?? 0) \(request.server)"
+            case .status(let server): return "status \(server)"
             case .verify(let data): return "verify \(data)"
             case .dump(let data): return "dump \(data)"
             case .version: return "version"
@@ -43,6 +44,9 @@ import Testing
         ("-h", "help -"), ("help serve", "help serve"), ("--help serve", "help serve"), ("help --help", "help help"),
         ("help help", "help help"), ("help serve check", "error: one command at a time"),
         ("--version", "version"), ("--version x", "error: --version stands alone"),
+        ("status", "status 127.0.0.1:9180"), ("status --server http://h", "status h"), ("status -h", "help status"),
+        ("status x", "error: \"x\" is no flag"), ("status --foo", "error: unknown flag --foo"),
+        ("status --server h:1", "error: --server takes http://HOST or http://HOST:PORT"),
         ("create http://a", "create http://a - 0 127.0.0.1:8080"),
         (
             "create --alias x --expires-in 60 http://a --server http://h:81/",
@@ -62,12 +66,15 @@ import Testing
         ("verify --data d", "verify d"), ("dump --data=d", "dump d"), ("verify", "error: --data DIR is needed"),
         ("dump --data=", "error: --data DIR is needed"), ("dump d", "error: \"d\" is no flag"),
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
-        ("", "error: no command; commands: serve, check, create, verify, dump, help, --version"),
+        ("", "error: no command; commands: serve, check, create, status, verify, dump, help, --version"),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
-        ("status", "error: unknown command \"status\"; commands: serve, check, create, verify, dump, help, --version"),
         (
-            "help status",
-            "error: unknown command \"status\"; commands: serve, check, create, verify, dump, help, --version"
+            "backup",
+            "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"
+        ),
+        (
+            "help backup",
+            "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }

@@ -12,6 +12,8 @@ final class RunningNode: @unchecked Sendable {
     let child: Child
     let log: Lines
     private(set) var port: UInt16 = 0
+    /// Of metrics and status; 0 if they are off.
+    private(set) var adminPort: UInt16 = 0
 
     var data: String { directory.path + "/data" }
     var url: String { "http://127.0.0.1:\(port)" }
@@ -23,6 +25,7 @@ final class RunningNode: @unchecked Sendable {
         let ends = makePipe()
         log = Lines(ends.reading)
         var arguments = ["serve", "--data", directory.path + "/data"]
+        if !flags.contains("--admin_listen") { arguments += ["--admin_listen", "off"] }
         if !flags.contains("--listen") { arguments += ["--listen", "127.0.0.1:0"] }
         arguments += flags
         if let limits {
@@ -35,6 +38,7 @@ final class RunningNode: @unchecked Sendable {
         let line = try log.next("event=listening")
         let address = try #require(line.firstMatch(of: /address=\S+:(\d+)/))
         port = try #require(UInt16(address.1))
+        if let admin = line.firstMatch(of: /admin=\S+:(\d+)/) { adminPort = try #require(UInt16(admin.1)) }
     }
 
     /// A node of the same directory and another life.
@@ -44,6 +48,8 @@ final class RunningNode: @unchecked Sendable {
     }
 
     func connect(receiveBytes: Int32? = nil) throws -> Client { try Client(of: self, receiveBytes: receiveBytes) }
+
+    func connectToAdmin() throws -> Client { try Client(of: self, port: adminPort) }
 
     /// Asks it to end, and waits until it has.
     func stop() -> Ending {

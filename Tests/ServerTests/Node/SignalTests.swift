@@ -72,7 +72,9 @@ extension NodeTests {
             let node = try RunningNode()
             let client = try node.connect()
             let code = try client.create("https://example.com/")
-            let second = try Finished(["serve", "--data", node.data, "--listen", "127.0.0.1:0"])
+            let second = try Finished([
+                "serve", "--data", node.data, "--listen", "127.0.0.1:0", "--admin_listen", "off",
+            ])
             #expect(second.ending == .exited(1))
             #expect(second.error.contains("in use by another process"), "\(second.error)")
             #expect(try client.get("/\(code)").status == 302)
@@ -85,7 +87,7 @@ extension NodeTests {
         @Test(arguments: ["1", "2"]) func secondNodeOfThePort(workers: String) throws {
             let node = try RunningNode(["--workers", workers])
             let directory = TemporaryDirectory()
-            let listen = ["--listen", "127.0.0.1:\(node.port)"]
+            let listen = ["--listen", "127.0.0.1:\(node.port)", "--admin_listen", "off"]
             let second = try Finished(["serve", "--data", directory.path + "/data"] + listen)
             #expect(second.ending == .exited(1))
             #expect(
@@ -110,7 +112,8 @@ extension NodeTests {
             #expect(node.stop() == .exited(0))
             func failed(_ path: String) throws -> Finished {
                 try Finished([
-                    "serve", "--data", node.data, "--listen", "127.0.0.1:0", "--code_secret_file", path,
+                    "serve", "--data", node.data, "--listen", "127.0.0.1:0", "--admin_listen", "off",
+                    "--code_secret_file", path,
                 ])
             }
             for (path, reason) in [

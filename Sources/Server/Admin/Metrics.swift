@@ -1,0 +1,91 @@
+import Links
+import Store
+
+/// All that a node tells Prometheus. Names start with `edge_`, units are the base ones, label sets are bounded by the
+/// code: no name of a link, client or key is ever a label.
+struct Metrics {
+    private var output = MetricsText()
+
+    var text: String { output.text }
+
+    init(_ node: Node) {
+        let workers = node.workerCounters
+        addRedirects(workers)
+        addConnections(workers)
+        addAPI(node.api.answers.rows)
+        addStore(node.store.figures)
+        output.metric("edge_build_info", .gauge, "The running program; always 1.")
+        output.sample("edge_build_info", ["version": edgeVersion], 1)
+        output.value("edge_ready", .gauge, "1 while the node wants traffic.", node.isReady ? 1 : 0)
+        output.value(
+            "edge_damaged_answers_total", .counter, "Requests that met a damaged record.",
+            Double(node.damagedAnswerCount))
+    }
+
+    private mutating func addRedirects(_ workers: [WorkerCounters]) {
+        func sum(_ count: (WorkerCounters) -> UInt64) -> Double { Double(workers.reduce(0) { $0 + count($1) }) }
+        output.metric("edge_code_requests_total", .counter, "Requests for a code or alias, by what was found.")
+        for (result, count) in [
+            ("redirect", sum { $0.redirects.value }), ("unknown", sum { $0.unknownCodes.value }),
+            ("gone", sum { $0.goneCodes.value }), ("damaged", sum { $0.damagedRecords.value }),
+        ] { output.sample("edge_code_requests_total", ["result": result], count) }
+        let bounds = WorkerCounters.latencyBoundsMicroseconds
+        let counts = (0...bounds.count).map { index in workers.reduce(0) { $0 + $1.latencyCounts[index] } }
+        output.histogram(
+            "edge_redirect_duration_seconds", "From reading a redirect's request to having written its answer.",
+            bounds: bounds.map { Double($0) / 1e6 }, counts: counts, sum: sum { $0.latencySumMicroseconds.value } / 1e6)
+    }
+
+    private mutating func addConnections(_ workers: [WorkerCounters]) {
+        func sum(_ count: (WorkerCounters) -> UInt64) -> Double { Double(workers.reduce(0) { $0 + count($1) }) }
+        let (opened, closed) = (sum { $0.connectionsOpened.value }, sum { $0.connectionsClosed.value })
+        output.value("edge_connections_opened_total", .counter, "Client connections accepted.", opened)
+        output.value("edge_connections", .gauge, "Client connections open now.", max(0, opened - closed))
+        output.value(
+            "edge_refused_requests_total", .counter, "Requests refused as malformed, too large or too slow.",
+            sum { $0.refusals.value })
+        output.value("edge_sent_bytes_total", .counter, "Bytes sent to clients.", sum { $0.bytesSent.value })
+    }
+
+    private mutating func addAPI(_ answers: [APIAnswers.Row]) {
+        output.metric("edge_api_requests_total", .counter, "Requests answered by the API, by route and status.")
+        for row in answers {
+            output.sample(
+                "edge_api_requests_total", ["route": row.route, "status": String(row.status)], Double(row.count))
+        }
+    }
+
+    private mutating func addStore(_ figures: StoreFigures) {
+        output.value("edge_store_commits_total", .counter, "Transactions made durable.", Double(figures.commits))
+        output.value("edge_store_writes_total", .counter, "Log entries written.", Double(figures.writes))
+        output.value(
+            "edge_store_queue_length", .gauge, "Writes that wait for the writer.", Double(figures.queuedWrites))
+        output.value(
+            "edge_store_used_bytes", .gauge, "Of the map, pages in use or free.", Double(figures.size.usedBytes))
+        output.value(
+            "edge_store_map_bytes", .gauge, "The most that the store can grow to.", Double(figures.size.mapBytes))
+        output.value("edge_store_full", .gauge, "1 while links are refused for want of room.", figures.isFull ? 1 : 0)
+        output.value("edge_log_head", .gauge, "Sequence of the newest own log entry.", Double(figures.head))
+        guard let issuer = figures.issuer else { return }
+        output.value(
+            "edge_codes_left", .gauge, "Numbers that can be given out without another lease.",
+            Double(issuer.numbersLeft))
+        output.value(
+            "edge_codes_rate", .gauge, "Codes given out a second, over some ten seconds.", issuer.ratePerSecond)
+        output.value(
+            "edge_codes_empty_seconds", .gauge, "At that rate, until none are left; +Inf if none are given out.",
+            issuer.secondsToEmpty.map(Double.init) ?? .infinity)
+        output.metric("edge_codes_breaker", .gauge, "1 for the state that the breaker of codes is in.")
+        for (state, name) in [(0, "closed"), (1, "open"), (2, "half_open")] {
+            output.sample("edge_codes_breaker", ["state": name], state == Self.index(issuer.breaker) ? 1 : 0)
+        }
+    }
+
+    private static func index(_ breaker: Issuer.Breaker) -> Int {
+        switch breaker {
+        case .closed: 0
+        case .open: 1
+        case .halfOpen: 2
+        }
+    }
+}

@@ -1,0 +1,107 @@
+import FoundationEssentials
+import Links
+import Primitives
+import Store
+
+/// What `GET /status` tells and `edge status` shows.
+struct NodeStatus: Codable {
+    struct Codes: Codable {
+        var left: UInt64
+        var ratePerSecond: Double
+        var secondsToEmpty: UInt64?
+        var breaker: String
+    }
+
+    struct StoreState: Codable {
+        var usedBytes: Int
+        var mapBytes: Int
+        var isFull: Bool
+        var logHead: UInt64
+        var commits: UInt64
+        var queuedWrites: Int
+    }
+
+    var version: String
+    var cluster: String
+    var region: String
+    var node: Int
+    var incarnation: String
+    var address: String
+    var ready: Bool
+    var codes: Codes?
+    var store: StoreState
+
+    init(_ node: Node) {
+        let figures = node.store.figures
+        version = edgeVersion
+        cluster = node.configuration.cluster
+        region = node.configuration.region
+        self.node = node.configuration.node
+        incarnation = String(node.store.origin.incarnation, radix: 16)
+        address = node.address.description
+        ready = node.isReady
+        codes = figures.issuer.map {
+            Codes(
+                left: $0.numbersLeft, ratePerSecond: $0.ratePerSecond, secondsToEmpty: $0.secondsToEmpty,
+                breaker: Self.name($0.breaker))
+        }
+        store = StoreState(
+            usedBytes: figures.size.usedBytes, mapBytes: figures.size.mapBytes, isFull: figures.isFull,
+            logHead: figures.head, commits: figures.commits, queuedWrites: figures.queuedWrites)
+    }
+
+    private static func name(_ breaker: Issuer.Breaker) -> String {
+        switch breaker {
+        case .closed: "closed"
+        case .open(let reason, _, _): "open (\(reason))"
+        case .halfOpen(let reason, _, _): "half open (\(reason))"
+        }
+    }
+
+    var json: [UInt8] {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        guard let data = try? encoder.encode(self) else {
+            preconditionFailure("strings and finite numbers always encode")
+        }
+        return Array(data)
+    }
+
+    init(json: [UInt8]) throws {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        self = try decoder.decode(NodeStatus.self, from: Data(json))
+    }
+
+    /// A table for people: a line a fact.
+    var table: String {
+        var rows = [
+            ("region", "\(region) (node \(node), cluster \(cluster))"), ("incarnation", incarnation),
+            ("address", address), ("ready", ready ? "yes" : "no"), ("version", version),
+            ("log head", "\(store.logHead) in \(store.commits) commits since the start"),
+            ("queue", "\(store.queuedWrites) writes"),
+            ("store", "\(mebibytes(store.usedBytes)) of \(mebibytes(store.mapBytes))\(store.isFull ? ", FULL" : "")"),
+        ]
+        if let codes {
+            let empty = codes.secondsToEmpty.map { "empty in \($0) s at \(Int(codes.ratePerSecond)) a second" }
+            rows.append(("codes", "\(codes.left) left, \(empty ?? "none given out lately"), breaker \(codes.breaker)"))
+        }
+        return rows.map { $0.0 + String(repeating: " ", count: 13 - $0.0.count) + $0.1 + "\n" }.joined()
+    }
+
+    private func mebibytes(_ bytes: Int) -> String { "\((bytes + (1 << 20) - 1) >> 20) MiB" }
+}
+
+/// `edge status`: asks a running node's admin port. Returns the exit status.
+package func runStatus(_ server: Authority) -> Int32 {
+    do {
+        let answer = try CommandClient(server: server).send("GET", "/status")
+        guard answer.status == 200 else { throw CommandClientError.malformedAnswer }
+        return StandardStream.output.write(try NodeStatus(json: answer.body).table)
+            ? ExitStatus.done : ExitStatus.failed
+    } catch {
+        StandardStream.error.write("edge status: http://\(server): \(error)\n")
+        return ExitStatus.failed
+    }
+}

@@ -1,0 +1,159 @@
+import Glibc
+import HTTP
+import Links
+import Primitives
+import Store
+
+/// Reading and answering.
+extension Worker {
+    func readOn(_ connection: Connection) {
+        switch connection.phase {
+        case .awaitingAnswer:
+            // It sends before it has its answer, or hung up: looked at when the answer is here.
+            return show(.nothing, connection)
+        case .closing: return show(.writing, connection)
+        case .open, .lingering: break
+        }
+        switch System.read(connection.descriptor, input) {
+        case .done(0): connection.hasEnded = true
+        case .done(let count):
+            connection.lastProgress = monotonicNow
+            connection.isFresh = false
+            if case .lingering = connection.phase { return }
+            take(UnsafeRawBufferPointer(rebasing: input[..<count]), connection)
+            return flush(connection)
+        case .notNow: return
+        case .failed: return drop(connection)
+        }
+        if case .lingering = connection.phase { return drop(connection) }
+        take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
+        flush(connection)
+    }
+
+    /// Answers what is whole in what was left over and `fresh`, and keeps the rest.
+    func take(_ fresh: UnsafeRawBufferPointer, _ connection: Connection) {
+        if connection.input.isEmpty {
+            let consumed = answer(fresh, connection)
+            if consumed < fresh.count { connection.input = Array(fresh[consumed...]) }
+        } else {
+            connection.input.append(contentsOf: fresh)
+            let bytes = connection.input
+            let consumed = bytes.withUnsafeBytes { answer($0, connection) }
+            connection.input = consumed == bytes.count ? [] : Array(bytes[consumed...])
+        }
+        if case .open = connection.phase, connection.reader.isBetweenRequests, connection.input.isEmpty {
+            connection.requestStart = nil
+        } else if connection.requestStart == nil {
+            connection.requestStart = monotonicNow
+        }
+    }
+
+    /// Reads requests from `bytes` until one has to wait for its answer, or for the client to take earlier ones; the
+    /// number of bytes consumed.
+    func answer(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Int {
+        var consumed = 0
+        connection.isHeldBack = false
+        while case .open = connection.phase {
+            guard connection.output.isEmpty, output.count < ConnectionLimits.answersBytes else {
+                connection.isHeldBack = true
+                break
+            }
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
+            switch connection.reader.next(rest.bytes, ended: connection.hasEnded) {
+            case .request(let head):
+                consumed += Int(head.byteCount)
+                if !redirect(head, rest, connection) {
+                    handOver(Message(copying: head, from: rest.bytes), connection)
+                }
+                connection.requestStart = nil
+            case .message(let message, let count):
+                consumed += count
+                // A body means nothing to a redirect (RFC 9110 9.3.1).
+                if !message.headBytes.withUnsafeBytes({ redirect(message.head, $0, connection) }) {
+                    handOver(message, connection)
+                }
+                connection.requestStart = nil
+            case .continueExpected(let count):
+                consumed += count
+                output.append(Response.continueLine)
+            case .incomplete(let count): return consumed + count
+            case .refused(let refusal):
+                counters.refusals.add()
+                append(Problem(refusal).response, .closing)
+                connection.phase = .closing
+                return bytes.count
+            case .ended:
+                connection.phase = .closing
+                return bytes.count
+            }
+        }
+        return consumed
+    }
+
+    /// Answers a plain redirect into the output; false if the request is for the API thread.
+    func redirect(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Bool {
+        guard servesRedirects, head.method == .get || head.method == .head else { return false }
+        let path = UnsafeRawBufferPointer(rebasing: bytes[head.path.range])
+        guard let code = Route.code(path) else { return false }
+        let form = form(head)
+        switch reader.find(code.bytes) {
+        case .link(let link) where link.view.redirects(at: now):
+            let text = FoundLinkText(
+                prefix: link.view.prefix, destination: link.destination,
+                expiresAtMilliseconds: link.view.expiresAtMilliseconds)
+            redirects.append(text, form: form, now: now, to: &output)
+            redirectsInOutput += 1
+        case .link:
+            counters.goneCodes.add()
+            append(Problem.gone.response, form)
+        case .absent:
+            counters.unknownCodes.add()
+            append(Problem.notFound.response, form)
+        case .damaged:
+            counters.damagedRecords.add()
+            node.noteDamage()
+            append(Problem.damagedRecord.response, form)
+        }
+        if !form.keepsAlive { connection.phase = .closing }
+        return true
+    }
+
+    func handOver(_ message: Message, _ connection: Connection) {
+        connection.phase = .awaitingAnswer(form(message.head))
+        counters.handedOver.add()
+        let call = HandedOver(worker: self, handle: connection.handle, message: message)
+        if !handler.take(call) { deliver(Delivery(handle: connection.handle, response: Problem.overloaded.response)) }
+    }
+
+    func form(_ head: RequestHead) -> Response.Form {
+        var form = Response.Form(head)
+        if isDraining { form.keepsAlive = false }
+        return form
+    }
+
+    func append(_ response: Response, _ form: Response.Form) {
+        var bytes: [UInt8] = []
+        response.append(to: &bytes, form: form, date: redirects.date.span.bytes)
+        output.append(bytes)
+    }
+
+    func takeDeliveries() {
+        let deliveries = mailbox.withLock { items in
+            let taken = items
+            items = []
+            return taken
+        }
+        for delivery in deliveries {
+            guard let connection = connection(delivery.handle), case .awaitingAnswer(var form) = connection.phase else {
+                continue
+            }
+            if isDraining { form.keepsAlive = false }
+            append(delivery.response, form)
+            connection.phase = form.keepsAlive ? .open : .closing
+            connection.requestStart = nil
+            connection.lastProgress = monotonicNow
+            take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
+            flush(connection)
+        }
+    }
+}

@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+
+extension NodeTests {
+    @Suite struct AdminPort {
+        private let flags = ["--admin_listen", "127.0.0.1:0"]
+
+        /// The value of a sample; nil if there is none of that name and labels.
+        private func sample(_ text: String, _ name: String) -> Double? {
+            text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.flatMap {
+                Double($0.dropFirst(name.count + 1))
+            }
+        }
+
+        @Test func metricsCountWhatHappened() throws {
+            let node = try RunningNode(flags)
+            let client = try node.connect()
+            let code = try client.create("https://example.com/")
+            for _ in 0..<5 { #expect(try client.get("/\(code)").status == 302) }
+            #expect(try client.get("/unknown").status == 404)
+            try node.connect().send("nonsense\r\n\r\n")
+            let admin = try node.connectToAdmin()
+            var text = ""
+            let deadline = Deadline()
+            repeat {
+                text = try admin.get("/metrics").text
+            } while sample(text, "edge_refused_requests_total") != 1
+                && !deadline.isOver
+            #expect(sample(text, "edge_refused_requests_total") == 1)
+            #expect(sample(text, #"edge_code_requests_total{result="redirect"}"#) == 5)
+            #expect(sample(text, #"edge_code_requests_total{result="unknown"}"#) == 1)
+            #expect(sample(text, "edge_redirect_duration_seconds_count") == 5)
+            #expect(sample(text, #"edge_api_requests_total{route="/api/v1/urls",status="201"}"#) == 1)
+            #expect(sample(text, "edge_log_head") == 1)
+            #expect(sample(text, #"edge_codes_breaker{state="closed"}"#) == 1)
+            #expect(sample(text, "edge_ready") == 1)
+            #expect(!text.contains(code))
+        }
+
+        @Test func theAdminPortServesNoLinksAndThePublicPortNoMetrics() throws {
+            let node = try RunningNode(flags)
+            let code = try node.connect().create("https://example.com/")
+            let admin = try node.connectToAdmin()
+            #expect(try admin.get("/\(code)").status == 404)
+            #expect(try admin.get("/health/ready").status == 200)
+            let refused = try admin.get("/metrics", method: "POST")
+            #expect(refused.status == 405 && refused["allow"] == "GET, HEAD")
+            for path in ["/metrics", "/status"] { #expect(try node.connect().get(path).status == 404) }
+        }
+
+        @Test func statusAsJSONAndAsTable() throws {
+            let node = try RunningNode(flags)
+            _ = try node.connect().create("https://example.com/")
+            let object = try node.connectToAdmin().get("/status").object
+            #expect(object["region"] as? String == "local" && object["ready"] as? Bool == true)
+            #expect((object["store"] as? [String: Any])?["log_head"] as? Int == 1)
+            let table = try Finished(["status", "--server", "http://127.0.0.1:\(node.adminPort)"])
+            #expect(table.ending == .exited(0))
+            #expect(table.output.contains("local (node 0, cluster default)") && table.output.contains("breaker closed"))
+            let nowhere = try Finished(["status", "--server", node.url])
+            #expect(nowhere.ending == .exited(1) && nowhere.error.contains("not"))
+        }
+
+        @Test func offMeansNone() throws {
+            let node = try RunningNode()
+            #expect(node.adminPort == 0)
+            #expect(node.stop() == .exited(0))
+        }
+    }
+}
