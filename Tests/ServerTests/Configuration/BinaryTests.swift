@@ -49,7 +49,7 @@ private func run(_ arguments: [String], of executable: URL = binary) throws -> O
     }
 
     @Test(arguments: [
-        [], ["status"], ["serve", "x"], ["create"], ["verify"], ["help", "nothing"], ["--version", "x"],
+        [], ["backup"], ["serve", "x"], ["create"], ["verify"], ["help", "nothing"], ["--version", "x"],
     ])
     func wrongUsage(arguments: [String]) throws {
         let outcome = try run(arguments)
