@@ -78,7 +78,9 @@ extension Instant {
             }
         }
         func has(_ byte: Character, at index: Int) -> Bool {
-            index < bytes.count && bytes[index] | 0x20 == byte.asciiValue! | 0x20
+            guard index < bytes.count, let value = byte.asciiValue else { return false }
+            // Letters in either case; anything else as it is.
+            return bytes[index] == value || (byte.isLetter && bytes[index] == value | 0x20)
         }
         guard let year = number(0, 4), has("-", at: 4), let month = number(5, 2), has("-", at: 7),
             let day = number(8, 2), has("T", at: 10) || has(" ", at: 10), let hour = number(11, 2), has(":", at: 13),

@@ -120,6 +120,16 @@ package final class SystemThread: @unchecked Sendable {
         unsafe pthread_mutex_unlock(mutex)
     }
 
+    /// No more comes in, and what is in goes nowhere.
+    @inlinable
+    package func closeAndDiscard() {
+        unsafe pthread_mutex_lock(mutex)
+        isClosed = true
+        elements = []
+        unsafe pthread_cond_broadcast(filled)
+        unsafe pthread_mutex_unlock(mutex)
+    }
+
     @inlinable
     package var count: Int {
         unsafe pthread_mutex_lock(mutex)

@@ -59,13 +59,27 @@ private func announce(_ node: Node) {
             "region": .string(node.configuration.region),
             "node": .init(node.configuration.node), "data": .string(node.configuration.data),
             "try": .string(
-                "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"
+                !node.configuration.anonymousCreate
+                    ? "curl \(url)/health"
+                    : "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"
             ),
         ])
 }
 
+/// LMDB trusts its pages' own structure and may end the process over a damaged one: a finding for who inspects a store.
+private func reportStructureOnCrash() {
+    for number in [SIGSEGV, SIGBUS, SIGABRT] {
+        signal(number) { _ in
+            let text: StaticString = "problem: the structure of data.mdb's pages is damaged; restore a backup\n"
+            _ = write(STDOUT_FILENO, text.utf8Start, text.utf8CodeUnitCount)
+            _exit(ExitStatus.failed)
+        }
+    }
+}
+
 /// Checks the store in the directory `data`. Returns the exit status.
 package func runVerify(data: String) -> Int32 {
+    reportStructureOnCrash()
     do throws(StoreError) {
         let inspection = try StoreInspection(directory: data)
         for problem in inspection.problems { StandardStream.output.write("problem: \(problem)\n") }
@@ -81,13 +95,15 @@ package func runVerify(data: String) -> Int32 {
 
 /// Prints the live state of the store in the directory `data`. Returns the exit status.
 package func runDump(data: String) -> Int32 {
+    reportStructureOnCrash()
     var isRead = true
     do throws(StoreError) {
-        try dumpStore(directory: data, now: Instant(milliseconds: System.wallMilliseconds())) { lines in
+        let damaged = try dumpStore(directory: data, now: Instant(milliseconds: System.wallMilliseconds())) { lines in
             isRead = StandardStream.output.write(lines)
             return isRead
         }
-        return isRead ? ExitStatus.done : ExitStatus.failed
+        for code in damaged { StandardStream.error.write("edge: the record of \(code) is damaged and left out\n") }
+        return isRead && damaged.isEmpty ? ExitStatus.done : ExitStatus.failed
     } catch {
         StandardStream.error.write("edge: \(error)\n")
         return ExitStatus.failed

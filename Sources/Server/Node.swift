@@ -20,10 +20,15 @@ final class Node: @unchecked Sendable {
     private(set) var adminAddress: ListenAddress?
     private let isDraining = Atomic<Bool>(false)
     private let damagedAnswers = Atomic<UInt64>(0)
+    private let connectionCount = Atomic<Int>(0)
+    private let connectionLimit: Int
 
     /// Opens the store and the port, and serves. Throws a `StoreError` or a `ListenError`.
     init(_ configuration: Configuration) throws {
         self.configuration = configuration
+        let ownDescriptors =
+            ConnectionLimits.nodeDescriptors + ConnectionLimits.workerDescriptors * (configuration.workers + 1)
+        connectionLimit = max(8, System.raiseDescriptorLimit() - ownDescriptors)
         let first = try Listener(configuration.listen)
         address = first.address
         store = try Store(try Self.settings(configuration))
@@ -31,7 +36,8 @@ final class Node: @unchecked Sendable {
         let offset = configuration.clockOffsetMilliseconds
         api = try API(
             store, configuration, publicURL: publicURL, policy: try DestinationPolicy(ownHosts: [publicURL]),
-            now: { Self.clock(offset) }, isReady: { [unowned self] in isReady })
+            now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
+            noteDamage: { [unowned self] in noteDamage() })
         workers.append(try Worker(self, first, api, servesRedirects: true))
         for _ in 1..<configuration.workers {
             workers.append(try Worker(self, try Listener(address, joins: true), api, servesRedirects: true))
@@ -55,6 +61,10 @@ final class Node: @unchecked Sendable {
 
     func now() -> Instant { Self.clock(configuration.clockOffsetMilliseconds) }
 
+    /// The store and the admin port always have descriptors left.
+    var takesConnections: Bool { connectionCount.load(ordering: .relaxed) < connectionLimit }
+    func noteConnection(opened: Bool) { connectionCount.add(opened ? 1 : -1, ordering: .relaxed) }
+
     func noteDamage() { damagedAnswers.add(1, ordering: .relaxed) }
     var damagedAnswerCount: UInt64 { damagedAnswers.load(ordering: .relaxed) }
 
@@ -64,9 +74,14 @@ final class Node: @unchecked Sendable {
     /// Lets open requests finish, for at most the drain time, and closes the store.
     func drain() {
         isDraining.store(true, ordering: .relaxed)
-        for worker in workers { worker.give(.drain) }
         let deadline = System.monotonicMilliseconds() + configuration.drainTimeoutMilliseconds
-        while System.monotonicMilliseconds() < deadline, !workers.allSatisfy(\.hasDrained) { usleep(5_000) }
+        // First new connections are still let in, to learn of the drain; then no more, and what came meanwhile finishes.
+        for order in [Worker.Order.drain, .shut] {
+            for worker in workers { worker.give(order) }
+            while System.monotonicMilliseconds() < deadline, !workers.allSatisfy({ $0.hasDone(order) }) {
+                usleep(2_000)
+            }
+        }
         api.close()
         admin?.close()
         for worker in workers { worker.give(.stop) }
@@ -80,7 +95,8 @@ final class Node: @unchecked Sendable {
     }
 
     private static func clock(_ offsetMilliseconds: Int64) -> Instant {
-        Instant(milliseconds: System.wallMilliseconds() + offsetMilliseconds)
+        // Before 1970 there are no stamps; a machine without a set clock stands there.
+        Instant(milliseconds: max(0, System.wallMilliseconds() + offsetMilliseconds))
     }
 
     private static func settings(_ configuration: Configuration) throws -> StoreSettings {

@@ -32,6 +32,8 @@ package enum StandardStream: Int32, Sendable {
     /// log lines with it. Once, at start.
     package static func secure() {
         signal(SIGPIPE, SIG_IGN)
+        // A limit on a file's size is an error of the write, too.
+        signal(SIGXFSZ, SIG_IGN)
         for descriptor in Int32(0)...2 where fcntl(descriptor, F_GETFD) < 0 {
             let opened = open("/dev/null", O_RDWR)
             precondition(opened == descriptor, "/dev/null must open")

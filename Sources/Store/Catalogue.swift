@@ -55,7 +55,8 @@ struct Catalogue: Sendable {
             let name = String(decoding: key, as: UTF8.self)
             let characters = Array(name.utf8)
             if name.hasPrefix("links/"), characters.count == 8, let node = UInt8(name.suffix(1), radix: 16) {
-                tables.append(.links(region: characters[6], node: node))
+                let table = TableID.links(region: characters[6], node: node)
+                if table.name == name { tables.append(table) }
             }
             row = try names.move(.next)
         }

@@ -43,19 +43,19 @@ final class DataDirectory: Sendable {
     }
 
     /// Replaces a file at once and for good: afterwards, and after a power loss, it holds the old bytes or the new.
-    func replace(_ path: String, with bytes: [UInt8]) throws(StoreError) {
+    func replace(_ path: String, with bytes: [UInt8]) throws(LMDBError) {
         let temporary = path + ".new"
         let file = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw .system(path: temporary, reason: systemReason()) }
+        guard file >= 0 else { throw LMDBError(code: errno) }
         let written = write(file, bytes, bytes.count)
         let isWhole = written == bytes.count && fsync(file) == 0 && rename(temporary, path) == 0
-        let reason = written < 0 || written == bytes.count ? systemReason() : "no space left"
+        let code = written < 0 || written == bytes.count ? errno : ENOSPC
         close(file)
-        guard isWhole else {
+        guard isWhole, fsync(descriptor) == 0 else {
+            let failure = isWhole ? errno : code
             unlink(temporary)
-            throw .system(path: temporary, reason: reason)
+            throw LMDBError(code: failure)
         }
-        try sync()
     }
 }
 

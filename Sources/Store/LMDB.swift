@@ -201,21 +201,30 @@ struct WriteTransaction: ~Copyable {
         return try found(key.withUnsafeBytes { bytes in lmdbGet(raw, table, bytes, &value) }, value, nil)
     }
 
+    func put(_ table: TableHandle, _ key: [UInt8], _ value: [UInt8]) throws(LMDBError) {
+        try LMDBError.check(put(table, key, value, flags: 0))
+    }
+
+    /// A row whose key is in no row yet; else the table is damaged, and nothing is overwritten.
+    ///
     /// `append`: the key sorts behind every other of the table, so that pages are filled to the brim. Where a damaged
     /// last key belies that, the row goes where the order has it.
-    func put(
-        _ table: TableHandle, _ key: [UInt8], _ value: [UInt8], append: Bool = false
-    ) throws(LMDBError) {
+    func putNew(_ table: TableHandle, _ key: [UInt8], _ value: [UInt8], append: Bool) throws(LMDBError) {
+        var code = append ? put(table, key, value, flags: MDB_APPEND) : MDB_KEYEXIST
+        if code == MDB_KEYEXIST { code = put(table, key, value, flags: MDB_NOOVERWRITE) }
+        if code == MDB_KEYEXIST { throw .corrupted }
+        try LMDBError.check(code)
+    }
+
+    private func put(_ table: TableHandle, _ key: [UInt8], _ value: [UInt8], flags: Int32) -> Int32 {
         let raw = raw
-        let code = key.withUnsafeBytes { key in
+        return key.withUnsafeBytes { key in
             value.withUnsafeBytes { value in
                 var keyValue = MDB_val(key)
                 var valueValue = MDB_val(value)
-                return mdb_put(raw, table.raw, &keyValue, &valueValue, append ? UInt32(MDB_APPEND) : 0)
+                return mdb_put(raw, table.raw, &keyValue, &valueValue, UInt32(flags))
             }
         }
-        if append, code == MDB_KEYEXIST { return try put(table, key, value) }
-        try LMDBError.check(code)
     }
 
     func delete(_ table: TableHandle, _ key: [UInt8]) throws(LMDBError) {

@@ -10,6 +10,7 @@ import Primitives
 ///     node = 0
 ///     incarnation = 4f1c2d3e5a6b7c8d
 ///     sequence_lease = 65536
+///     closed_at = no               the last sequence, if the store was closed in order
 ///     crc32c = 89abcdef            over all lines before this one
 struct SideFile: Equatable {
     var cluster: String
@@ -17,6 +18,8 @@ struct SideFile: Equatable {
     var origin: Origin
     /// No entry beyond this sequence was committed before the file said so.
     var sequenceLease: UInt64
+    /// Where the log ended when the store was closed in order; nil while it is written, and after a crash.
+    var closedAt: UInt64?
 
     /// The lease moves on by this many entries at a time; each move costs a synced file.
     static let leaseStep: UInt64 = 65_536
@@ -27,6 +30,7 @@ struct SideFile: Equatable {
         let lines =
             "\(Self.header)\ncluster = \(cluster)\nregion = \(regionName):\(Character(UnicodeScalar(origin.region)))\n"
             + "node = \(origin.node)\nincarnation = \(hex(origin.incarnation, 16))\nsequence_lease = \(sequenceLease)\n"
+            + "closed_at = \(closedAt.map(String.init) ?? "no")\n"
         return lines + "crc32c = \(hex(UInt64(Self.checksum(lines)), 8))\n"
     }
 
@@ -37,10 +41,10 @@ struct SideFile: Equatable {
     /// Nil if the text is not what `text` gives.
     init?(text: String) {
         let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-        guard lines.count == 8, lines[0] == Self.header, lines[7].isEmpty else { return nil }
+        guard lines.count == 9, lines[0] == Self.header, lines[8].isEmpty else { return nil }
         var values: [String] = []
         for (line, name) in zip(
-            lines[1...6], ["cluster", "region", "node", "incarnation", "sequence_lease", "crc32c"])
+            lines[1...7], ["cluster", "region", "node", "incarnation", "sequence_lease", "closed_at", "crc32c"])
         {
             guard line.hasPrefix(name + " = ") else { return nil }
             values.append(String(line.dropFirst(name.count + 3)))
@@ -52,6 +56,7 @@ struct SideFile: Equatable {
         self.init(
             cluster: values[0], regionName: String(region[0]),
             origin: Origin(region: region[1].utf8.first!, node: node, incarnation: incarnation), sequenceLease: lease)
+        closedAt = UInt64(values[5])
         guard self.text == text else { return nil }
     }
 

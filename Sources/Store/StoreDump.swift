@@ -4,17 +4,18 @@ import Primitives
 /// Writes the live links of the store in `directory` as JSON lines, sorted by key: equal on nodes that hold the same.
 ///
 /// `write` gets some lines at a time and says whether it wants more. Links that are deleted or expired at `now` are left
-/// out, because nodes forget their content at different times. Throws if the store or a record is damaged.
+/// out, because nodes forget their content at different times, and so are damaged ones, whose names are returned.
 package func dumpStore(
     directory: String, now: Instant, write: ([UInt8]) -> Bool
-) throws(StoreError) {
+) throws(StoreError) -> [String] {
     let image = try openForReading(directory)
     let regions = image.origins.values.map { RegionCharacter($0.origin.region)! }
     let space = CodeSecret.space(image.codeSecret, regions)
     let path = directory + "/" + StoreFile.name
-    do {
+    do throws(LMDBError) {
         let transaction = image.snapshot
         var lines: [UInt8] = []
+        var damaged: [String] = []
         for table in image.catalogue.linkTables + [.snowflakes, .aliases] {
             let cursor = try transaction.cursor(image.catalogue.handle(table)!)
             var row = try cursor.move(.first)
@@ -22,18 +23,21 @@ package func dumpStore(
                 guard let payload = Row.payload(table, keyBytes, value),
                     let record = try? StoredRecord(decoding: payload.bytes),
                     let key = LinkKey(table: table, rowKey: keyBytes), let origin = image.origins[record.originIndex]
-                else { throw StoreError.damaged(path: path, reason: "a record of table \(table.name)") }
+                else {
+                    damaged.append(space.name(of: keyBytes, in: table))
+                    row = try cursor.move(.next)
+                    continue
+                }
                 appendLine(key, record, origin.origin, space, now, &lines)
                 if lines.count > 1 << 16 {
-                    guard write(lines) else { return }
+                    guard write(lines) else { return damaged }
                     lines.removeAll(keepingCapacity: true)
                 }
                 row = try cursor.move(.next)
             }
         }
         _ = write(lines)
-    } catch let error as StoreError {
-        throw error
+        return damaged
     } catch {
         throw .damaged(path: path, reason: "\(error)")
     }
@@ -66,6 +70,24 @@ private func appendLine(
 }
 
 extension CodeSpace {
+    /// How people know a row of a table of links: its code, or the bytes of its key if that is damaged.
+    func name(of rowKey: UnsafeRawBufferPointer, in table: TableID) -> String {
+        let key = LinkKey(table: table, rowKey: rowKey)
+        if let key, canName(key) { return "/" + text(of: key) }
+        return table.name + " " + rowKey.map { hex(UInt64($0), 2) }.joined()
+    }
+
+    private func canName(_ key: LinkKey) -> Bool {
+        switch key {
+        case .generated(let region, _, let number):
+            RegionCharacter(region).map(contains) ?? false && number < Base62.sevenCharacters
+        case .snowflake(let number):
+            RegionCharacter(index: Snowflake(number: number).regionIndex).map(contains) ?? false
+                && Snowflake(number: number).node < 16
+        case .alias(let name): name.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+        }
+    }
+
     /// The string that a link is reached under.
     package func text(of key: LinkKey) -> String {
         switch key {

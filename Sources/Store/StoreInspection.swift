@@ -60,6 +60,8 @@ package struct StoreInspection {
         var previous: [UInt8] = []
         let cursor = try transaction.cursor(handle)
         let ceiling = ceiling(image, table)
+        let regions = image.origins.values.compactMap { RegionCharacter($0.origin.region) }
+        let space = CodeSecret.space(image.codeSecret, regions)
         var rowCount = 0
         var row = try cursor.move(.first)
         while let (keyBytes, value) = row {
@@ -80,10 +82,10 @@ package struct StoreInspection {
                 current = bucket
                 sums[bucket, default: Digest()].add(hash)
                 if case .generated(_, _, let number) = key, GeneratedNumber.counter(of: number) >= ceiling {
-                    note("\(table.name): the record of \(keyName(keyBytes)) lies above the ceiling")
+                    note("\(rowName(keyBytes, table, space)) lies above the ceiling")
                 }
             } else {
-                note("\(table.name): the record of \(keyName(keyBytes)) is damaged")
+                note("\(rowName(keyBytes, table, space)) is damaged")
             }
             row = try cursor.move(.next)
         }
@@ -216,7 +218,15 @@ package struct StoreInspection {
         guard let side else { return note("the file `identity` is missing") }
         if side.origin != row.origin { note("the file `identity` tells of another incarnation") }
         if row.seal != OriginRow.unsealed { note("the log of the present incarnation is sealed") }
+        if let closedAt = side.closedAt, closedAt != row.head {
+            note("the log ends at \(row.head), and the file `identity` says that it was closed at \(closedAt)")
+        }
         if row.head > side.sequenceLease { note("the log is ahead of the lease in the file `identity`") }
+    }
+
+    /// The code that users know, and the key as it stands there.
+    private func rowName(_ key: UnsafeRawBufferPointer, _ table: TableID, _ space: CodeSpace) -> String {
+        "\(table.name): the record of \(space.name(of: key, in: table)), key \(keyName(key)),"
     }
 
     private func keyName(_ key: UnsafeRawBufferPointer) -> String { key.map { hex(UInt64($0), 2) }.joined() }

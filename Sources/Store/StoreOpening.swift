@@ -8,7 +8,8 @@ import Primitives
 ///     no        no         a new node                          a store is made
 ///     yes       no         the store was lost                  refused
 ///     no        yes        restored, or told to join anew      new incarnation
-///     yes       yes        the usual start                     same incarnation, unless the store is behind the lease
+///     yes       yes        the usual start                     same incarnation, unless the log does not end where
+///                                                              the side file says, or is behind its lease
 ///
 /// The directory `new` stands there while a first start is under way: with it, a store without `identity` and without
 /// an entry is that start's, and no restored one.
@@ -37,7 +38,8 @@ struct StoreOpening {
         try Self.checkSettings(settings, image, directory.storePath)
         if let side {
             try Self.check(side, against: ownRow, image.identity, directory.storePath)
-            if ownRow.head + SideFile.leaseStep + UInt64(StoreLimits.writesPerCommit) >= side.sequenceLease {
+            let isBehind = ownRow.head + SideFile.leaseStep + UInt64(StoreLimits.writesPerCommit) < side.sequenceLease
+            if !isBehind, side.closedAt ?? ownRow.head == ownRow.head {
                 (sideFile, endedRow) = (side, nil)
                 Self.clearWorkshop(directory)
                 return
@@ -52,7 +54,11 @@ struct StoreOpening {
         sideFile = SideFile(
             cluster: settings.cluster, regionName: settings.region.name, origin: ownRow.origin,
             sequenceLease: ownRow.head + SideFile.leaseStep)
-        try directory.replace(directory.identityPath, with: Array(sideFile.text.utf8))
+        do throws(LMDBError) {
+            try directory.replace(directory.identityPath, with: Array(sideFile.text.utf8))
+        } catch {
+            throw .system(path: directory.identityPath, reason: error.description)
+        }
         Self.clearWorkshop(directory)
     }
 

@@ -94,10 +94,10 @@ extension Writer {
         let value = Row.sealed(key.table, rowKey, payload)
         switch key {
         case .generated(_, _, let number):
-            try transaction.put(ownTable, rowKey, value, append: state.lastNumber.map { number > $0 } ?? true)
+            try transaction.putNew(ownTable, rowKey, value, append: state.lastNumber.map { number > $0 } ?? true)
             state.lastNumber = max(number, state.lastNumber ?? 0)
         case .snowflake(let number):
-            try transaction.put(
+            try transaction.putNew(
                 catalogue.snowflakes, rowKey, value, append: state.lastSnowflake.map { number > $0 } ?? true)
             state.lastSnowflake = max(number, state.lastSnowflake ?? 0)
         case .alias:
@@ -116,7 +116,7 @@ extension Writer {
             into: &entry)
         state.row.headChain = chain.next(state.row.headChain, entry)
         (state.row.head, state.row.headStamp) = (sequence, stamp.rawValue)
-        try transaction.put(
+        try transaction.putNew(
             catalogue.log, LogRow.key(originIndex, sequence), state.row.headChain + entry, append: ownLogIsLast)
     }
 

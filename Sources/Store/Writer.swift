@@ -113,6 +113,7 @@ final class Writer: @unchecked Sendable {
             }
             if operations.isEmpty { publish(store) }
         }
+        closeSideFile()
     }
 
     private func publish(_ store: Store) {
@@ -152,6 +153,9 @@ final class Writer: @unchecked Sendable {
 
     /// After a transaction that left nothing. Damage stops only the write that met it: the others are made one by one.
     private func recover(_ operations: [WriteOperation], _ error: LMDBError, _ now: Instant, _ store: Store) {
+        if [EMFILE, ENFILE].contains(error.code) {
+            return answer(operations, [Outcome](repeating: .failure(.overloaded), count: operations.count), store)
+        }
         let isFull = !error.isBeforeWriting || error == .mapFull || error == .transactionFull
         if isFull { fullSince = now }
         guard isFull || operations.count == 1 else { return operations.forEach { commit([$0], store) } }
@@ -178,7 +182,6 @@ final class Writer: @unchecked Sendable {
                 outcomes.append(outcome)
             case .lease(let lease):
                 state.issuer.leased(lease, now: now)
-                state.row.firstCounter = lease.start
                 isChanged = true
                 outcomes.append(.leased)
             case .leaseRefused:
@@ -187,10 +190,11 @@ final class Writer: @unchecked Sendable {
             }
         }
         guard isChanged else { return outcomes }
-        state.row.ceiling = state.issuer.ceiling
+        // Where numbers go on is said by every commit, not only by the table's last row, which may be damaged.
+        (state.row.firstCounter, state.row.ceiling) = (state.issuer.next, state.issuer.ceiling)
         try writeOwnRow(transaction)
         try writeDigests(now, transaction)
-        try extendSequenceLease()
+        try keepSideFileAhead()
         try transaction.commit()
         return outcomes
     }
@@ -200,17 +204,22 @@ final class Writer: @unchecked Sendable {
         try transaction.put(catalogue.origins, key, Row.sealed(.origins, key, state.row.payload))
     }
 
-    /// The side file speaks of a sequence before the store holds it.
-    private func extendSequenceLease() throws(LMDBError) {
-        guard state.row.head > sideFile.sequenceLease else { return }
-        var extended = sideFile
-        extended.sequenceLease = state.row.head + SideFile.leaseStep
-        do throws(StoreError) {
-            try directory.replace(directory.identityPath, with: Array(extended.text.utf8))
-        } catch {
-            throw LMDBError(code: ENOSPC)
-        }
-        sideFile = extended
+    /// The side file speaks of a sequence before the store holds it, and no longer of a closed store.
+    private func keepSideFileAhead() throws(LMDBError) {
+        guard sideFile.closedAt != nil || state.row.head > sideFile.sequenceLease else { return }
+        var ahead = sideFile
+        ahead.closedAt = nil
+        if state.row.head > ahead.sequenceLease { ahead.sequenceLease = state.row.head + SideFile.leaseStep }
+        try directory.replace(directory.identityPath, with: Array(ahead.text.utf8))
+        sideFile = ahead
+    }
+
+    /// What is closed in order says where its log ends, so that an older copy put in its place is noticed. If it cannot
+    /// be said, the store is as good as after a crash.
+    private func closeSideFile() {
+        var closed = sideFile
+        closed.closedAt = state.row.head
+        try? directory.replace(directory.identityPath, with: Array(closed.text.utf8))
     }
 
     private func ceilingRaised(_ store: Store) {
@@ -247,7 +256,7 @@ final class Writer: @unchecked Sendable {
     /// and comes of a full disk alone.
     private func endUnlessHarmless(_ error: LMDBError) {
         let harmless =
-            error.isBeforeWriting || [ENOSPC, EDQUOT, EFBIG].contains(error.code)
+            error.isBeforeWriting || [ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE].contains(error.code)
             || (error.code == EIO && StoreFile.isDiskFull(environment.descriptor))
         guard harmless, (try? environment.beginWrite()) != nil else {
             settings.mustEnd("a commit to \(directory.storePath) failed (\(error)); its outcome is unknown")

@@ -30,7 +30,8 @@ import Testing
         for stage in stages {
             var renamed = 0
             for case .entries(let change) in stage.trace.events where change.entries.count == 2 { renamed += 1 }
-            #expect(renamed == (stage.name == "first" ? 2 : 1), "\(stage.name)")
+            // A side file at least is replaced at the beginning and at the end of each run; the first moves a store too.
+            #expect(renamed >= (stage.name == "first" ? 3 : 2), "\(stage.name)")
             #expect(stage.trace.commitCount >= 20)
         }
         let growths = stages[0].trace.events.count { event in
@@ -77,7 +78,7 @@ enum Lie: CaseIterable {
         case .noMetaSync: [" is lost: absent"]
         case .noDirectorySync: [" is lost: absent", "is missing"]
         case .noSmallFileSync: ["refused: "]
-        case .lostPage: [" is lost: damaged", "inspection: "]
+        case .lostPage: [" is lost: damaged", "neither whole nor absent: damaged", "inspection: "]
         }
     }
 }

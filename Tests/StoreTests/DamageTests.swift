@@ -15,6 +15,7 @@ import Testing
             settings(directory, clock: clock), clock: clock, generated: generated, aliases: aliases)
         var bytes = read(directory.file)
         bytes.removeLast(bytes.count - RawFile.usedBytes(bytes))
+        try write(read(directory.identity), to: directory.identity + ".sound")
         return (links, bytes)
     }
 
@@ -22,6 +23,7 @@ import Testing
         var bytes = bytes
         bytes[bit / 8] ^= 1 << UInt8(bit % 8)
         try write(bytes, to: directory.file)
+        try write(read(directory.identity + ".sound"), to: directory.identity)
     }
 
     private func row(_ table: String, holding destination: String, _ bytes: [UInt8]) -> RawFile.Node {

@@ -123,15 +123,36 @@ import Testing
         }
     }
 
-    /// The limit of the side file alone: it moves on by 65 536 entries at a time. Peers notice the rest.
-    @Test func aStoreRolledBackWithinItsLeaseIsNotNoticed() throws {
-        let links = try makeStore(own, clock: clock, generated: 5, aliases: 5)
+    /// A store that was closed in order said where its log ends.
+    @Test func anOlderCopyOfAClosedStoreIsANewLife() throws {
+        _ = try makeStore(own, clock: clock, generated: 5, aliases: 5)
         let copy = read(directory.file)
-        let origin = try withStore(own) { store in
-            try createAliases(store, 0..<2000)
-            return store.origin
+        let (origin, later) = try withStore(own) { store in
+            let later = try (0..<50).map { try store.createAndWait("https://example.com/later/\($0)").code }
+            return (store.origin, later)
         }
         try write(copy, to: directory.file)
+        #expect(try StoreInspection(directory: directory.store).problems.count == 1)
+        try withStore(own) { store in
+            #expect(store.didBeginIncarnation && store.origin != origin)
+            for _ in 0..<50 {
+                let code = try store.createAndWait("https://example.com/").code
+                #expect(!later.contains(code))
+            }
+        }
+        #expect(try StoreInspection(directory: directory.store).problems == [])
+    }
+
+    /// The limit of the side file alone, after a crash: it moves on by 65 536 entries at a time. Peers notice the rest.
+    @Test func aStoreRolledBackWithinItsLeaseAfterACrashIsNotNoticed() throws {
+        let links = try makeStore(own, clock: clock, generated: 5, aliases: 5)
+        let copy = read(directory.file)
+        let (origin, identity) = try withStore(own) { store in
+            try createAliases(store, 0..<2000)
+            return (store.origin, read(directory.identity))
+        }
+        try write(copy, to: directory.file)
+        try write(identity, to: directory.identity)
         try withStore(own) { store in
             #expect(!store.didBeginIncarnation && store.origin == origin)
             try store.expect(links)

@@ -128,10 +128,11 @@ import Testing
         _ = try store.createAndWait(NewLink(body: expiring)).get()
         store.close()
         var bytes: [UInt8] = []
-        try dumpStore(directory: directory.store, now: clock.now.advanced(byMilliseconds: 1000)) {
+        let damaged = try dumpStore(directory: directory.store, now: clock.now.advanced(byMilliseconds: 1000)) {
             bytes += $0
             return true
         }
+        #expect(damaged == [])
         let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
         let objects = try lines.map { try JSONSerialization.jsonObject(with: Data($0.utf8)) as! [String: Any] }
         #expect(

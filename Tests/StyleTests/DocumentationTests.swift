@@ -70,7 +70,7 @@ struct DocumentationTests {
     @Test func identityLines() {
         let text = Tree.file("Sources/Store/SideFile.swift").text
         let names = text.matches("\\[(\"cluster\".*?)\\]")[0][0].matches("\"(\\w+)\"").map { $0[0] }
-        #expect(names.count == 6)
+        #expect(names.count == 7)
         for name in names { #expect(!formats.text.matches("^    \(name) = ").isEmpty, "line \(name)") }
         #expect(formats.text.contains("    " + text.matches("header = \"(.*)\"")[0][0]))
     }

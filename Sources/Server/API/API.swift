@@ -31,23 +31,26 @@ final class API: RequestHandler, @unchecked Sendable {
     private let regionNames: [UInt8: String]
     private let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
+    private let noteDamage: @Sendable () -> Void
     private let reader: LinkReader
     private let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
     let answers = APIAnswers()
 
     init(
         _ store: Store, _ configuration: Configuration, publicURL: String, policy: DestinationPolicy,
-        now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool
+        now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
+        noteDamage: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         (self.store, self.configuration, self.publicURL, self.policy) = (store, configuration, publicURL, policy)
-        (self.now, self.isReady) = (now, isReady)
+        (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
     }
 
     func take(_ call: HandedOver) -> Bool { calls.push(call) }
 
-    func close() { calls.close() }
+    /// What waits is dropped: whoever drains has waited for it as long as there was time.
+    func close() { calls.closeAndDiscard() }
 
     func run() {
         while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
@@ -64,6 +67,7 @@ final class API: RequestHandler, @unchecked Sendable {
         switch path {
         case "/api/v1/urls": resource(call, path, [.post: { self.create($0, .full) }])
         case "/shorten": resource(call, path, [.post: { self.create($0, .short) }])
+        // GET of these is the workers'; what comes here has another method.
         case "/health": resource(call, path, [.get: { $0.answer(Self.health(true)) }])
         case "/health/ready": resource(call, path, [.get: { $0.answer(Self.health(self.isReady())) }])
         case "*": call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, OPTIONS")]))
@@ -121,6 +125,7 @@ final class API: RequestHandler, @unchecked Sendable {
         store.create(link) { [self] result in
             switch result {
             case .success(let created): call.answer(created201(created, form))
+            case .failure(.damagedRecord): damaged(call)
             case .failure(let error): call.answer(Problem(error).response)
             }
         }
@@ -161,10 +166,10 @@ final class API: RequestHandler, @unchecked Sendable {
         defer { reader.end() }
         switch reader.find(bytes.span.bytes) {
         case .absent: call.answer(Problem.notFound.response)
-        case .damaged: call.answer(Problem.damagedRecord.response)
+        case .damaged: damaged(call)
         case .link(let link):
             guard let record = link.record, let origin = store.origin(at: record.originIndex) else {
-                return call.answer(Problem.damagedRecord.response)
+                return damaged(call)
             }
             guard record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
                 return call.answer(Problem.gone.response)
@@ -179,6 +184,11 @@ final class API: RequestHandler, @unchecked Sendable {
                         ("Content-Type", "application/json"), ("ETag", text.entityTag), ("Cache-Control", "no-store"),
                     ], body: text.json))
         }
+    }
+
+    private func damaged(_ call: APICall) {
+        noteDamage()
+        call.answer(Problem.damagedRecord.response)
     }
 
     private func regionName(_ origin: Origin) -> String {

@@ -13,6 +13,8 @@ enum JSONValue: Equatable {
 
     /// Arrays and objects within each other.
     static let depth = 16
+    /// In one text: no route wants more, and a text of nothing but values would keep the one who reads it busy.
+    static let values = 4096
 
     init(_ text: [UInt8]) throws(JSONError) {
         guard String(validating: text, as: UTF8.self) != nil else { throw .notUTF8 }
@@ -26,6 +28,7 @@ enum JSONError: Error, Equatable {
     case malformed(at: Int)
     case tooDeep(at: Int)
     case repeatedName(at: Int)
+    case tooMany(at: Int)
 
     /// One sentence for the user.
     var message: String {
@@ -34,6 +37,7 @@ enum JSONError: Error, Equatable {
         case .malformed(let offset): "The body is not JSON from byte \(offset) on."
         case .tooDeep(let offset):
             "More than \(JSONValue.depth) arrays and objects stand within each other at byte \(offset)."
+        case .tooMany(let offset): "More than \(JSONValue.values) values stand before byte \(offset)."
         case .repeatedName(let offset): "A member has the name of an earlier one at byte \(offset)."
         }
     }
@@ -44,6 +48,7 @@ private struct JSONReader {
     private let text: [UInt8]
     private var offset = 0
     private var depth = 0
+    private var values = 0
 
     init(_ text: [UInt8]) { self.text = text }
 
@@ -56,6 +61,8 @@ private struct JSONReader {
 
     private mutating func readValue() throws(JSONError) -> JSONValue {
         skipSpace()
+        guard values < JSONValue.values else { throw .tooMany(at: offset) }
+        values += 1
         switch next {
         case UInt8(ascii: "{"): return try readObject()
         case UInt8(ascii: "["): return try readArray()

@@ -16,7 +16,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
 
     func take(_ call: HandedOver) -> Bool { calls.push(call) }
 
-    func close() { calls.close() }
+    func close() { calls.closeAndDiscard() }
 
     func run() {
         while let gathered = calls.take(atMost: 64, timeoutMilliseconds: 1000) {

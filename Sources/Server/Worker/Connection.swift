@@ -92,6 +92,15 @@ enum ConnectionLimits {
     static let lingerMilliseconds: Int64 = 2_000
     /// How long accepting rests when no descriptors are left.
     static let acceptRestMilliseconds: Int64 = 100
+    /// While draining: how long a new connection may take to begin its request, and how often that is looked at.
+    static let freshMilliseconds: Int64 = 200
+    static let drainLookMilliseconds: Int64 = 10
+    /// After so many events a worker looks at the clock, and takes another snapshot if its own is older than this.
+    static let eventsPerLook = 32
+    static let snapshotMicroseconds: Int64 = 20_000
+    /// Descriptors that connections leave to the rest of the node, and to each worker and the admin port.
+    static let nodeDescriptors = 16
+    static let workerDescriptors = 3
     /// How often deadlines are looked at.
     static let sweepMilliseconds: Int64 = 500
 }

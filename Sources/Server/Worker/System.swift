@@ -35,6 +35,29 @@ enum System {
         }
     }
 
+    /// From now on connecting is refused.
+    static func shutListener(_ descriptor: Int32) { _ = shutdown(descriptor, Int32(SHUT_RD)) }
+
+    /// A descriptor that a node cannot start without.
+    static func required(_ descriptor: Int32) -> Int32 {
+        if descriptor >= 0 { return descriptor }
+        Log.write(
+            .error, "start-failed", ["reason": .string("no descriptors left: \(String(cString: strerror(errno)))")])
+        exit(ExitStatus.failed)
+    }
+
+    /// Takes as many descriptors as the system gives; how many they are.
+    static func raiseDescriptorLimit() -> Int {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        if limit.rlim_cur < limit.rlim_max {
+            limit.rlim_cur = limit.rlim_max
+            setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        }
+        return Int(min(limit.rlim_cur, 1 << 20))
+    }
+
     static func shutdownWriting(_ descriptor: Int32) { _ = shutdown(descriptor, Int32(SHUT_WR)) }
 
     static func setNoDelay(_ descriptor: Int32) {
@@ -64,9 +87,8 @@ enum System {
 ///
 /// Safety: a descriptor is a number; closing is left to `deinit`.
 final class WakeUp: Sendable {
-    let descriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
+    let descriptor = System.required(eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC)))
 
-    init() { precondition(descriptor >= 0, "no descriptor for wake-ups") }
     deinit { close(descriptor) }
 
     func signal() {
@@ -85,16 +107,17 @@ struct EventSet: ~Copyable {
     private let descriptor: Int32
 
     init() {
-        descriptor = epoll_create1(Int32(EPOLL_CLOEXEC))
-        precondition(descriptor >= 0, "no descriptor for epoll")
+        descriptor = System.required(epoll_create1(Int32(EPOLL_CLOEXEC)))
     }
 
     deinit { close(descriptor) }
 
-    func add(_ target: Int32, _ events: EPOLL_EVENTS, token: UInt64) {
-        let code = control(EPOLL_CTL_ADD, target, events, token)
-        precondition(code == 0, "cannot wait on a descriptor")
+    /// False if the system has no room for another one.
+    func add(_ target: Int32, _ events: EPOLL_EVENTS, token: UInt64) -> Bool {
+        control(EPOLL_CTL_ADD, target, events, token) == 0
     }
+
+    func remove(_ target: Int32) { _ = control(EPOLL_CTL_DEL, target, EPOLL_EVENTS(rawValue: 0), 0) }
 
     func change(_ target: Int32, _ events: EPOLL_EVENTS, token: UInt64) {
         let code = control(EPOLL_CTL_MOD, target, events, token)

@@ -94,8 +94,8 @@ extension Worker {
     func redirect(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Bool {
         guard servesRedirects, head.method == .get || head.method == .head else { return false }
         let path = UnsafeRawBufferPointer(rebasing: bytes[head.path.range])
-        guard let code = Route.code(path) else { return false }
         let form = form(head)
+        guard let code = Route.code(path) else { return health(path, form, connection) }
         switch reader.find(code.bytes) {
         case .link(let link) where link.view.redirects(at: now):
             let text = FoundLinkText(
@@ -113,6 +113,21 @@ extension Worker {
             counters.damagedRecords.add()
             node.noteDamage()
             append(Problem.damagedRecord.response, form)
+        }
+        if !form.keepsAlive { connection.phase = .closing }
+        return true
+    }
+
+    /// Health is asked of the worker, which is alive if it answers, however much waits for the API thread.
+    private func health(_ path: UnsafeRawBufferPointer, _ form: Response.Form, _ connection: Connection) -> Bool {
+        var form = form
+        if !node.isReady { form.keepsAlive = false }
+        if path.elementsEqual("/health".utf8) {
+            append(API.health(true), form)
+        } else if path.elementsEqual("/health/ready".utf8) {
+            append(API.health(node.isReady), form)
+        } else {
+            return false
         }
         if !form.keepsAlive { connection.phase = .closing }
         return true

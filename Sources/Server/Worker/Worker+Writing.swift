@@ -101,9 +101,29 @@ extension Worker {
         }
     }
 
+    /// Nobody is let in any more, but for those who wait at the door already.
+    func shut() {
+        guard !isShut else { return }
+        isShut = true
+        acceptsAgainAt = nil
+        var before: UInt64
+        repeat {
+            before = counters.connectionsOpened.value
+            acceptConnections()
+        } while counters.connectionsOpened.value > before
+        acceptsAgainAt = nil
+        events.remove(listener.descriptor)
+        System.shutListener(listener.descriptor)
+    }
+
+    /// Connections that are owed something. One that has just been opened is: its first request is on its way.
     var busyCount: Int {
         connections.all.count { connection in
-            if case .lingering = connection.phase { false } else { !connection.isIdle }
+            if case .lingering = connection.phase { return false }
+            if connection.isFresh, monotonicNow - connection.lastProgress < ConnectionLimits.freshMilliseconds {
+                return true
+            }
+            return !connection.isIdle
         }
     }
 }

@@ -21,7 +21,14 @@ final class Worker: @unchecked Sendable {
         let response: Response
     }
 
-    enum Order: UInt8, AtomicRepresentable { case serve, drain, stop }
+    enum Order: UInt8, AtomicRepresentable {
+        case serve
+        /// Finish what has begun; every answer closes its connection.
+        case drain
+        /// And let nobody in any more.
+        case shut
+        case stop
+    }
 
     static let listenerToken = UInt64.max
     static let wakeUpToken = UInt64.max - 1
@@ -38,8 +45,8 @@ final class Worker: @unchecked Sendable {
     let mailbox = Mutex<[Delivery]>([])
     let wakeUp = WakeUp()
     let order = Atomic<Order>(.serve)
-    /// Requests that are not answered in full, from the first look after the order to drain; until then unknown.
-    let openRequests = Atomic<Int>(.max)
+    /// The order that was carried out last with no request left open; 0 if none was.
+    let doneOrder = Atomic<UInt8>(0)
 
     let reader: LinkReader
     var redirects: RedirectText
@@ -54,6 +61,7 @@ final class Worker: @unchecked Sendable {
     var redirectsInOutput: UInt64 = 0
     var now = Instant(milliseconds: 0)
     var isDraining = false
+    var isShut = false
     var nextSweep: Int64 = 0
 
     init(
@@ -86,30 +94,51 @@ final class Worker: @unchecked Sendable {
         wakeUp.signal()
     }
 
-    /// It has seen the order to drain, and no request that has begun is still open.
-    var hasDrained: Bool { openRequests.load(ordering: .acquiring) == 0 }
+    /// It has carried out the order, and no request that has begun is open.
+    func hasDone(_ order: Order) -> Bool { doneOrder.load(ordering: .acquiring) == order.rawValue }
 
     // MARK: The loop
 
     func run() {
-        events.add(listener.descriptor, EPOLLIN, token: Self.listenerToken)
-        events.add(wakeUp.descriptor, EPOLLIN, token: Self.wakeUpToken)
+        _ = events.add(listener.descriptor, EPOLLIN, token: Self.listenerToken)
+        _ = events.add(wakeUp.descriptor, EPOLLIN, token: Self.wakeUpToken)
         let ready = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: ConnectionLimits.eventsPerWakeUp)
         defer { ready.deallocate() }
-        while order.load(ordering: .acquiring) != .stop {
-            let count = events.wait(ready, timeoutMilliseconds: Int32(ConnectionLimits.sweepMilliseconds))
-            wakeUpMicroseconds = System.monotonicMicroseconds()
-            monotonicNow = wakeUpMicroseconds / 1000
-            now = node.now()
-            redirects.setNow(now)
-            do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
-            for index in 0..<count { handle(ready[index]) }
-            if order.load(ordering: .acquiring) == .drain, !isDraining { beginDraining() }
+        while true {
+            let pause = isDraining ? ConnectionLimits.drainLookMilliseconds : ConnectionLimits.sweepMilliseconds
+            let count = events.wait(ready, timeoutMilliseconds: Int32(pause))
+            let current = order.load(ordering: .acquiring)
+            if current == .stop { break }
+            look()
+            for index in 0..<count {
+                handle(ready[index])
+                if index % ConnectionLimits.eventsPerLook == ConnectionLimits.eventsPerLook - 1 { lookAgain() }
+            }
+            if current != .serve, !isDraining { beginDraining() }
+            if current == .shut { shut() }
             reader.end()
             if monotonicNow >= nextSweep { sweep() }
-            if isDraining { openRequests.store(busyCount, ordering: .releasing) }
+            if isDraining { doneOrder.store(busyCount == 0 ? current.rawValue : 0, ordering: .releasing) }
         }
         for connection in connections.all { drop(connection) }
+    }
+
+    /// What time it is, and a snapshot of the store as it is now.
+    private func look() {
+        wakeUpMicroseconds = System.monotonicMicroseconds()
+        monotonicNow = wakeUpMicroseconds / 1000
+        now = node.now()
+        redirects.setNow(now)
+        do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
+    }
+
+    /// A snapshot that lasts keeps pages from being used again: a long wake-up takes another.
+    private func lookAgain() {
+        guard System.monotonicMicroseconds() - wakeUpMicroseconds > ConnectionLimits.snapshotMicroseconds else {
+            return
+        }
+        reader.end()
+        look()
     }
 
     func handle(_ event: epoll_event) {
@@ -138,29 +167,35 @@ final class Worker: @unchecked Sendable {
 
     func acceptConnections() {
         for _ in 0..<ConnectionLimits.acceptsPerWakeUp {
+            guard node.takesConnections else { return restFromAccepting() }
             switch System.accept(listener.descriptor) {
             case .done(let descriptor): open(Int32(descriptor))
             case .notNow: return
             case .failed(let code) where [EMFILE, ENFILE, ENOMEM, ENOBUFS].contains(code):
                 // Whoever is here is served; who waits outside is looked at again in a moment, without spinning.
-                events.change(listener.descriptor, Self.noEvents, token: Self.listenerToken)
-                acceptsAgainAt = monotonicNow + ConnectionLimits.acceptRestMilliseconds
-                return
+                return restFromAccepting()
             case .failed: continue  // The client went away before it was let in.
             }
         }
     }
 
+    private func restFromAccepting() {
+        events.change(listener.descriptor, Self.noEvents, token: Self.listenerToken)
+        acceptsAgainAt = monotonicNow + ConnectionLimits.acceptRestMilliseconds
+    }
+
     func open(_ descriptor: Int32) {
         System.setNoDelay(descriptor)
-        counters.connectionsOpened.add()
         let connection = connections.add(descriptor, now: monotonicNow)
-        events.add(descriptor, EPOLLIN, token: connection.handle.token)
+        counters.connectionsOpened.add()
+        node.noteConnection(opened: true)
+        if !events.add(descriptor, EPOLLIN, token: connection.handle.token) { drop(connection) }
     }
 
     func drop(_ connection: Connection) {
         close(connection.descriptor)
         counters.connectionsClosed.add()
+        node.noteConnection(opened: false)
         connections.remove(connection)
     }
 
