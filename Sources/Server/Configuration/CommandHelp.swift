@@ -47,13 +47,18 @@ extension CommandName {
             details = """
                 Prints the short URL.
 
-                  --alias NAME           3 to 64 letters, digits, '-' and '_' in place of a generated code
+                  --alias NAME           3 to 64 letters, digits, '-' and '_' in place of a generated code; an alias
+                                         belongs to its first link for good, even after that has expired
                   --expires-in SECONDS   how long the link works; for ever if left out
                   --server URL           which node to ask; http://127.0.0.1:8080 if left out
                 """
         case .status: details = "Asks the node's admin port; http://127.0.0.1:9180 if --server is left out."
         case .verify: details = "Exit status 0 only if everything in the store of the directory DIR holds."
-        case .dump: details = "Nodes that have converged print the same."
+        case .dump:
+            details = """
+                Nodes that have converged print the same. Links that are deleted or expired are left out, and so are damaged
+                ones, which are named on standard error.
+                """
         case .help: details = "Without a command: the list of all."
         }
         return "usage: \(synopsis)\n\n\(capitalized(summary)).\n\n\(details)\n"
