@@ -72,6 +72,27 @@ extension NodeTests {
         }
 
         /// One bit of one record on the disk: that link says so, the others lead where they led.
+        /// LMDB reads its own structure without a check and falls over a flag that no row of a plain table has: 24 bytes
+        /// before a generated link's destination, behind its size and before its key.
+        @Test func damagedStructureIsAFindingOfVerify() throws {
+            let node = try RunningNode()
+            _ = try node.connect().create("https://example.com/structure")
+            #expect(node.stop() == .exited(0))
+            let file = URL(filePath: node.data + "/data.mdb")
+            var bytes = try Data(contentsOf: file)
+            let needle = Data("example.com/structure".utf8)
+            var start = bytes.startIndex
+            while let range = bytes.range(of: needle, in: start..<bytes.endIndex) {
+                bytes[range.lowerBound - 24] ^= 4
+                start = range.upperBound
+            }
+            let handle = try FileHandle(forWritingTo: file)
+            try handle.write(contentsOf: bytes)
+            try handle.close()
+            let verdict = try Finished(["verify", "--data", node.data])
+            #expect(verdict.ending == .exited(1) && verdict.output.contains("structure"), "\(verdict.output)")
+        }
+
         @Test func damagedRecord() throws {
             let node = try RunningNode()
             let client = try node.connect()
