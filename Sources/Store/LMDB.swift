@@ -33,9 +33,6 @@ struct TableHandle: Equatable, Sendable {
     static let main = TableHandle(raw: 1)
 }
 
-/// The version of the linked library.
-package var lmdbVersion: String { String(cString: mdb_version(nil, nil, nil)) }
-
 /// One memory-mapped file.
 ///
 /// Safety: LMDB allows an environment to be used from many threads; transactions belong to one thread at a time, which

@@ -23,7 +23,6 @@ final class WorkerCounters: Sendable {
     let goneCodes = Counter()
     let damagedRecords = Counter()
     let refusals = Counter()
-    let handedOver = Counter()
     let connectionsOpened = Counter()
     let connectionsClosed = Counter()
     let bytesSent = Counter()

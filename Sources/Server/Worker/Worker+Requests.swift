@@ -135,7 +135,6 @@ extension Worker {
 
     func handOver(_ message: Message, _ connection: Connection) {
         connection.phase = .awaitingAnswer(form(message.head))
-        counters.handedOver.add()
         let call = HandedOver(worker: self, handle: connection.handle, message: message)
         if !handler.take(call) { deliver(Delivery(handle: connection.handle, response: Problem.overloaded.response)) }
     }
