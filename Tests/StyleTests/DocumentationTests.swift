@@ -100,14 +100,18 @@ struct DocumentationTests {
     }
 
     @Test func problems() {
-        let text = Tree.files(below: "Sources/Server/API").map(\.text).joined()
-        let codes = Set(
-            text.matches("(?:Problem|self\\.init)\\(\\s*[^\"()]+, \"([a-z-]+)\"").map { $0[0] }
-                + text.matches("\\.invalid\\(\\s*\"([a-z-]+)\"").map { $0[0] })
-        #expect(codes.count >= 20)
-        for code in codes { #expect(operation.text.contains("`\(code)`"), "problem \(code)") }
-        let first = rows(operation).first { $0.first == "code" }
-        #expect(first != nil)
+        let text = Tree.file("Sources/Server/API/ProblemKind.swift").text
+        let kinds = text.matches("static let (\\w+) = ProblemKind\\(\\s*\"([a-z-]+)\", (\\d+)")
+        #expect(kinds.count >= 20)
+        let catalogue = text.matches("static let all: \\[ProblemKind\\] = \\[([^\\]]*)\\]")[0][0].matches("(\\w+)").map
+        { $0[0] }
+        #expect(catalogue == kinds.map { $0[0] }, "a kind that the catalogue lacks")
+        let documented = rows(operation).filter { $0.count == 3 && $0[1].contains(/^[45]\d\d/) }
+        for kind in kinds {
+            let row = documented.first { $0[0].split(separator: " ").contains(Substring(kind[1])) }
+            #expect(row?[1].contains(kind[2]) == true, "problem \(kind[1])")
+        }
+        #expect(documented.reduce(0) { $0 + $1[0].split(separator: " ").count } == kinds.count)
     }
 
     /// A part of each refusal's own words stands in the table of what to do.

@@ -77,6 +77,8 @@ final class API: RequestHandler, @unchecked Sendable {
             } else if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) {
                 // Redirects are the workers'; what comes here has another method.
                 resource(call, "/{code}", [.get: { $0.answer(Problem.notFound.response) }])
+            } else if let page = ProblemPage.response(path) {
+                resource(call, "/problems/{code}", [.get: { $0.answer(page) }])
             } else {
                 call.answer(Problem.notFound.response)
             }
@@ -137,7 +139,7 @@ final class API: RequestHandler, @unchecked Sendable {
             Array(type.utf8).withUnsafeBytes({
                 MediaType.matches($0.bytes, "application/json")
             }), !message.head.has(.contentEncoding)
-        else { throw RefusedRequest(.unsupportedMediaType) }
+        else { throw RefusedRequest(Problem(.unsupportedMediaType)) }
         return try CreateRequest(message.body, form).link(policy, store.codeSpace, now: now())
     }
 

@@ -30,7 +30,7 @@ struct CreateRequest {
     init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
         let members = try Members(body, form)
         guard let longURL = try members.string("long_url") else {
-            throw RefusedRequest(.invalidJSON("The member \"long_url\" is missing."))
+            throw RefusedRequest(Problem(.invalidJSON, "The member \"long_url\" is missing."))
         }
         self.longURL = longURL
         customAlias = try members.string("custom_alias")
@@ -55,14 +55,15 @@ struct CreateRequest {
         init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
             let value: JSONValue
             do throws(JSONError) { value = try JSONValue(body) } catch {
-                throw RefusedRequest(.invalidJSON(error.message))
+                throw RefusedRequest(Problem(.invalidJSON, error.message))
             }
             guard case .object(let values) = value else {
-                throw RefusedRequest(.invalidJSON("A JSON object is wanted."))
+                throw RefusedRequest(Problem(.invalidJSON, "A JSON object is wanted."))
             }
             if let unknown = values.keys.filter({ !form.members.contains($0) }).min() {
                 let known = form.members.joined(separator: ", ")
-                throw RefusedRequest(.invalidJSON("\(quoted(unknown)) is no member of this body; \(known) are."))
+                throw RefusedRequest(
+                    Problem(.invalidJSON, "\(quoted(unknown)) is no member of this body; \(known) are."))
             }
             self.values = values
         }
@@ -98,7 +99,7 @@ struct CreateRequest {
         }
 
         private func mismatch(_ name: String, _ wanted: String) -> RefusedRequest {
-            RefusedRequest(.invalidJSON("The member \"\(name)\" is not \(wanted)."))
+            RefusedRequest(Problem(.invalidJSON, "The member \"\(name)\" is not \(wanted)."))
         }
     }
 }
@@ -129,8 +130,8 @@ extension CreateRequest {
         if let title {
             guard title.utf8.count <= LinkLimits.titleBytes, Self.isPlain(title) else {
                 throw RefusedRequest(
-                    .invalid(
-                        "invalid-title", "The title is not accepted",
+                    Problem(
+                        .invalidTitle,
                         "At most \(LinkLimits.titleBytes) bytes without control characters are taken."))
             }
             body.title = title
@@ -148,7 +149,7 @@ extension CreateRequest {
 
     private func expiry(_ now: Instant) throws(RefusedRequest) -> Instant? {
         func refused(_ detail: String) -> RefusedRequest {
-            RefusedRequest(.invalid("invalid-expiry", "The expiry is not accepted", detail))
+            RefusedRequest(Problem(.invalidExpiry, detail))
         }
         if expiresIn != nil, expiresAt != nil { throw refused("Give expires_in or expires_at, not both.") }
         if let expiresIn {
@@ -173,8 +174,8 @@ extension CreateRequest {
         let areFine = tags.allSatisfy { (1...LinkLimits.tagBytes).contains($0.utf8.count) && Self.isPlain($0) }
         guard tags.count <= LinkLimits.tags, areFine, Set(tags).count == tags.count else {
             throw RefusedRequest(
-                .invalid(
-                    "invalid-tags", "The tags are not accepted",
+                Problem(
+                    .invalidTags,
                     "At most \(LinkLimits.tags) different ones of 1 to \(LinkLimits.tagBytes) bytes without control "
                         + "characters are taken."))
         }

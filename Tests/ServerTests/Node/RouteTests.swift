@@ -36,7 +36,8 @@ extension NodeTests {
                 "/", "//", "/\(code)/", "//\(code)", "/\(code)+", "/\(code)x", "/\(code.dropLast())", "/nothing-here",
                 "/1000000", "/1zzzzzzz", "/%31\(code.dropFirst())", "/api", "/api/", "/api/v1", "/api/v1/urls/",
                 "/api/v1/urls/\(code)/", "/api/v1/urls/\(code)/x", "/api/v1/urls/nothing", "/api/v1/urls/%00",
-                "/health/", "/health/x", "/Health", "/shorten/", "/analytics", "/problems", "/problems/not-found",
+                "/health/", "/health/x", "/Health", "/shorten/", "/analytics", "/problems/nothing",
+                "/problems/not-found/",
                 "/metrics", "/.well-known/x", "/robots.txt", "/favicon.ico", "/\(String(repeating: "a", count: 64))",
                 "/\(String(repeating: "a", count: 65))", "/\(String(repeating: "a", count: 8000))",
             ] {
@@ -73,6 +74,27 @@ extension NodeTests {
             try client.get("/\(code)", method: "BREW").expectProblem(501, "not-implemented")
             #expect(try client.get("*", method: "OPTIONS").status == 204)
             #expect(try client.get("/\(code)").status == 302)
+        }
+
+        /// Each problem's type leads to a page, which nothing of a request gets into.
+        @Test func problemPages() throws {
+            let node = try RunningNode()
+            let client = try node.connect()
+            let list = try client.get("/problems")
+            let codes = list.text.matches(of: /href="\/problems\/([a-z-]+)"/).map { String($0.1) }
+            #expect(codes.count >= 20 && Set(codes).count == codes.count)
+            for code in codes {
+                let page = try client.get("/problems/\(code)")
+                #expect(page.status == 200 && page["content-type"] == "text/html; charset=utf-8", "\(code)")
+                #expect(page["content-security-policy"]?.contains("default-src 'none'") == true)
+                for part in ["<code>\(code)</code>", "What happened", "What to do"] {
+                    #expect(page.text.contains(part), "\(code)")
+                }
+                #expect(try client.get("/problems/\(code)", method: "HEAD").body.isEmpty)
+                try client.get("/problems/\(code)", method: "POST").expectProblem(405, "method-not-allowed")
+            }
+            try client.get("/problems/%3Cscript%3E").expectProblem(404, "not-found")
+            #expect(try client.get("/problems/?<b>").text.contains("<b>") == false)
         }
 
         @Test func health() throws {

@@ -1,0 +1,125 @@
+/// The catalogue of errors: every refusal that a port answers with. The answers, the pages below `/problems/` and the
+/// descriptions of the interface come from here.
+struct ProblemKind: Sendable {
+    /// Stable, and what clients rely on.
+    let code: String
+    /// Of the answer. A few kinds have a second one, which the `Problem` then says.
+    let status: Int
+    let title: String
+    /// What happened, for the page.
+    let happened: String
+    /// What whoever met it can do.
+    let remedy: String
+
+    private init(_ code: String, _ status: Int, _ title: String, _ happened: String, remedy: String) {
+        (self.code, self.status, self.title) = (code, status, title)
+        (self.happened, self.remedy) = (happened, remedy)
+    }
+}
+
+/// Links and what is said of them.
+extension ProblemKind {
+    static let notFound = ProblemKind(
+        "not-found", 404, "No such link", "Nothing is known under this path.",
+        remedy: "Check the spelling; codes tell large letters from small ones. "
+            + "A link that somebody else owns is not shown either.")
+    static let expired = ProblemKind(
+        "expired", 410, "The link is no longer available", "It has expired, or was switched off or deleted.",
+        remedy: "Ask whoever gave you the link for another one. A deleted code or alias is never given out again.")
+    static let damagedRecord = ProblemKind(
+        "damaged-record", 500, "The link cannot be read",
+        "Its record fails its checksum, so it is not served. Other links are not affected.",
+        remedy: "The operator finds it with edge verify and gets it back from a backup.")
+    static let invalidURL = ProblemKind(
+        "invalid-url", 422, "The destination is not accepted",
+        "The destination is no absolute http or https URL as browsers read it (status 400), or it is one that this "
+            + "service leads nobody to (status 422): into a private network, back to itself, with a password in it, or "
+            + "under a name that passes for another.",
+        remedy: "The detail says what is wrong and at which byte. Give the public address of the page itself.")
+    static let invalidAlias = ProblemKind(
+        "invalid-alias", 422, "The alias is not accepted",
+        "It has other characters than letters, digits, - and _, is too short or too long, is reserved, or looks like a "
+            + "generated code.",
+        remedy: "Choose 3 to 64 such characters; a hyphen makes a name that looks generated acceptable.")
+    static let aliasTaken = ProblemKind(
+        "alias-taken", 409, "The alias is taken",
+        "Another link has it, or had it: an alias belongs to one link for good.",
+        remedy: "Choose another alias, or leave it out to get a generated code.")
+    static let invalidTitle = ProblemKind(
+        "invalid-title", 422, "The title is not accepted", "It is too long or has control characters.",
+        remedy: "Shorten it to \(LinkLimits.titleBytes) bytes of plain text.")
+    static let invalidTags = ProblemKind(
+        "invalid-tags", 422, "The tags are not accepted", "They are too many, too long, repeated or not plain text.",
+        remedy: "Give at most \(LinkLimits.tags) different ones of 1 to \(LinkLimits.tagBytes) bytes.")
+    static let invalidExpiry = ProblemKind(
+        "invalid-expiry", 422, "The expiry is not accepted",
+        "It is in the past, too far away, no time as RFC 3339 has it, or given in two ways.",
+        remedy: "Give either expires_in in seconds, or expires_at like 2030-01-31T12:00:00Z.")
+}
+
+/// Who asks, and how much.
+extension ProblemKind {
+    static let unauthorized = ProblemKind(
+        "unauthorized", 401, "Not allowed without a valid key",
+        "The request has no key where one is needed, or one that is wrong, revoked or expired.",
+        remedy: "Send a valid key as Authorization: Bearer KEY. The operator makes keys with edge key create.")
+    static let storageFull = ProblemKind(
+        "storage-full", 507, "No room for more links",
+        "Nothing was changed. Redirects go on; links can be made again when there is room.",
+        remedy: "The operator frees disk space, or raises map_size. Ask again later.")
+    static let overloaded = ProblemKind(
+        "overloaded", 503, "Too much to do at once",
+        "The node has more to do than it can, or is stopping. Nothing was changed.",
+        remedy: "Ask again after the seconds that Retry-After gives.")
+}
+
+/// Requests and bodies that are not understood.
+extension ProblemKind {
+    static let invalidJSON = ProblemKind(
+        "invalid-json", 400, "The body is not what it should be",
+        "It is no JSON as RFC 8259 has it, or has a member that is missing, unknown, repeated or of another type.",
+        remedy: "The detail says which member or byte. The description of the route lists its members.")
+    static let unsupportedMediaType = ProblemKind(
+        "unsupported-media-type", 415, "The body is not JSON", "Its Content-Type is another one, or it is compressed.",
+        remedy: "Send it as it is, with Content-Type: application/json.")
+    static let payloadTooLarge = ProblemKind(
+        "payload-too-large", 413, "The body is too large", "It is larger than this node reads.",
+        remedy: "Send less at once.")
+    static let methodNotAllowed = ProblemKind(
+        "method-not-allowed", 405, "The method is not for this path", "The path is there, and takes other methods.",
+        remedy: "Use one of those that the field Allow names.")
+    static let malformedRequest = ProblemKind(
+        "malformed-request", 400, "The request is malformed",
+        "It is not HTTP/1.1 as RFC 9112 has it, or could be read in two ways. The connection is closed.",
+        remedy: "Use a current HTTP client. If there is a proxy in between, it may have garbled the request.")
+    static let requestTimeout = ProblemKind(
+        "request-timeout", 408, "The request took too long", "It did not arrive whole within its time.",
+        remedy: "Send it again, over a better connection or in smaller parts.")
+    static let targetTooLong = ProblemKind(
+        "target-too-long", 414, "The path is too long", "Path and query together are longer than this node reads.",
+        remedy: "Shorten them.")
+    static let expectationFailed = ProblemKind(
+        "expectation-failed", 417, "The expectation is unknown", "Expect has another value than 100-continue.",
+        remedy: "Leave the field Expect out.")
+    static let headTooLarge = ProblemKind(
+        "head-too-large", 431, "The head is too large", "It has more fields, or more bytes, than this node reads.",
+        remedy: "Send fewer and shorter fields; cookies are not needed here.")
+    static let notImplemented = ProblemKind(
+        "not-implemented", 501, "The request needs what is not implemented",
+        "Its method or its transfer coding is not known here.",
+        remedy: "Methods are GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS; the only transfer coding is chunked.")
+    static let versionNotSupported = ProblemKind(
+        "version-not-supported", 505, "The HTTP version is not supported", "It is neither HTTP/1.0 nor HTTP/1.1.",
+        remedy: "Use HTTP/1.1.")
+}
+
+extension ProblemKind {
+    static let all: [ProblemKind] = [
+        notFound, expired, damagedRecord, invalidURL, invalidAlias, aliasTaken, invalidTitle, invalidTags,
+        invalidExpiry, unauthorized, storageFull, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge,
+        methodNotAllowed, malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge,
+        notImplemented, versionNotSupported,
+    ]
+
+    static func named(_ code: some StringProtocol) -> ProblemKind? { all.first { $0.code == code } }
+}
