@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// A thread of the system. Whoever starts one joins it.
+/// A thread of the system. Whoever starts one joins or detaches it.
 ///
 /// Safety: the handle is written once, before the value is shared.
 package final class SystemThread: @unchecked Sendable {
@@ -29,6 +29,9 @@ package final class SystemThread: @unchecked Sendable {
     }
 
     package func join() { pthread_join(handle, nil) }
+
+    /// For one whose end nobody waits for: the process may end before it.
+    package func detach() { pthread_detach(handle) }
 }
 
 /// A bounded queue between threads whose consumer takes all that has gathered.

@@ -35,7 +35,9 @@ final class Node: @unchecked Sendable {
         let publicURL = configuration.publicURL(boundTo: address)
         let offset = configuration.clockOffsetMilliseconds
         api = try API(
-            store, configuration, publicURL: publicURL, policy: try DestinationPolicy(ownHosts: [publicURL]),
+            store, configuration, publicURL: publicURL,
+            policy: try DestinationPolicy(
+                ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
             noteDamage: { [unowned self] in noteDamage() })
         workers.append(try Worker(self, first, api, servesRedirects: true))

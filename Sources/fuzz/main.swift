@@ -6,7 +6,7 @@ import Server
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
-    case http, configuration, records, destination
+    case http, configuration, records, destination, json
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -14,6 +14,7 @@ enum Target: String, CaseIterable {
         case .configuration: fuzzConfiguration(bytes)
         case .records: fuzzRecords(bytes)
         case .destination: fuzzDestination(bytes)
+        case .json: fuzzJSON(bytes)
         }
     }
 }

@@ -10,6 +10,8 @@ package struct Destination: Hashable, Sendable {
 
     /// Visible ASCII, at most `maxSizeBytes`; a valid URI, but that its fragment may hold a `#`.
     package let bytes: [UInt8]
+    /// The host's name in ASCII, without a trailing dot; nil if the host is an address.
+    package let hostName: String?
 
     package init(_ text: String, policy: DestinationPolicy) throws(DestinationError) {
         try self.init(Array(text.utf8), policy: policy)
@@ -22,6 +24,7 @@ package struct Destination: Hashable, Sendable {
         let parts = try URLParts(of: text)
         let host = try Host(in: text, parts)
         try policy.admit(host, at: parts.host.lowerBound)
+        hostName = if case .name(let name, _) = host { String(decoding: name, as: UTF8.self) } else { nil }
 
         let isHostASCII = !text[parts.host].contains { $0 >= 0x80 }
         let isURI = isHostASCII && needsNoEncoding(text, from: parts.authorityEnd)

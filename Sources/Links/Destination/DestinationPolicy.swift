@@ -26,4 +26,22 @@ package struct DestinationPolicy: Sendable {
         case .ipv6(let address): if isPrivate(ipv6: address) { throw .privateAddress(at: offset) }
         }
     }
+
+    /// Whether a link may lead to a name that stands for these addresses: all of them, since nobody knows which one a
+    /// browser takes.
+    package func admits(_ addresses: [HostAddress]) -> Bool {
+        allowPrivate
+            || addresses.allSatisfy { address in
+                switch address {
+                case .ipv4(let bits): !isPrivate(ipv4: bits)
+                case .ipv6(let bits): !isPrivate(ipv6: bits)
+                }
+            }
+    }
+}
+
+/// An address that a name stands for.
+package enum HostAddress: Hashable, Sendable {
+    case ipv4(UInt32)
+    case ipv6(UInt128)
 }

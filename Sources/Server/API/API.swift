@@ -28,6 +28,8 @@ final class API: RequestHandler, @unchecked Sendable {
     private let configuration: Configuration
     private let publicURL: String
     private let policy: DestinationPolicy
+    /// Nil if names are not looked up.
+    private let nameRule: NameRule?
     private let regionNames: [UInt8: String]
     private let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
@@ -43,6 +45,7 @@ final class API: RequestHandler, @unchecked Sendable {
     ) throws(StoreError) {
         (self.store, self.configuration, self.publicURL, self.policy) = (store, configuration, publicURL, policy)
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
+        nameRule = NameRule(configuration, policy)
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
     }
@@ -120,10 +123,21 @@ final class API: RequestHandler, @unchecked Sendable {
     // MARK: Links
 
     private func create(_ call: APICall, _ form: CreateRequest.Form) {
-        let link: NewLink
-        do throws(RefusedRequest) { link = try newLink(call.message, form) } catch {
+        let wanted: (link: NewLink, hostName: String?)
+        do throws(RefusedRequest) { wanted = try newLink(call.message, form) } catch {
             return call.answer(error.problem.response)
         }
+        guard let nameRule, let name = wanted.hostName else { return write(call, wanted.link, form) }
+        nameRule.judge(name) { [self] verdict in
+            switch verdict {
+            case .admitted: write(call, wanted.link, form)
+            case .refused: call.answer(Problem.namePrivate.response)
+            case .unknown: call.answer(Problem.lookupFailed.response)
+            }
+        }
+    }
+
+    private func write(_ call: APICall, _ link: NewLink, _ form: CreateRequest.Form) {
         store.create(link) { [self] result in
             switch result {
             case .success(let created): call.answer(created201(created, form))
@@ -133,7 +147,9 @@ final class API: RequestHandler, @unchecked Sendable {
         }
     }
 
-    private func newLink(_ message: Message, _ form: CreateRequest.Form) throws(RefusedRequest) -> NewLink {
+    private func newLink(_ message: Message, _ form: CreateRequest.Form) throws(RefusedRequest) -> (
+        link: NewLink, hostName: String?
+    ) {
         guard configuration.anonymousCreate else { throw RefusedRequest(.unauthorized) }
         guard let type = message.value(of: .contentType),
             Array(type.utf8).withUnsafeBytes({

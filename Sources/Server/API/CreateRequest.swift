@@ -120,12 +120,17 @@ enum LinkLimits {
 }
 
 extension CreateRequest {
-    /// The link to make, judged by the rules for destinations, aliases and the rest.
-    func link(_ policy: DestinationPolicy, _ space: CodeSpace, now: Instant) throws(RefusedRequest) -> NewLink {
+    /// The link to make, judged by the rules for destinations, aliases and the rest; and the name of the host that it
+    /// leads to, if that is no address.
+    func link(
+        _ policy: DestinationPolicy, _ space: CodeSpace, now: Instant
+    ) throws(RefusedRequest) -> (link: NewLink, hostName: String?) {
         var body = LinkBody()
-        do throws(DestinationError) { body.destination = try Destination(longURL, policy: policy).bytes } catch {
+        let destination: Destination
+        do throws(DestinationError) { destination = try Destination(longURL, policy: policy) } catch {
             throw RefusedRequest(Problem(error))
         }
+        body.destination = destination.bytes
         body.expiresAt = try expiry(now)
         if let title {
             guard title.utf8.count <= LinkLimits.titleBytes, Self.isPlain(title) else {
@@ -137,7 +142,7 @@ extension CreateRequest {
             body.title = title
         }
         body.tags = try checkedTags()
-        return NewLink(alias: try alias(space), body: body)
+        return (NewLink(alias: try alias(space), body: body), destination.hostName)
     }
 
     private func alias(_ space: CodeSpace) throws(RefusedRequest) -> Alias? {

@@ -49,6 +49,10 @@ extension Problem {
         .overloaded, "The node is stopping; nothing was changed, and another node will answer."
     )
     .retryAfter(seconds: 1)
+    static let namePrivate = Problem(
+        .invalidURL,
+        "The host's name does not stand for public addresses alone; it must be one that everybody can reach.")
+    static let lookupFailed = Problem(.lookupFailed).retryAfter(seconds: 5)
     static let unauthorized = Problem(.unauthorized, "This node makes no links for anonymous clients.")
         .with("WWW-Authenticate", "Bearer")
     static let requestTimeout = Problem(.requestTimeout, "It has to arrive whole within 30 seconds.")

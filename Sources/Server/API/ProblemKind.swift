@@ -36,6 +36,10 @@ extension ProblemKind {
             + "service leads nobody to (status 422): into a private network, back to itself, with a password in it, or "
             + "under a name that passes for another.",
         remedy: "The detail says what is wrong and at which byte. Give the public address of the page itself.")
+    static let lookupFailed = ProblemKind(
+        "lookup-failed", 503, "The destination's name cannot be looked up now",
+        "This node makes links to names that it can look up only, and had no answer in time. Nothing was changed.",
+        remedy: "Ask again after the seconds that Retry-After gives; if it stays so, the name's servers may be down.")
     static let invalidAlias = ProblemKind(
         "invalid-alias", 422, "The alias is not accepted",
         "It has other characters than letters, digits, - and _, is too short or too long, is reserved, or looks like a "
@@ -115,7 +119,7 @@ extension ProblemKind {
 
 extension ProblemKind {
     static let all: [ProblemKind] = [
-        notFound, expired, damagedRecord, invalidURL, invalidAlias, aliasTaken, invalidTitle, invalidTags,
+        notFound, expired, damagedRecord, invalidURL, lookupFailed, invalidAlias, aliasTaken, invalidTitle, invalidTags,
         invalidExpiry, unauthorized, storageFull, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge,
         methodNotAllowed, malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge,
         notImplemented, versionNotSupported,

@@ -33,6 +33,10 @@ package struct Configuration: Equatable, Sendable {
     package var redirectCacheTTLMilliseconds: Int64 = 0
     /// Whether links may be created without a key.
     package var anonymousCreate = true
+    /// Whether links may lead into private networks; for intranets.
+    package var allowPrivateDestinations = false
+    package var resolveDestinations = ResolveDestinations.off
+    package var resolveTimeoutMilliseconds: Int64 = 2000
     /// Added to this node's clock, for tests of skew; may be negative.
     package var clockOffsetMilliseconds: Int64 = 0
 
@@ -71,6 +75,15 @@ extension Configuration {
         case sync
     }
 
+    /// Whether the names of new destinations are looked up and held to the rules for addresses.
+    package enum ResolveDestinations: String, CaseIterable, Sendable {
+        case off
+        /// A name that cannot be looked up is let through.
+        case lenient
+        /// A name that has no address is refused, and one that cannot be looked up in time too, for now.
+        case strict
+    }
+
     /// Status of a redirect (RFC 9110 15.4).
     package enum RedirectStatus: Int, CaseIterable, Sendable {
         case movedPermanently = 301
@@ -92,5 +105,6 @@ package enum ConfigurationLimits {
     package static let mapPageBytes = 4096
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
     package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
+    package static let resolveTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000
     package static let clockOffsetMilliseconds: ClosedRange<Int64> = -3650 * 86_400_000...3650 * 86_400_000
 }

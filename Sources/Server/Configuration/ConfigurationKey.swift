@@ -54,6 +54,15 @@ package struct ConfigurationKey: Sendable {
             "anonymous_create", \.anonymousCreate, .onOff,
             "links may be created without a key; if left out, on only where listen is a loopback address"),
         .init(
+            "allow_private_destinations", \.allowPrivateDestinations, .onOff,
+            "links may lead to private addresses and internal names; for intranets"),
+        .init(
+            "resolve_destinations", \.resolveDestinations, .resolveDestinations,
+            "off, or look names of new links up: lenient lets through what DNS cannot tell, strict does not"),
+        .init(
+            "resolve_timeout", \.resolveTimeoutMilliseconds, .duration(ConfigurationLimits.resolveTimeoutMilliseconds),
+            "how long looking a name up may take"),
+        .init(
             "clock_offset", \.clockOffsetMilliseconds, .duration(ConfigurationLimits.clockOffsetMilliseconds),
             "added to this node's clock, may be negative; for tests of skew"),
     ]

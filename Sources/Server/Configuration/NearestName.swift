@@ -8,6 +8,8 @@ func nearestName(to text: String, among names: [String]) -> String? {
     for name in names {
         let candidate = Array(name.replacing("-", with: "_").utf8)
         let isStart = wanted.count >= 3 && candidate.starts(with: wanted)
+        // Lengths apart are edits already, and cheaper to count.
+        guard isStart || abs(candidate.count - wanted.count) <= allowed else { continue }
         let distance = candidate == wanted ? 0 : isStart ? 1 : editDistance(wanted, candidate)
         if distance <= max(allowed, isStart ? 1 : 0), distance < best?.distance ?? .max { best = (name, distance) }
     }
