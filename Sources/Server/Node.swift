@@ -11,6 +11,7 @@ import Synchronization
 final class Node: @unchecked Sendable {
     let configuration: Configuration
     let store: Store
+    let admission: CurrentAdmission
     private(set) var api: API!
     private var admin: Admin?
     /// The redirect workers, and behind them the one of the admin port.
@@ -26,6 +27,7 @@ final class Node: @unchecked Sendable {
     /// Opens the store and the port, and serves. Throws a `StoreError` or a `ListenError`.
     init(_ configuration: Configuration) throws {
         self.configuration = configuration
+        admission = CurrentAdmission(Admission(configuration))
         let ownDescriptors =
             ConnectionLimits.nodeDescriptors + ConnectionLimits.workerDescriptors * (configuration.workers + 1)
         connectionLimit = max(8, System.raiseDescriptorLimit() - ownDescriptors)
@@ -35,7 +37,7 @@ final class Node: @unchecked Sendable {
         let publicURL = configuration.publicURL(boundTo: address)
         let offset = configuration.clockOffsetMilliseconds
         api = try API(
-            store, configuration, publicURL: publicURL,
+            store, configuration, admission, publicURL: publicURL,
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },

@@ -6,7 +6,7 @@ import Server
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
-    case http, configuration, records, destination, json
+    case http, configuration, records, destination, json, forwarded
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -15,6 +15,7 @@ enum Target: String, CaseIterable {
         case .records: fuzzRecords(bytes)
         case .destination: fuzzDestination(bytes)
         case .json: fuzzJSON(bytes)
+        case .forwarded: fuzzForwarded(bytes)
         }
     }
 }

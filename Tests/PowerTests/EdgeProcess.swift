@@ -101,7 +101,10 @@ final class EdgeProcess {
     /// first system call on; the node stays this process's child, so that its exit status is its own.
     init(data: String, _ arguments: [String] = [], strace options: [String]? = nil) throws {
         let serve =
-            ["serve", "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off", "--workers", "2"] + arguments
+            [
+                "serve", "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off", "--workers", "2",
+                "--rate_limit_create", "off",
+            ] + arguments
         process.executableURL = binary
         process.arguments = serve
         if let options {

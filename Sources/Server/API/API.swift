@@ -8,11 +8,18 @@ struct APICall: Sendable {
     let handedOver: HandedOver
     let answers: APIAnswers
     var route: String
+    /// Whose bucket it takes from.
+    let subject: LimitSubject
+    /// What the limit that it falls under said.
+    var limit: LimitAnswer?
 
     var message: Message { handedOver.message }
 
     func answer(_ response: Response) {
         answers.note(route, response.status)
+        var response = response
+        // A refusal says itself which limit it was.
+        if let limit, response.status != 429 { response.fields += limit.fields }
         handedOver.answer(response)
     }
 }
@@ -26,6 +33,7 @@ final class API: RequestHandler, @unchecked Sendable {
 
     private let store: Store
     private let configuration: Configuration
+    private let admission: CurrentAdmission
     private let publicURL: String
     private let policy: DestinationPolicy
     /// Nil if names are not looked up.
@@ -39,11 +47,13 @@ final class API: RequestHandler, @unchecked Sendable {
     let answers = APIAnswers()
 
     init(
-        _ store: Store, _ configuration: Configuration, publicURL: String, policy: DestinationPolicy,
+        _ store: Store, _ configuration: Configuration, _ admission: CurrentAdmission, publicURL: String,
+        policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         (self.store, self.configuration, self.publicURL, self.policy) = (store, configuration, publicURL, policy)
+        self.admission = admission
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         nameRule = NameRule(configuration, policy)
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
@@ -56,12 +66,40 @@ final class API: RequestHandler, @unchecked Sendable {
     func close() { calls.closeAndDiscard() }
 
     func run() {
+        var nextSweep = System.monotonicMicroseconds()
         while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
-            for call in gathered { route(APICall(handedOver: call, answers: answers, route: "other")) }
+            let admission = admission.admission
+            let now = System.monotonicMicroseconds()
+            if now >= nextSweep {
+                for limiter in admission.limiters { limiter.sweep(at: now) }
+                nextSweep = now + Limiter.sweepMicroseconds
+            }
+            for call in gathered { admit(call, admission) }
         }
     }
 
     // MARK: Routes
+
+    /// Lets a request in, or answers that its client has to wait. A client is known by its network.
+    private func admit(_ handedOver: HandedOver, _ admission: Admission) {
+        let message = handedOver.message
+        let client = message.headBytes.withUnsafeBytes { admission.client(behind: handedOver.peer, message.head, $0) }
+        var call = APICall(
+            handedOver: handedOver, answers: answers, route: "other", subject: admission.subject(network: client))
+        if let limiter = admission.limiter(message.head.method, message.path) {
+            let answer = limiter.take(call.subject, at: System.monotonicMicroseconds())
+            guard answer.isAllowed else { return call.answer(Problem.rateLimited(answer).response) }
+            call.limit = answer
+        }
+        route(call)
+    }
+
+    /// The answer to a request for what is not there, which takes from a bucket of its own.
+    private func missing(_ call: APICall) {
+        guard let limiter = admission.admission.miss else { return call.answer(Problem.notFound.response) }
+        let answer = limiter.take(call.subject, at: System.monotonicMicroseconds())
+        call.answer((answer.isAllowed ? Problem.notFound : .rateLimited(answer)).response)
+    }
 
     private func route(_ call: APICall) {
         let head = call.message.head
@@ -83,7 +121,7 @@ final class API: RequestHandler, @unchecked Sendable {
             } else if let page = ProblemPage.response(path) {
                 resource(call, "/problems/{code}", [.get: { $0.answer(page) }])
             } else {
-                call.answer(Problem.notFound.response)
+                missing(call)
             }
         }
     }
@@ -183,7 +221,7 @@ final class API: RequestHandler, @unchecked Sendable {
         do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
         defer { reader.end() }
         switch reader.find(bytes.span.bytes) {
-        case .absent: call.answer(Problem.notFound.response)
+        case .absent: missing(call)
         case .damaged: damaged(call)
         case .link(let link):
             guard let record = link.record, let origin = store.origin(at: record.originIndex) else {

@@ -57,6 +57,16 @@ extension Problem {
         .with("WWW-Authenticate", "Bearer")
     static let requestTimeout = Problem(.requestTimeout, "It has to arrive whole within 30 seconds.")
 
+    static func rateLimited(_ answer: LimitAnswer) -> Problem {
+        var problem = Problem(
+            .rateLimited,
+            "The limit \"\(answer.name.rawValue)\" is \(answer.limit) for one client; ask again in "
+                + "\(answer.retryAfterSeconds) s."
+        ).with("Retry-After", String(answer.retryAfterSeconds))
+        problem.fields += answer.fields
+        return problem
+    }
+
     static func methodNotAllowed(allow: String) -> Problem {
         Problem(.methodNotAllowed, "It takes \(allow).").with("Allow", allow)
     }

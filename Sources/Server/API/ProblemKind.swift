@@ -67,6 +67,10 @@ extension ProblemKind {
         "unauthorized", 401, "Not allowed without a valid key",
         "The request has no key where one is needed, or one that is wrong, revoked or expired.",
         remedy: "Send a valid key as Authorization: Bearer KEY. The operator makes keys with edge key create.")
+    static let rateLimited = ProblemKind(
+        "rate-limited", 429, "Too many requests",
+        "This client, or others of its network or with its key, asked more often than one client may.",
+        remedy: "Ask again after the seconds that Retry-After gives. RateLimit and RateLimit-Policy say what is left.")
     static let storageFull = ProblemKind(
         "storage-full", 507, "No room for more links",
         "Nothing was changed. Redirects go on; links can be made again when there is room.",
@@ -120,7 +124,8 @@ extension ProblemKind {
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, invalidAlias, aliasTaken, invalidTitle, invalidTags,
-        invalidExpiry, unauthorized, storageFull, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge,
+        invalidExpiry, unauthorized, rateLimited, storageFull, overloaded, invalidJSON, unsupportedMediaType,
+        payloadTooLarge,
         methodNotAllowed, malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge,
         notImplemented, versionNotSupported,
     ]

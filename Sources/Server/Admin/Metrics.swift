@@ -13,6 +13,7 @@ struct Metrics {
         addRedirects(workers)
         addConnections(workers)
         addAPI(node.api.answers.rows)
+        addLimits(node.admission.admission)
         addStore(node.store.figures)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
         output.sample("edge_build_info", ["version": edgeVersion], 1)
@@ -52,6 +53,19 @@ struct Metrics {
         for row in answers {
             output.sample(
                 "edge_api_requests_total", ["route": row.route, "status": String(row.status)], Double(row.count))
+        }
+    }
+
+    private mutating func addLimits(_ admission: Admission) {
+        output.metric("edge_rate_limited_total", .counter, "Requests refused with 429, by limit.")
+        for name in LimitName.allCases {
+            output.sample("edge_rate_limited_total", ["limit": name.rawValue], Double(admission.refusalCount(name)))
+        }
+        output.metric("edge_rate_limit_clients", .gauge, "Clients that have asked lately, by limit that is on.")
+        let now = System.monotonicMicroseconds()
+        for limiter in admission.limiters {
+            output.sample(
+                "edge_rate_limit_clients", ["limit": limiter.name.rawValue], Double(limiter.sweep(at: now)))
         }
     }
 

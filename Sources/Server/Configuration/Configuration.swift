@@ -37,6 +37,14 @@ package struct Configuration: Equatable, Sendable {
     package var allowPrivateDestinations = false
     package var resolveDestinations = ResolveDestinations.off
     package var resolveTimeoutMilliseconds: Int64 = 2000
+    /// Token buckets per principal, else per client network; nil: no limit.
+    package var rateLimitCreate: RateLimit? = RateLimit(10, per: .second, burst: 50)
+    package var rateLimitRead: RateLimit? = RateLimit(100, per: .second, burst: 200)
+    package var rateLimitRedirect: RateLimit?
+    package var rateLimitMiss: RateLimit? = RateLimit(50, per: .second, burst: 200)
+    package var rateLimitAuthFailure: RateLimit? = RateLimit(1, per: .second, burst: 10)
+    /// Who is believed about where a request came from; each once.
+    package var trustedProxies: [AddressPrefix] = []
     /// Added to this node's clock, for tests of skew; may be negative.
     package var clockOffsetMilliseconds: Int64 = 0
 
@@ -106,5 +114,6 @@ package enum ConfigurationLimits {
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
     package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
     package static let resolveTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000
+    package static let trustedProxies = 64
     package static let clockOffsetMilliseconds: ClosedRange<Int64> = -3650 * 86_400_000...3650 * 86_400_000
 }

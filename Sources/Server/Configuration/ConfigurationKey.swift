@@ -63,6 +63,19 @@ package struct ConfigurationKey: Sendable {
             "resolve_timeout", \.resolveTimeoutMilliseconds, .duration(ConfigurationLimits.resolveTimeoutMilliseconds),
             "how long looking a name up may take"),
         .init(
+            "rate_limit_create", \.rateLimitCreate, .rateLimit,
+            "creating, changing and deleting links, for each key, else each client network (/32, /64); off: no limit"),
+        .init(
+            "rate_limit_read", \.rateLimitRead, .rateLimit,
+            "asking the API; also such as 600/m burst 100 or 50/h burst 5"),
+        .init("rate_limit_redirect", \.rateLimitRedirect, .rateLimit, "redirects, for each client network"),
+        .init(
+            "rate_limit_miss", \.rateLimitMiss, .rateLimit, "requests for what is not there; links go on redirecting"),
+        .init("rate_limit_auth_failure", \.rateLimitAuthFailure, .rateLimit, "wrong keys, for each client network"),
+        .init(
+            "trusted_proxies", \.trustedProxies, .addressPrefixes,
+            "addresses whose X-Forwarded-For, Forwarded or PROXY header is believed: 10.0.0.0/8, ::1"),
+        .init(
             "clock_offset", \.clockOffsetMilliseconds, .duration(ConfigurationLimits.clockOffsetMilliseconds),
             "added to this node's clock, may be negative; for tests of skew"),
     ]

@@ -26,6 +26,14 @@ final class Connection {
     /// Requests may be whole in `input` that were not answered, so that what is owed stays bounded; they are looked at
     /// when the client can take more.
     var isHeldBack = false
+    /// Who connected, or whom a trusted proxy connected for.
+    var peer = IPAddress(ipv4: 0)
+    /// The bucket of its network.
+    var subject = LimitSubject(hash: 0)
+    /// What requests say of where they came from is believed.
+    var isTrustedProxy = false
+    /// It may first say for whom it connected.
+    var mayBeginWithProxyHeader = false
     /// Nothing has come yet.
     var isFresh = true
     /// The client will send no more.

@@ -5,6 +5,8 @@ struct HandedOver: Sendable {
     let worker: Worker
     let handle: ConnectionHandle
     let message: Message
+    /// Who connected, or whom a trusted proxy connected for.
+    let peer: IPAddress
 
     func answer(_ response: Response) { worker.deliver(Worker.Delivery(handle: handle, response: response)) }
 }

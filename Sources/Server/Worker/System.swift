@@ -17,9 +17,16 @@ enum System {
         transfer { send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
     }
 
-    /// A new connection, non-blocking.
-    static func accept(_ listener: Int32) -> Transfer {
-        transfer { Int(accept4(listener, nil, nil, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue))) }
+    /// A new connection, non-blocking; `peer` is who connected.
+    static func accept(_ listener: Int32, _ peer: inout sockaddr_storage) -> Transfer {
+        withUnsafeMutableBytes(of: &peer) { peer in
+            let address = peer.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            return transfer {
+                var size = socklen_t(peer.count)
+                return Int(
+                    accept4(listener, address, &size, Int32(SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue)))
+            }
+        }
     }
 
     private static func transfer(_ call: () -> Int) -> Transfer {

@@ -32,6 +32,12 @@ extension Worker {
 
     /// Answers what is whole in what was left over and `fresh`, and keeps the rest.
     func take(_ fresh: UnsafeRawBufferPointer, _ connection: Connection) {
+        var fresh = fresh
+        if connection.mayBeginWithProxyHeader {
+            connection.input.append(contentsOf: fresh)
+            fresh = UnsafeRawBufferPointer(start: nil, count: 0)
+            guard takeProxyHeader(connection) else { return }
+        }
         if connection.input.isEmpty {
             let consumed = answer(fresh, connection)
             if consumed < fresh.count { connection.input = Array(fresh[consumed...]) }
@@ -96,6 +102,11 @@ extension Worker {
         let path = UnsafeRawBufferPointer(rebasing: bytes[head.path.range])
         let form = form(head)
         guard let code = Route.code(path) else { return health(path, form, connection) }
+        if let redirectTick, let refusal = refusal(head, bytes, connection, atTick: redirectTick) {
+            append(refusal.response, form)
+            if !form.keepsAlive { connection.phase = .closing }
+            return true
+        }
         switch reader.find(code.bytes) {
         case .link(let link) where link.view.redirects(at: now):
             let text = FoundLinkText(
@@ -108,7 +119,7 @@ extension Worker {
             append(Problem.gone.response, form)
         case .absent:
             counters.unknownCodes.add()
-            append(Problem.notFound.response, form)
+            append(missing(head, bytes, connection).response, form)
         case .damaged:
             counters.damagedRecords.add()
             node.noteDamage()
@@ -135,7 +146,7 @@ extension Worker {
 
     func handOver(_ message: Message, _ connection: Connection) {
         connection.phase = .awaitingAnswer(form(message.head))
-        let call = HandedOver(worker: self, handle: connection.handle, message: message)
+        let call = HandedOver(worker: self, handle: connection.handle, message: message, peer: connection.peer)
         if !handler.take(call) { deliver(Delivery(handle: connection.handle, response: Problem.overloaded.response)) }
     }
 

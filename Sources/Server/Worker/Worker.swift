@@ -60,6 +60,10 @@ final class Worker: @unchecked Sendable {
     var wakeUpMicroseconds: Int64 = 0
     var redirectsInOutput: UInt64 = 0
     var now = Instant(milliseconds: 0)
+    var admission: Admission
+    private var admissionVersion: UInt64
+    /// The wake-up's time for the limit of redirects, which is off if this is nil.
+    var redirectTick: UInt64?
     var isDraining = false
     var isShut = false
     var nextSweep: Int64 = 0
@@ -71,6 +75,8 @@ final class Worker: @unchecked Sendable {
         (self.handler, self.servesRedirects) = (handler, servesRedirects)
         self.listener = listener
         reader = try node.store.makeReader()
+        admissionVersion = node.admission.version
+        admission = node.admission.admission
         redirects = RedirectText(
             status: node.configuration.redirectStatus.rawValue,
             cacheTTLMilliseconds: node.configuration.redirectCacheTTLMilliseconds)
@@ -129,6 +135,11 @@ final class Worker: @unchecked Sendable {
         monotonicNow = wakeUpMicroseconds / 1000
         now = node.now()
         redirects.setNow(now)
+        if node.admission.version != admissionVersion {
+            admissionVersion = node.admission.version
+            admission = node.admission.admission
+        }
+        redirectTick = admission.redirect.map { $0.limit.ticks(UInt64(wakeUpMicroseconds)) }
         do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
     }
 
@@ -166,10 +177,11 @@ final class Worker: @unchecked Sendable {
     func connection(_ handle: ConnectionHandle) -> Connection? { connections[handle] }
 
     func acceptConnections() {
+        var peer = sockaddr_storage()
         for _ in 0..<ConnectionLimits.acceptsPerWakeUp {
             guard node.takesConnections else { return restFromAccepting() }
-            switch System.accept(listener.descriptor) {
-            case .done(let descriptor): open(Int32(descriptor))
+            switch System.accept(listener.descriptor, &peer) {
+            case .done(let descriptor): open(Int32(descriptor), IPAddress(peer) ?? IPAddress(ipv4: 0))
             case .notNow: return
             case .failed(let code) where [EMFILE, ENFILE, ENOMEM, ENOBUFS].contains(code):
                 // Whoever is here is served; who waits outside is looked at again in a moment, without spinning.
@@ -184,9 +196,11 @@ final class Worker: @unchecked Sendable {
         acceptsAgainAt = monotonicNow + ConnectionLimits.acceptRestMilliseconds
     }
 
-    func open(_ descriptor: Int32) {
+    func open(_ descriptor: Int32, _ peer: IPAddress) {
         System.setNoDelay(descriptor)
         let connection = connections.add(descriptor, now: monotonicNow)
+        note(peer, connection)
+        connection.mayBeginWithProxyHeader = connection.isTrustedProxy
         counters.connectionsOpened.add()
         node.noteConnection(opened: true)
         if !events.add(descriptor, EPOLLIN, token: connection.handle.token) { drop(connection) }

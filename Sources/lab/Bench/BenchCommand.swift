@@ -4,10 +4,11 @@ import Server
 enum BenchCommand {
     static let help = """
         usage: lab bench create   [--connections 1,64] [--with postgresql,redis]
-               lab bench redirect [--connections 64] [--pipeline 1,16] [--links 100000]
+               lab bench redirect [--connections 64] [--pipeline 1,16] [--links 100000] [--limits]
                lab bench store    [--links 1000000]
                lab bench all      [--small]
-        with every one: [--rounds 5] [--seconds 4] [--directory DIR]
+        With --limits a second node is beside the first, whose limit of redirects is on.
+        With every one: [--rounds 5] [--seconds 4] [--directory DIR]
 
         Measures the `edge` beside this program. Each figure stands beside a floor that the same run measured: round by
         round everything is measured in turn, so that a drift of the machine hits all of it. What counts is the ratio,
@@ -27,7 +28,8 @@ enum BenchCommand {
             let rest = Array(arguments.dropFirst())
             switch name {
             case "create": try CreateBench(try options(rest, ["connections", "with"])).run()
-            case "redirect": try RedirectBench(try options(rest, ["connections", "pipeline", "links"])).run()
+            case "redirect":
+                try RedirectBench(try options(rest, ["connections", "pipeline", "links"], flags: ["limits"])).run()
             case "store": try StoreBench(try options(rest, ["links"])).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")

@@ -7,14 +7,16 @@ final class EdgeNode {
     /// From its start until it said that it listens.
     let secondsToListen: Double
 
-    /// One redirect worker, unless said otherwise.
-    init(data: String, workers: Int = 1, on processors: [Int] = Processors.available) throws {
+    /// One redirect worker, unless said otherwise; no limits but what `flags` say.
+    init(data: String, workers: Int = 1, flags: [String] = [], on processors: [Int] = Processors.available) throws {
         let start = MonotonicClock.nanoseconds
         process = try ChildProcess(
             [
                 siblingProgram("edge"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off",
-                "--workers", "\(workers)",
-            ], reading: .standardError, on: processors)
+                "--workers", "\(workers)", "--rate_limit_create", "off", "--rate_limit_read", "off",
+                "--rate_limit_miss",
+                "off",
+            ] + flags, reading: .standardError, on: processors)
         let line = try process.readLine(with: "event=listening")
         secondsToListen = Double(MonotonicClock.nanoseconds - start) / 1e9
         let mark = "address=127.0.0.1:"
