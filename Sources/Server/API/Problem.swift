@@ -43,7 +43,7 @@ struct Problem: Sendable {
 extension Problem {
     static let notFound = Problem(.notFound)
     static let gone = Problem(.expired)
-    static let damagedRecord = Problem(.damagedRecord)
+    static let damagedRecord = Problem(ProblemKind.damagedRecord)
     static let overloaded = Problem(.overloaded, "Nothing was changed; ask again in a moment.").retryAfter(seconds: 1)
     static let stopping = Problem(
         .overloaded, "The node is stopping; nothing was changed, and another node will answer."
