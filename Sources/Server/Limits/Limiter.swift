@@ -10,7 +10,7 @@ package enum LimitName: String, CaseIterable, Sendable {
     case redirect
     /// What asked for something that is not there.
     case miss
-    /// Keys that are none.
+    /// Keys that are none. Asked with `look` before a key is looked at; each wrong one takes a token of its network.
     case authFailure = "auth_failure"
 }
 

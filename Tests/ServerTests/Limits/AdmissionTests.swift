@@ -34,6 +34,23 @@ import Testing
         #expect(Admission(try configuration([:])).subject(principal: "a") != admission.subject(principal: "a"))
     }
 
+    /// Wrong keys use a network up before any further key is looked at, and no other network, nor who has a right one.
+    @Test func authFailures() throws {
+        let admission = Admission(try configuration(["rate_limit_auth_failure": "1/h burst 2"]))
+        let limiter = try #require(admission.authFailure)
+        let guessing = admission.subject(network: IPAddress(ipv4: 1))
+        for _ in 0..<2 {
+            #expect(limiter.look(guessing, at: 1).isAllowed)
+            #expect(limiter.take(guessing, at: 1).isAllowed)
+        }
+        let refused = limiter.look(guessing, at: 1)
+        #expect(!refused.isAllowed && refused.retryAfterSeconds == 3600)
+        #expect(refused.fields[0].value == #""auth_failure";q=2;w=7200"#)
+        #expect(limiter.look(admission.subject(network: IPAddress(ipv4: 2)), at: 1).isAllowed)
+        #expect(limiter.look(admission.subject(principal: "key"), at: 1).isAllowed)
+        #expect(admission.refusalCount(.authFailure) == 1)
+    }
+
     /// A limit that stays as it was goes on where it stood; one that changes begins anew; refusals are counted on.
     @Test func replacing() throws {
         let current = CurrentAdmission(Admission(try configuration(["rate_limit_create": "1/h burst 1"])))
