@@ -4,6 +4,7 @@ import Server
 enum Lab {
     static let overview = """
         usage: lab bench BENCH [options]     measures the `edge` beside this program; `lab bench help` says more
+               lab attack [options]          attacks it, and says what it answered; `lab attack help` says more
 
         """
 
@@ -11,6 +12,7 @@ enum Lab {
     static func run(_ arguments: [String]) -> Int32 {
         switch arguments.first {
         case "bench": return BenchCommand.run(Array(arguments.dropFirst()))
+        case "attack": return AttackCommand.run(Array(arguments.dropFirst()))
         case RedirectFloor.command: return RedirectFloor.serve()
         case nil, "help", "--help":
             StandardStream.output.write(overview)

@@ -7,16 +7,22 @@ final class EdgeNode {
     /// From its start until it said that it listens.
     let secondsToListen: Double
 
+    static let unlimited = ["--rate_limit_create", "off", "--rate_limit_read", "off", "--rate_limit_miss", "off"]
+
     /// One redirect worker, unless said otherwise; no limits but what `flags` say.
-    init(data: String, workers: Int = 1, flags: [String] = [], on processors: [Int] = Processors.available) throws {
+    convenience init(
+        data: String, workers: Int = 1, flags: [String] = [], on processors: [Int] = Processors.available
+    ) throws {
+        try self.init(data: data, workers: workers, limits: Self.unlimited, flags: flags, on: processors)
+    }
+
+    init(data: String, workers: Int, limits: [String], flags: [String] = [], on processors: [Int]) throws {
         let start = MonotonicClock.nanoseconds
         process = try ChildProcess(
             [
                 siblingProgram("edge"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off",
-                "--workers", "\(workers)", "--rate_limit_create", "off", "--rate_limit_read", "off",
-                "--rate_limit_miss",
-                "off",
-            ] + flags, reading: .standardError, on: processors)
+                "--workers", "\(workers)",
+            ] + limits + flags, reading: .standardError, on: processors)
         let line = try process.readLine(with: "event=listening")
         secondsToListen = Double(MonotonicClock.nanoseconds - start) / 1e9
         let mark = "address=127.0.0.1:"
