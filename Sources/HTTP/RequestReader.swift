@@ -50,6 +50,9 @@ package struct RequestReader: Sendable {
         }
     }
 
+    /// Bytes that were consumed and belong to a request that is not delivered yet.
+    package var keptBytes: Int { headBytes.count + body.count }
+
     /// Reads on. `bytes` are all that have come and have not been consumed, `ended` whether the peer will send no more.
     /// Each call without a consuming step between must give at least the bytes that the last one gave.
     package mutating func next(_ bytes: RawSpan, ended: Bool) -> Step {

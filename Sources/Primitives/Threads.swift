@@ -9,19 +9,28 @@ package final class SystemThread: @unchecked Sendable {
 
     private final class Start {
         let name: String
+        let niceness: Int32
         let body: @Sendable () -> Void
-        init(name: String, body: @escaping @Sendable () -> Void) { (self.name, self.body) = (name, body) }
+        init(name: String, niceness: Int32, body: @escaping @Sendable () -> Void) {
+            (self.name, self.niceness, self.body) = (name, niceness, body)
+        }
     }
 
-    /// `name` is shown by `ps` and `top`: at most 15 bytes.
-    package init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-        precondition(name.utf8.count <= 15)
-        let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
+    /// `name` is shown by `ps` and `top`: at most 15 bytes. `niceness`, 0 to 19, is added to the process's own: the higher,
+    /// the less of a busy processor the thread gets beside others.
+    package init(_ name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
+        precondition(name.utf8.count <= 15 && (0...19).contains(niceness))
+        let start = unsafe Unmanaged.passRetained(Start(name: name, niceness: niceness, body: body))
         let code = unsafe pthread_create(
             &handle, nil,
             { argument in
                 let start = unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue()
                 unsafe pthread_setname_np(pthread_self(), start.name)
+                if start.niceness > 0 {
+                    // Linux has a priority for each thread; 0 means the one that calls. Lowering one's own is always allowed.
+                    let own = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+                    setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, min(19, own + start.niceness))
+                }
                 start.body()
                 return nil
             }, start.toOpaque())

@@ -21,16 +21,14 @@ final class Node: @unchecked Sendable {
     private(set) var adminAddress: ListenAddress?
     private let isDraining = Atomic<Bool>(false)
     private let damagedAnswers = Atomic<UInt64>(0)
-    private let connectionCount = Atomic<Int>(0)
-    private let connectionLimit: Int
+    /// What the public port's connections may take; the admin port has its own, so that it always gets in.
+    let publicBudget: ConnectionBudget
 
     /// Opens the store and the port, and serves. Throws a `StoreError` or a `ListenError`.
     init(_ configuration: Configuration) throws {
         self.configuration = configuration
         admission = CurrentAdmission(Admission(configuration))
-        let ownDescriptors =
-            ConnectionLimits.nodeDescriptors + ConnectionLimits.workerDescriptors * (configuration.workers + 1)
-        connectionLimit = max(8, System.raiseDescriptorLimit() - ownDescriptors)
+        publicBudget = ConnectionBudget(limit: Self.connectionLimit(configuration))
         let first = try Listener(configuration.listen)
         address = first.address
         store = try Store(try Self.settings(configuration))
@@ -42,19 +40,24 @@ final class Node: @unchecked Sendable {
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
             noteDamage: { [unowned self] in noteDamage() })
-        workers.append(try Worker(self, first, api, servesRedirects: true))
+        workers.append(try Worker(self, first, api, publicBudget, servesRedirects: true))
         for _ in 1..<configuration.workers {
-            workers.append(try Worker(self, try Listener(address, joins: true), api, servesRedirects: true))
+            let listener = try Listener(address, joins: true)
+            workers.append(try Worker(self, listener, api, publicBudget, servesRedirects: true))
         }
+        publicBudget.workers = workers
         if let wanted = configuration.adminListen {
             let listener = try Listener(wanted)
             adminAddress = listener.address
             let admin = Admin(self)
             self.admin = admin
-            workers.append(try Worker(self, listener, admin, servesRedirects: false))
+            let budget = ConnectionBudget(limit: ConnectionLimits.adminConnections)
+            let worker = try Worker(self, listener, admin, budget, servesRedirects: false)
+            budget.workers = [worker]
+            workers.append(worker)
             threads.append(SystemThread("admin") { admin.run() })
         }
-        threads.append(SystemThread("api") { [api] in api!.run() })
+        threads.append(SystemThread("api", niceness: API.niceness) { [api] in api!.run() })
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
 
@@ -64,10 +67,6 @@ final class Node: @unchecked Sendable {
     var workerCounters: [WorkerCounters] { workers.filter(\.servesRedirects).map(\.counters) }
 
     func now() -> Instant { Self.clock(configuration.clockOffsetMilliseconds) }
-
-    /// The store and the admin port always have descriptors left.
-    var takesConnections: Bool { connectionCount.load(ordering: .relaxed) < connectionLimit }
-    func noteConnection(opened: Bool) { connectionCount.add(opened ? 1 : -1, ordering: .relaxed) }
 
     func noteDamage() { damagedAnswers.add(1, ordering: .relaxed) }
     var damagedAnswerCount: UInt64 { damagedAnswers.load(ordering: .relaxed) }
@@ -103,6 +102,25 @@ final class Node: @unchecked Sendable {
         Instant(milliseconds: max(0, System.wallMilliseconds() + offsetMilliseconds))
     }
 
+    /// What is configured, as far as there are descriptors for it: the store and the admin port always have some left.
+    private static func connectionLimit(_ configuration: Configuration) -> Int {
+        let hasAdmin = configuration.adminListen != nil
+        let others =
+            ConnectionLimits.nodeDescriptors
+            + ConnectionLimits.workerDescriptors * (configuration.workers + (hasAdmin ? 1 : 0))
+            + (hasAdmin ? ConnectionLimits.adminConnections : 0)
+        let available = max(8, System.raiseDescriptorLimit() - others)
+        guard configuration.maxConnections != Configuration.automaticConnections else {
+            return min(available, ConnectionLimits.automaticConnections)
+        }
+        if configuration.maxConnections > available {
+            Log.write(
+                .warning, "few-descriptors",
+                ["max_connections": .init(configuration.maxConnections), "possible": .init(available)])
+        }
+        return min(available, configuration.maxConnections)
+    }
+
     private static func settings(_ configuration: Configuration) throws -> StoreSettings {
         let regions = configuration.regions.map {
             StoreSettings.Region(name: $0.name, character: RegionCharacter($0.character)!)
@@ -112,6 +130,7 @@ final class Node: @unchecked Sendable {
             directory: configuration.data, cluster: configuration.cluster, regions: regions,
             region: regions.first { $0.name == configuration.region }!, node: UInt8(configuration.node),
             mapSizeBytes: configuration.mapSizeBytes, now: { clock(offset) }, mustEnd: { end(because: $0) })
+        settings.niceness = API.niceness
         if let path = configuration.codeSecretFile { settings.codeSecret = try CodeSecretFile.read(path) }
         return settings
     }

@@ -70,8 +70,8 @@ package final class Store: @unchecked Sendable {
             throw .system(path: opening.directory.storePath, reason: error.description)
         }
         try writer.start(self)
-        threads.append(SystemThread("writer") { [self] in writer.run(self) })
-        threads.append(SystemThread("housekeeping") { [self] in keepHouse() })
+        threads.append(SystemThread("writer", niceness: settings.niceness) { [self] in writer.run(self) })
+        threads.append(SystemThread("housekeeping", niceness: settings.niceness) { [self] in keepHouse() })
     }
 
     /// Finishes what waits and ends the threads. To be called once; later writes are refused.

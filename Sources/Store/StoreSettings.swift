@@ -20,6 +20,8 @@ package struct StoreSettings: Sendable {
     package var codeSecret: [UInt8]?
     package var mapSizeBytes: Int
     package var issuerLimits = Issuer.Limits()
+    /// Of the store's threads, see `SystemThread`.
+    package var niceness: Int32 = 0
     /// The wall clock.
     package var now: @Sendable () -> Instant
     /// Asked from the housekeeping thread before a lease of numbers is made durable; false: not now, ask again.

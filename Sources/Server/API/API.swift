@@ -28,8 +28,10 @@ struct APICall: Sendable {
 ///
 /// Safety: `reader` belongs to the thread that runs `run`; the rest does not change.
 final class API: RequestHandler, @unchecked Sendable {
-    /// Requests that wait; one more is refused. Their bodies are bounded, and so is their memory.
+    /// Requests that wait; one more is refused. `CallGate` bounds their bytes and how long they wait.
     static let queuedCalls = 4096
+    /// So much lower than the workers' is the priority of the API's and the writer's thread, as `nice` counts.
+    static let niceness: Int32 = 10
 
     private let store: Store
     private let configuration: Configuration
@@ -44,6 +46,7 @@ final class API: RequestHandler, @unchecked Sendable {
     private let noteDamage: @Sendable () -> Void
     private let reader: LinkReader
     private let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
+    private let gate = CallGate()
     let answers = APIAnswers()
 
     init(
@@ -60,7 +63,18 @@ final class API: RequestHandler, @unchecked Sendable {
         reader = try store.makeReader()
     }
 
-    func take(_ call: HandedOver) -> Bool { calls.push(call) }
+    func take(_ call: HandedOver) -> Shedding? {
+        switch gate.enter(bytes: call.byteCount, at: call.arrivedMicroseconds) {
+        case .tooOld: return .queueAge
+        case .tooManyBytes: return .queueBytes
+        case nil: break
+        }
+        if calls.push(call) { return nil }
+        gate.end(bytes: call.byteCount)
+        return .queueLength
+    }
+
+    var waitingBytes: Int { gate.waitingBytes }
 
     /// What waits is dropped: whoever drains has waited for it as long as there was time.
     func close() { calls.closeAndDiscard() }
@@ -74,7 +88,12 @@ final class API: RequestHandler, @unchecked Sendable {
                 for limiter in admission.limiters { limiter.sweep(at: now) }
                 nextSweep = now + Limiter.sweepMicroseconds
             }
-            for call in gathered { admit(call, admission) }
+            for call in gathered {
+                gate.begin(since: call.arrivedMicroseconds)
+                admit(call, admission)
+                gate.end(bytes: call.byteCount)
+            }
+            gate.rest()
         }
     }
 

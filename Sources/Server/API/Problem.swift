@@ -55,7 +55,8 @@ extension Problem {
     static let lookupFailed = Problem(.lookupFailed).retryAfter(seconds: 5)
     static let unauthorized = Problem(.unauthorized, "This node makes no links for anonymous clients.")
         .with("WWW-Authenticate", "Bearer")
-    static let requestTimeout = Problem(.requestTimeout, "It has to arrive whole within 30 seconds.")
+    static let requestTimeout = Problem(
+        .requestTimeout, "Its head or its body was not whole in the time that this node gives it.")
 
     static func rateLimited(_ answer: LimitAnswer) -> Problem {
         var problem = Problem(

@@ -14,7 +14,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
 
     init(_ node: Node) { self.node = node }
 
-    func take(_ call: HandedOver) -> Bool { calls.push(call) }
+    func take(_ call: HandedOver) -> Shedding? { calls.push(call) ? nil : .queueLength }
 
     func close() { calls.closeAndDiscard() }
 

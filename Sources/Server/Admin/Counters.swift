@@ -26,40 +26,64 @@ final class WorkerCounters: Sendable {
     let connectionsOpened = Counter()
     let connectionsClosed = Counter()
     let bytesSent = Counter()
+    let bytesReceived = Counter()
+    let wakeUps = Counter()
+    let acceptRests = Counter()
+    /// Connections closed for others: such as were idle, and such as kept the node waiting.
+    let sparedIdle = Counter()
+    let sparedSlow = Counter()
+    private let expiries = CounterRow(count: Connection.Standing.allCases.count)
+    private let sheddings = CounterRow(count: Shedding.allCases.count)
     let latencySumMicroseconds = Counter()
-    private let latencies = LatencyBuckets()
+    private let latencies = CounterRow(count: latencyBoundsMicroseconds.count + 1)
+
+    func spared(_ standing: Connection.Standing) { if standing == .idle { sparedIdle.add() } else { sparedSlow.add() } }
+
+    /// A connection's time was over.
+    func expired(_ standing: Connection.Standing) { expiries.add(standing.rawValue) }
+    func expiryCount(_ standing: Connection.Standing) -> UInt64 { expiries.values[standing.rawValue] }
+
+    /// A request was refused because there is too much to do.
+    func shed(_ reason: Shedding) { sheddings.add(reason.rawValue) }
+    func shedCount(_ reason: Shedding) -> UInt64 { sheddings.values[reason.rawValue] }
 
     /// `count` redirects that took this long each, from the wake-up that read them to their last byte's write.
     func noteLatency(microseconds: Int64, count: UInt64) {
         latencySumMicroseconds.add(UInt64(max(0, microseconds)) &* count)
-        latencies.add(microseconds, count)
+        var index = 0
+        while index < Self.latencyBoundsMicroseconds.count, microseconds > Self.latencyBoundsMicroseconds[index] {
+            index += 1
+        }
+        latencies.add(index, count)
     }
 
     /// Not cumulative; the last is for all beyond the bounds.
     var latencyCounts: [UInt64] { latencies.values }
 }
 
-/// Safety: each bucket is atomic; the memory lives as long as the value.
-private final class LatencyBuckets: @unchecked Sendable {
-    private let buckets: UnsafeMutablePointer<Atomic<UInt64>>
-    private static let count = WorkerCounters.latencyBoundsMicroseconds.count + 1
+/// Counters side by side, each as `Counter`.
+///
+/// Safety: each is atomic; the memory lives as long as the value.
+private final class CounterRow: @unchecked Sendable {
+    private let counts: UnsafeMutablePointer<Atomic<UInt64>>
+    private let count: Int
 
-    init() {
-        buckets = .allocate(capacity: Self.count)
-        for index in 0..<Self.count { (buckets + index).initialize(to: Atomic(0)) }
+    init(count: Int) {
+        self.count = count
+        counts = .allocate(capacity: count)
+        for index in 0..<count { (counts + index).initialize(to: Atomic(0)) }
     }
 
     deinit {
-        buckets.deinitialize(count: Self.count)
-        buckets.deallocate()
+        counts.deinitialize(count: count)
+        counts.deallocate()
     }
 
-    func add(_ microseconds: Int64, _ count: UInt64) {
-        var index = 0
-        while index < Self.count - 1, microseconds > WorkerCounters.latencyBoundsMicroseconds[index] { index += 1 }
-        let bucket = buckets + index
-        bucket.pointee.store(bucket.pointee.load(ordering: .relaxed) &+ count, ordering: .relaxed)
+    func add(_ index: Int, _ amount: UInt64 = 1) {
+        precondition(index < count)
+        let counter = counts + index
+        counter.pointee.store(counter.pointee.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
 
-    var values: [UInt64] { (0..<Self.count).map { buckets[$0].load(ordering: .relaxed) } }
+    var values: [UInt64] { (0..<count).map { counts[$0].load(ordering: .relaxed) } }
 }

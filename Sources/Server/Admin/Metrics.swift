@@ -11,7 +11,8 @@ struct Metrics {
     init(_ node: Node) {
         let workers = node.workerCounters
         addRedirects(workers)
-        addConnections(workers)
+        addConnections(workers, node.publicBudget)
+        addSheddings(workers)
         addAPI(node.api.answers.rows)
         addLimits(node.admission.admission)
         addStore(node.store.figures)
@@ -37,7 +38,7 @@ struct Metrics {
             bounds: bounds.map { Double($0) / 1e6 }, counts: counts, sum: sum { $0.latencySumMicroseconds.value } / 1e6)
     }
 
-    private mutating func addConnections(_ workers: [WorkerCounters]) {
+    private mutating func addConnections(_ workers: [WorkerCounters], _ budget: ConnectionBudget) {
         func sum(_ count: (WorkerCounters) -> UInt64) -> Double { Double(workers.reduce(0) { $0 + count($1) }) }
         let (opened, closed) = (sum { $0.connectionsOpened.value }, sum { $0.connectionsClosed.value })
         output.value("edge_connections_opened_total", .counter, "Client connections accepted.", opened)
@@ -46,6 +47,37 @@ struct Metrics {
             "edge_refused_requests_total", .counter, "Requests refused as malformed, too large or too slow.",
             sum { $0.refusals.value })
         output.value("edge_sent_bytes_total", .counter, "Bytes sent to clients.", sum { $0.bytesSent.value })
+        output.value("edge_received_bytes_total", .counter, "Bytes read from clients.", sum { $0.bytesReceived.value })
+        output.value("edge_connections_limit", .gauge, "The most client connections at a time.", Double(budget.limit))
+        output.value(
+            "edge_kept_bytes", .gauge, "Parts of requests and unread answers that connections hold.",
+            Double(budget.keptBytes))
+        output.metric("edge_connections_evicted_total", .counter, "Connections closed to make room for others.")
+        output.sample("edge_connections_evicted_total", ["reason": "idle"], sum { $0.sparedIdle.value })
+        output.sample("edge_connections_evicted_total", ["reason": "slow"], sum { $0.sparedSlow.value })
+        output.metric(
+            "edge_connection_timeouts_total", .counter, "Connections whose time was over, by what was awaited.")
+        for (awaited, standing) in [
+            ("request", Connection.Standing.idle), ("head", .head), ("body", .body), ("write", .writing),
+            ("close", .lingering),
+        ] {
+            output.sample("edge_connection_timeouts_total", ["awaited": awaited], sum { $0.expiryCount(standing) })
+        }
+        output.value(
+            "edge_accept_rests_total", .counter, "Times that accepting rested for want of a descriptor or a place.",
+            sum { $0.acceptRests.value })
+        output.value("edge_worker_wakeups_total", .counter, "Times that workers woke up.", sum { $0.wakeUps.value })
+    }
+
+    private mutating func addSheddings(_ workers: [WorkerCounters]) {
+        output.metric("edge_shed_requests_total", .counter, "Requests refused at once with 503, by what is exceeded.")
+        for (name, reason) in [
+            ("queue_length", Shedding.queueLength), ("queue_bytes", .queueBytes), ("queue_age", .queueAge),
+            ("kept_bytes", .keptBytes),
+        ] {
+            let count = workers.reduce(0) { $0 + $1.shedCount(reason) }
+            output.sample("edge_shed_requests_total", ["reason": name], Double(count))
+        }
     }
 
     private mutating func addAPI(_ answers: [APIAnswers.Row]) {

@@ -25,6 +25,15 @@ package struct Configuration: Equatable, Sendable {
     package var workers = Configuration.automaticWorkers
     /// Size of the LMDB map: a multiple of 4096.
     package var mapSizeBytes = 1 << 40
+    /// Client connections on the public port, 1 to 1 000 000; `automaticConnections`: as many as there are descriptors
+    /// for, at most 100 000.
+    package var maxConnections = Configuration.automaticConnections
+    /// How long a request's head may take from its first byte to its last, and its body from there to its last.
+    package var headTimeoutMilliseconds: Int64 = 10_000
+    package var bodyTimeoutMilliseconds: Int64 = 30_000
+    /// How long a connection may be without a request, and without taking anything of an answer.
+    package var idleTimeoutMilliseconds: Int64 = 75_000
+    package var writeTimeoutMilliseconds: Int64 = 30_000
     package var durability = Durability.sync
     package var drainTimeoutMilliseconds: Int64 = 10_000
     package var logFormat = Log.Format.logfmt
@@ -49,6 +58,7 @@ package struct Configuration: Equatable, Sendable {
     package var clockOffsetMilliseconds: Int64 = 0
 
     static let automaticWorkers = 0
+    static let automaticConnections = 0
 
     /// Not loaded: derived values are those that the other defaults give. `load` is the way to a configuration.
     init() {}
@@ -111,6 +121,8 @@ package enum ConfigurationLimits {
     /// 64 TiB is half of the address space that a process has.
     package static let mapSizeBytes = 16 << 20...64 << 40
     package static let mapPageBytes = 4096
+    package static let connections = 1...1_000_000
+    package static let connectionTimeoutMilliseconds: ClosedRange<Int64> = 100...86_400_000
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
     package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
     package static let resolveTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000

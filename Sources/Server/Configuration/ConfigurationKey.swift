@@ -41,6 +41,22 @@ package struct ConfigurationKey: Sendable {
         .init(
             "map_size", \.mapSizeBytes, .mapSize, "most that the store can grow to; virtual memory, the file is sparse"
         ),
+        .init(
+            "max_connections", \.maxConnections, .connections,
+            "client connections at a time; then the oldest idle one is closed; auto: by the descriptor limit, <= 100000"
+        ),
+        .init(
+            "head_timeout", \.headTimeoutMilliseconds, .connectionTimeout,
+            "how long a request's head may take from its first byte to its last"),
+        .init(
+            "body_timeout", \.bodyTimeoutMilliseconds, .connectionTimeout,
+            "how long a request's body may take from the end of its head to its last byte"),
+        .init(
+            "idle_timeout", \.idleTimeoutMilliseconds, .connectionTimeout,
+            "how long a connection may be without a request"),
+        .init(
+            "write_timeout", \.writeTimeoutMilliseconds, .connectionTimeout,
+            "how long a client may take nothing of its answer"),
         .init("durability", \.durability, .durability, "when a write is answered; sync: after its fsync"),
         .init(
             "drain_timeout", \.drainTimeoutMilliseconds, .duration(ConfigurationLimits.drainTimeoutMilliseconds),

@@ -12,17 +12,27 @@ extension ValueSyntax where Value == Int {
     }
 
     /// A number of threads, or `auto`.
-    static let workers = ValueSyntax(
-        read: { (text) throws(BadValue) in
-            if text == "auto" { return Configuration.automaticWorkers }
-            let range = ConfigurationLimits.workers
-            guard let number = try? integer(range).read(text) else {
-                throw BadValue(
-                    problem: "\(quoted(text)) is not a number from \(range.lowerBound) to \(range.upperBound)",
-                    remedy: "write one, or auto for one thread a core")
-            }
-            return number
-        }, write: { $0 == Configuration.automaticWorkers ? "auto" : String($0) })
+    static let workers = automatic(
+        ConfigurationLimits.workers, Configuration.automaticWorkers, "auto for one thread a core")
+
+    /// A number of connections, or `auto`.
+    static let connections = automatic(
+        ConfigurationLimits.connections, Configuration.automaticConnections, "auto for what the descriptor limit allows"
+    )
+
+    /// A number, or `auto`, which `value` stands for.
+    private static func automatic(_ range: ClosedRange<Int>, _ value: Int, _ meaning: String) -> ValueSyntax {
+        ValueSyntax(
+            read: { (text) throws(BadValue) in
+                if text == "auto" { return value }
+                guard let number = try? integer(range).read(text) else {
+                    throw BadValue(
+                        problem: "\(quoted(text)) is not a number from \(range.lowerBound) to \(range.upperBound)",
+                        remedy: "write one, or \(meaning)")
+                }
+                return number
+            }, write: { $0 == value ? "auto" : String($0) })
+    }
 
     static let mapSize = ValueSyntax(
         read: { (text) throws(BadValue) in
@@ -67,6 +77,8 @@ extension ValueSyntax where Value == Int64 {
                 return milliseconds
             }, write: durationText)
     }
+
+    static let connectionTimeout = duration(ConfigurationLimits.connectionTimeoutMilliseconds)
 
     /// `max-age` counts whole seconds (RFC 9111 5.2.2.1).
     static let cacheTTL = ValueSyntax(

@@ -14,6 +14,20 @@ final class Connection {
         case lingering
     }
 
+    /// What the connection waits for, and so which deadline it is held to.
+    enum Standing: Int, CaseIterable {
+        /// For a request: nothing is owed, and nothing half read.
+        case idle
+        /// For the rest of a head, and for the rest of a body behind its head.
+        case head, body
+        /// For the API thread.
+        case answer
+        /// For the client to take what was answered.
+        case writing
+        /// For the client to close.
+        case lingering
+    }
+
     let descriptor: Int32
     /// Position in the worker's table and the table slot's generation: names this connection and no later one.
     let handle: ConnectionHandle
@@ -23,8 +37,8 @@ final class Connection {
     var input: [UInt8] = []
     /// What the client has not taken yet.
     var output: [UInt8] = []
-    /// Requests may be whole in `input` that were not answered, so that what is owed stays bounded; they are looked at
-    /// when the client can take more.
+    /// Requests may be whole in `input` that were not answered, so that what is owed and what is done at a time stay
+    /// bounded; they are looked at when the client can take more and others have had their turn.
     var isHeldBack = false
     /// Who connected, or whom a trusted proxy connected for.
     var peer = IPAddress(ipv4: 0)
@@ -40,32 +54,31 @@ final class Connection {
     var hasEnded = false
     /// What the event set is asked for; zero: nothing.
     var interest = ConnectionInterest.reading
-    /// When the client last made progress, in monotonic milliseconds.
-    var lastProgress: Int64
-    /// When the first byte of the request that is not whole yet came.
-    var requestStart: Int64?
+    /// In which of the table's lists it is, and since when, in monotonic microseconds. The table's to change.
+    var standing = Standing.idle
+    var since: Int64
+    /// A request has become whole or bytes were taken: the deadline starts anew, though the standing may be the same.
+    var hasProgressed = false
+    /// Of the bytes below, what the budget knows of.
+    var accountedBytes = 0
 
     init(_ descriptor: Int32, _ handle: ConnectionHandle, now: Int64) {
-        (self.descriptor, self.handle, lastProgress) = (descriptor, handle, now)
+        (self.descriptor, self.handle, since) = (descriptor, handle, now)
     }
 
-    /// Nothing is owed, and nothing half read.
-    var isIdle: Bool {
-        if case .open = phase { input.isEmpty && output.isEmpty && requestStart == nil } else { false }
-    }
-
-    /// Whether the client took more time than the limits give it; `now` in monotonic milliseconds.
-    func isOverdue(at now: Int64) -> Bool {
-        let quiet = now - lastProgress
-        if !output.isEmpty { return quiet > ConnectionLimits.writeMilliseconds }
+    /// What it waits for now.
+    var presentStanding: Standing {
+        if case .lingering = phase { return .lingering }
+        if !output.isEmpty || isHeldBack { return .writing }
         switch phase {
-        case .awaitingAnswer: return false
-        case .lingering: return now - requestStart! > ConnectionLimits.lingerMilliseconds
-        case .open, .closing:
-            if let requestStart { return now - requestStart > ConnectionLimits.requestMilliseconds }
-            return quiet > ConnectionLimits.idleMilliseconds
+        case .awaitingAnswer: return .answer
+        case .closing, .lingering: return .writing
+        case .open: return reader.isBetweenRequests ? (input.isEmpty ? .idle : .head) : .body
         }
     }
+
+    /// Bytes of clients' making that it keeps.
+    var keptBytes: Int { input.count + output.count + (standing == .body ? reader.keptBytes : 0) }
 }
 
 enum ConnectionInterest { case reading, writing, nothing }
@@ -80,35 +93,4 @@ struct ConnectionHandle: Equatable, Sendable {
     init(token: UInt64) {
         (slot, generation) = (UInt32(truncatingIfNeeded: token), UInt32(truncatingIfNeeded: token >> 32))
     }
-}
-
-/// Bounds of the public port, in one place.
-enum ConnectionLimits {
-    /// Read at once from one connection, and so the work that it gets at a wake-up.
-    static let readBytes = 65_536
-    /// Answers that gather for one connection before they are sent, but for the last one's excess. Few bytes may ask for
-    /// many, and a client need not read them.
-    static let answersBytes = 131_072
-    static let acceptsPerWakeUp = 64
-    static let eventsPerWakeUp = 512
-    /// From the first byte of a request to its last.
-    static let requestMilliseconds: Int64 = 30_000
-    /// Between requests.
-    static let idleMilliseconds: Int64 = 75_000
-    /// Without the client taking a byte of an answer.
-    static let writeMilliseconds: Int64 = 30_000
-    static let lingerMilliseconds: Int64 = 2_000
-    /// How long accepting rests when no descriptors are left.
-    static let acceptRestMilliseconds: Int64 = 100
-    /// While draining: how long a new connection may take to begin its request, and how often that is looked at.
-    static let freshMilliseconds: Int64 = 200
-    static let drainLookMilliseconds: Int64 = 10
-    /// After so many events a worker looks at the clock, and takes another snapshot if its own is older than this.
-    static let eventsPerLook = 32
-    static let snapshotMicroseconds: Int64 = 20_000
-    /// Descriptors that connections leave to the rest of the node, and to each worker and the admin port.
-    static let nodeDescriptors = 16
-    static let workerDescriptors = 3
-    /// How often deadlines are looked at.
-    static let sweepMilliseconds: Int64 = 500
 }

@@ -7,12 +7,24 @@ struct HandedOver: Sendable {
     let message: Message
     /// Who connected, or whom a trusted proxy connected for.
     let peer: IPAddress
+    /// When its last byte was read, in monotonic microseconds.
+    let arrivedMicroseconds: Int64
+
+    var byteCount: Int { message.headBytes.count + message.body.count }
 
     func answer(_ response: Response) { worker.deliver(Worker.Delivery(handle: handle, response: response)) }
 }
 
 /// Who takes what a worker does not answer itself: the API behind the public port, the admin pages behind the other.
 protocol RequestHandler: AnyObject, Sendable {
-    /// False if too many wait already.
-    func take(_ call: HandedOver) -> Bool
+    /// Nil if it is taken; else why too much waits already.
+    func take(_ call: HandedOver) -> Shedding?
+}
+
+/// Why a request is refused with 503 at once instead of waiting.
+enum Shedding: Int, CaseIterable {
+    /// Too many wait for the handler's thread, or too many bytes, or they wait too long.
+    case queueLength, queueBytes, queueAge
+    /// The port's connections keep too much.
+    case keptBytes
 }

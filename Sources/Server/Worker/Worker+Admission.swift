@@ -16,11 +16,7 @@ extension Worker {
         switch connection.input.withUnsafeBytes(ProxyHeader.read) {
         case .absent: break
         case .incomplete:
-            if connection.hasEnded {
-                connection.phase = .closing
-            } else if connection.requestStart == nil {
-                connection.requestStart = monotonicNow
-            }
+            if connection.hasEnded { connection.phase = .closing }
             return false
         case .complete(let byteCount, let client):
             connection.input.removeFirst(byteCount)

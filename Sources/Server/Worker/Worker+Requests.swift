@@ -17,7 +17,7 @@ extension Worker {
         switch System.read(connection.descriptor, input) {
         case .done(0): connection.hasEnded = true
         case .done(let count):
-            connection.lastProgress = monotonicNow
+            counters.bytesReceived.add(UInt64(count))
             connection.isFresh = false
             if case .lingering = connection.phase { return }
             take(UnsafeRawBufferPointer(rebasing: input[..<count]), connection)
@@ -45,12 +45,8 @@ extension Worker {
             connection.input.append(contentsOf: fresh)
             let bytes = connection.input
             let consumed = bytes.withUnsafeBytes { answer($0, connection) }
-            connection.input = consumed == bytes.count ? [] : Array(bytes[consumed...])
-        }
-        if case .open = connection.phase, connection.reader.isBetweenRequests, connection.input.isEmpty {
-            connection.requestStart = nil
-        } else if connection.requestStart == nil {
-            connection.requestStart = monotonicNow
+            // Of what is not whole nothing is consumed: whoever sends it byte by byte has it copied once.
+            if consumed > 0 { connection.input = consumed == bytes.count ? [] : Array(bytes[consumed...]) }
         }
     }
 
@@ -58,12 +54,14 @@ extension Worker {
     /// number of bytes consumed.
     func answer(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Int {
         var consumed = 0
+        var requestsLeft = ConnectionLimits.requestsPerTurn
         connection.isHeldBack = false
         while case .open = connection.phase {
-            guard connection.output.isEmpty, output.count < ConnectionLimits.answersBytes else {
+            guard connection.output.isEmpty, output.count < ConnectionLimits.answersBytes, requestsLeft > 0 else {
                 connection.isHeldBack = true
                 break
             }
+            requestsLeft -= 1
             let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
             switch connection.reader.next(rest.bytes, ended: connection.hasEnded) {
             case .request(let head):
@@ -71,14 +69,14 @@ extension Worker {
                 if !redirect(head, rest, connection) {
                     handOver(Message(copying: head, from: rest.bytes), connection)
                 }
-                connection.requestStart = nil
+                connection.hasProgressed = true
             case .message(let message, let count):
                 consumed += count
                 // A body means nothing to a redirect (RFC 9110 9.3.1).
                 if !message.headBytes.withUnsafeBytes({ redirect(message.head, $0, connection) }) {
                     handOver(message, connection)
                 }
-                connection.requestStart = nil
+                connection.hasProgressed = true
             case .continueExpected(let count):
                 consumed += count
                 output.append(Response.continueLine)
@@ -144,10 +142,16 @@ extension Worker {
         return true
     }
 
-    func handOver(_ message: Message, _ connection: Connection) {
-        connection.phase = .awaitingAnswer(form(message.head))
-        let call = HandedOver(worker: self, handle: connection.handle, message: message, peer: connection.peer)
-        if !handler.take(call) { deliver(Delivery(handle: connection.handle, response: Problem.overloaded.response)) }
+    private func handOver(_ message: Message, _ connection: Connection) {
+        let form = form(message.head)
+        let call = HandedOver(
+            worker: self, handle: connection.handle, message: message, peer: connection.peer,
+            arrivedMicroseconds: wakeUpMicroseconds)
+        guard let reason = handler.take(call) else { return connection.phase = .awaitingAnswer(form) }
+        // At once and not by way of a queue: what is too much shall cost little.
+        counters.shed(reason)
+        append(Problem.overloaded.response, form)
+        if !form.keepsAlive { connection.phase = .closing }
     }
 
     func form(_ head: RequestHead) -> Response.Form {
@@ -163,22 +167,28 @@ extension Worker {
     }
 
     func takeDeliveries() {
-        let deliveries = mailbox.withLock { items in
-            let taken = items
+        mailbox.withLock { items in
+            delivered += items
             items = []
-            return taken
         }
-        for delivery in deliveries {
+    }
+
+    /// Sends answers that came from other threads; if many came at once, so many that the others have their turn too.
+    func serveDeliveries() {
+        let end = min(delivered.count, nextDelivery + ConnectionLimits.deliveriesPerWakeUp)
+        while nextDelivery < end {
+            let delivery = delivered[nextDelivery]
+            nextDelivery += 1
             guard let connection = connection(delivery.handle), case .awaitingAnswer(var form) = connection.phase else {
                 continue
             }
             if isDraining { form.keepsAlive = false }
             append(delivery.response, form)
             connection.phase = form.keepsAlive ? .open : .closing
-            connection.requestStart = nil
-            connection.lastProgress = monotonicNow
+            connection.hasProgressed = true
             take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
             flush(connection)
         }
+        if nextDelivery == delivered.count, nextDelivery > 0 { (delivered, nextDelivery) = ([], 0) }
     }
 }

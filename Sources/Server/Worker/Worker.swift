@@ -13,7 +13,7 @@ import Synchronization
 ///                            │                                  │
 ///                            └─▶ API thread ─▶ mailbox, wake-up ┘
 ///
-/// Safety: all but `mailbox`, `wakeUp` and `orders` belongs to the worker's thread.
+/// Safety: all but `mailbox`, `wakeUp`, `counters` and what is atomic belongs to the worker's thread.
 final class Worker: @unchecked Sendable {
     /// An answer on its way back.
     struct Delivery: Sendable {
@@ -39,12 +39,17 @@ final class Worker: @unchecked Sendable {
     /// Who answers what is no redirect; all there is, on a port without redirects.
     let handler: any RequestHandler
     let servesRedirects: Bool
+    let budget: ConnectionBudget
+    let timeouts: ConnectionTimeouts
     let counters = WorkerCounters()
     let listener: Listener
     let events = EventSet()
     let mailbox = Mutex<[Delivery]>([])
     let wakeUp = WakeUp()
     let order = Atomic<Order>(.serve)
+    /// How well this worker could spare a connection, and how many others have asked it for.
+    let spare = Atomic<Int64>(Spare.none.key)
+    let sparesAsked = Atomic<Int>(0)
     /// The order that was carried out last with no request left open; 0 if none was.
     let doneOrder = Atomic<UInt8>(0)
 
@@ -54,7 +59,12 @@ final class Worker: @unchecked Sendable {
     let input = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ConnectionLimits.readBytes, alignment: 16)
     var connections = ConnectionTable()
+    /// Answers that came and wait for their turn, in the order of their coming, from an index on.
+    var delivered: [Delivery] = []
+    var nextDelivery = 0
+    /// While accepting rests.
     var acceptsAgainAt: Int64?
+    var awaitsPlace = false
     var monotonicNow: Int64 = 0
     /// When the events in work were fetched, and how many redirects are in the output.
     var wakeUpMicroseconds: Int64 = 0
@@ -69,9 +79,12 @@ final class Worker: @unchecked Sendable {
     var nextSweep: Int64 = 0
 
     init(
-        _ node: Node, _ listener: consuming Listener, _ handler: any RequestHandler, servesRedirects: Bool
+        _ node: Node, _ listener: consuming Listener, _ handler: any RequestHandler, _ budget: ConnectionBudget,
+        servesRedirects: Bool
     ) throws(StoreError) {
         self.node = node
+        self.budget = budget
+        timeouts = ConnectionTimeouts(node.configuration)
         (self.handler, self.servesRedirects) = (handler, servesRedirects)
         self.listener = listener
         reader = try node.store.makeReader()
@@ -111,22 +124,35 @@ final class Worker: @unchecked Sendable {
         let ready = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: ConnectionLimits.eventsPerWakeUp)
         defer { ready.deallocate() }
         while true {
-            let pause = isDraining ? ConnectionLimits.drainLookMilliseconds : ConnectionLimits.sweepMilliseconds
-            let count = events.wait(ready, timeoutMilliseconds: Int32(pause))
+            let count = events.wait(ready, timeoutMilliseconds: pauseMilliseconds)
             let current = order.load(ordering: .acquiring)
             if current == .stop { break }
             look()
+            counters.wakeUps.add()
             for index in 0..<count {
                 handle(ready[index])
                 if index % ConnectionLimits.eventsPerLook == ConnectionLimits.eventsPerLook - 1 { lookAgain() }
             }
+            serveDeliveries()
+            closeAskedSpares()
             if current != .serve, !isDraining { beginDraining() }
             if current == .shut { shut() }
             reader.end()
             if monotonicNow >= nextSweep { sweep() }
-            if isDraining { doneOrder.store(busyCount == 0 ? current.rawValue : 0, ordering: .releasing) }
+            // A place that became free wakes whoever waits for one.
+            if let acceptsAgainAt, monotonicNow >= acceptsAgainAt || !budget.isFull && awaitsPlace { acceptAgain() }
+            tellSpare()
+            if isDraining { doneOrder.store(isBusy ? 0 : current.rawValue, ordering: .releasing) }
         }
         for connection in connections.all { drop(connection) }
+    }
+
+    /// Until something is due without an event.
+    private var pauseMilliseconds: Int32 {
+        if nextDelivery < delivered.count { return 0 }
+        let longest = isDraining ? ConnectionLimits.drainLookMilliseconds : ConnectionLimits.sweepMilliseconds
+        let due = min(nextSweep, acceptsAgainAt ?? .max) - monotonicNow
+        return Int32(max(0, min(longest, due)))
     }
 
     /// What time it is, and a snapshot of the store as it is now.
@@ -175,43 +201,6 @@ final class Worker: @unchecked Sendable {
     // MARK: Connections
 
     func connection(_ handle: ConnectionHandle) -> Connection? { connections[handle] }
-
-    func acceptConnections() {
-        var peer = sockaddr_storage()
-        for _ in 0..<ConnectionLimits.acceptsPerWakeUp {
-            guard node.takesConnections else { return restFromAccepting() }
-            switch System.accept(listener.descriptor, &peer) {
-            case .done(let descriptor): open(Int32(descriptor), IPAddress(peer) ?? IPAddress(ipv4: 0))
-            case .notNow: return
-            case .failed(let code) where [EMFILE, ENFILE, ENOMEM, ENOBUFS].contains(code):
-                // Whoever is here is served; who waits outside is looked at again in a moment, without spinning.
-                return restFromAccepting()
-            case .failed: continue  // The client went away before it was let in.
-            }
-        }
-    }
-
-    private func restFromAccepting() {
-        events.change(listener.descriptor, Self.noEvents, token: Self.listenerToken)
-        acceptsAgainAt = monotonicNow + ConnectionLimits.acceptRestMilliseconds
-    }
-
-    func open(_ descriptor: Int32, _ peer: IPAddress) {
-        System.setNoDelay(descriptor)
-        let connection = connections.add(descriptor, now: monotonicNow)
-        note(peer, connection)
-        connection.mayBeginWithProxyHeader = connection.isTrustedProxy
-        counters.connectionsOpened.add()
-        node.noteConnection(opened: true)
-        if !events.add(descriptor, EPOLLIN, token: connection.handle.token) { drop(connection) }
-    }
-
-    func drop(_ connection: Connection) {
-        close(connection.descriptor)
-        counters.connectionsClosed.add()
-        node.noteConnection(opened: false)
-        connections.remove(connection)
-    }
 
     func show(_ interest: ConnectionInterest, _ connection: Connection) {
         if connection.interest == interest { return }
