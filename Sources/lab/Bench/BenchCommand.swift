@@ -6,6 +6,9 @@ enum BenchCommand {
         usage: lab bench create   [--connections 1,64] [--with postgresql,redis]
                lab bench redirect [--connections 64] [--pipeline 1,16] [--links 100000] [--limits]
                lab bench store    [--links 1000000]
+               lab bench slow     [--clients 2000] [--rate 10000]
+               lab bench overload [--connections 4000]
+               lab bench idle     [--connections 10000]
                lab bench all      [--small]
         With --limits a second node is beside the first, whose limit of redirects is on.
         With every one: [--rounds 5] [--seconds 4] [--directory DIR]
@@ -13,8 +16,13 @@ enum BenchCommand {
         Measures the `edge` beside this program. Each figure stands beside a floor that the same run measured: round by
         round everything is measured in turn, so that a drift of the machine hits all of it. What counts is the ratio,
         the median of the rounds; the absolute times belong to this machine and this hour. Files go to DIR (TMPDIR or
-        /tmp), which should lie on the disk in question, and go away at the end. `all` runs the three; with --small in
+        /tmp), which should lie on the disk in question, and go away at the end. `all` runs them all; with --small in
         less than a minute, to see that they work.
+
+        `slow` compares the latency of a steady load with and without clients that trickle or take no answers; `overload`
+        finds the best that the node answers in a closed loop, and then asks for twice that, and for links besides;
+        `idle` counts the node's memory for each idle connection. The node has one worker, on the first processor; the
+        load runs on the last one. Where those are one, the load takes from the node what it needs.
 
         """
 
@@ -31,6 +39,9 @@ enum BenchCommand {
             case "redirect":
                 try RedirectBench(try options(rest, ["connections", "pipeline", "links"], flags: ["limits"])).run()
             case "store": try StoreBench(try options(rest, ["links"])).run()
+            case "slow": try SlowBench(try options(rest, ["clients", "rate"])).run()
+            case "overload": try OverloadBench(try options(rest, ["connections"])).run()
+            case "idle": try IdleBench(try options(rest, ["connections"])).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")
             }
@@ -52,6 +63,9 @@ enum BenchCommand {
         try CreateBench(rounds).run()
         try RedirectBench(rounds, links: isSmall ? 10_000 : 100_000).run()
         try StoreBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
+        try SlowBench(rounds, clients: isSmall ? 200 : 2000).run()
+        try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()
+        try IdleBench(rounds, connections: isSmall ? 1000 : 10_000).run()
     }
 }
 
