@@ -20,7 +20,7 @@ final class Connection {
         case idle
         /// For the rest of a head, and for the rest of a body behind its head.
         case head, body
-        /// For the API thread.
+        /// For the API thread, or for its next turn.
         case answer
         /// For the client to take what was answered.
         case writing
@@ -40,6 +40,8 @@ final class Connection {
     /// Requests may be whole in `input` that were not answered, so that what is owed and what is done at a time stay
     /// bounded; they are looked at when the client can take more and others have had their turn.
     var isHeldBack = false
+    /// It is in the worker's queue for another turn.
+    var isQueued = false
     /// Who connected, or whom a trusted proxy connected for.
     var peer = IPAddress(ipv4: 0)
     /// The bucket of its network.
@@ -69,7 +71,8 @@ final class Connection {
     /// What it waits for now.
     var presentStanding: Standing {
         if case .lingering = phase { return .lingering }
-        if !output.isEmpty || isHeldBack { return .writing }
+        if !output.isEmpty { return .writing }
+        if isHeldBack { return .answer }
         switch phase {
         case .awaitingAnswer: return .answer
         case .closing, .lingering: return .writing

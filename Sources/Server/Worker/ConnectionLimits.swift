@@ -3,7 +3,9 @@ enum ConnectionLimits {
     /// Read at once from one connection, and so the work that it gets at a wake-up.
     static let readBytes = 65_536
     /// Answered at once for one connection; more wait until others have had their turn.
-    static let requestsPerTurn = 128
+    static let requestsPerTurn = 32
+    /// Connections with more requests than that which have another turn at a wake-up, behind those that have but one.
+    static let furtherTurnsPerWakeUp = 8
     /// Answers that gather for one connection before they are sent, but for the last one's excess. Few bytes may ask for
     /// many, and a client need not read them.
     static let answersBytes = 131_072

@@ -133,6 +133,7 @@ extension Worker {
 
     /// Closes as many connections as other workers asked for, as long as they are needed.
     func closeAskedSpares() {
+        guard sparesAsked.load(ordering: .relaxed) > 0 else { return }
         let asked = sparesAsked.exchange(0, ordering: .relaxed)
         for _ in 0..<min(asked, ConnectionLimits.acceptsPerWakeUp) where budget.isFull { _ = closeSpare() }
     }

@@ -41,17 +41,16 @@ extension Worker {
             case .failed: return drop(connection)
             }
         }
-        if connection.output.isEmpty, case .open = connection.phase {
-            take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
-            return flush(connection)
-        }
         settle(connection)
     }
 
     /// What the connection waits for next. One that does not take its answers is not read from.
     func settle(_ connection: Connection) {
-        if !connection.output.isEmpty || connection.isHeldBack {
+        if !connection.output.isEmpty {
             show(.writing, connection)
+        } else if connection.isHeldBack {
+            show(.nothing, connection)
+            queue(connection)
         } else {
             switch connection.phase {
             case .open, .lingering: show(.reading, connection)
@@ -65,6 +64,28 @@ extension Worker {
             }
         }
         place(connection)
+    }
+
+    // MARK: Further turns
+
+    private func queue(_ connection: Connection) {
+        guard !connection.isQueued else { return }
+        connection.isQueued = true
+        waitingForTurn.append(connection.handle)
+    }
+
+    /// Goes on with connections that had more requests than a turn answers. Those that have had few come first at each
+    /// wake-up, however many of these there are.
+    func takeFurtherTurns() {
+        guard !waitingForTurn.isEmpty else { return }
+        let turns = Array(waitingForTurn.prefix(ConnectionLimits.furtherTurnsPerWakeUp))
+        waitingForTurn.removeFirst(turns.count)
+        for handle in turns {
+            guard let connection = connection(handle) else { continue }
+            connection.isQueued = false
+            take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
+            flush(connection)
+        }
     }
 
     private func countRedirects() {

@@ -62,6 +62,8 @@ final class Worker: @unchecked Sendable {
     /// Answers that came and wait for their turn, in the order of their coming, from an index on.
     var delivered: [Delivery] = []
     var nextDelivery = 0
+    /// Connections with more requests than a turn answers, in the order of their turns.
+    var waitingForTurn: [ConnectionHandle] = []
     /// While accepting rests.
     var acceptsAgainAt: Int64?
     var awaitsPlace = false
@@ -134,6 +136,7 @@ final class Worker: @unchecked Sendable {
                 if index % ConnectionLimits.eventsPerLook == ConnectionLimits.eventsPerLook - 1 { lookAgain() }
             }
             serveDeliveries()
+            takeFurtherTurns()
             closeAskedSpares()
             if current != .serve, !isDraining { beginDraining() }
             if current == .shut { shut() }
@@ -149,7 +152,7 @@ final class Worker: @unchecked Sendable {
 
     /// Until something is due without an event.
     private var pauseMilliseconds: Int32 {
-        if nextDelivery < delivered.count { return 0 }
+        if nextDelivery < delivered.count || !waitingForTurn.isEmpty { return 0 }
         let longest = isDraining ? ConnectionLimits.drainLookMilliseconds : ConnectionLimits.sweepMilliseconds
         let due = min(nextSweep, acceptsAgainAt ?? .max) - monotonicNow
         return Int32(max(0, min(longest, due)))
@@ -187,9 +190,11 @@ final class Worker: @unchecked Sendable {
         case let token:
             guard let connection = connection(ConnectionHandle(token: token)) else { return }
             // The client reset it: nobody is there to answer, and the event would come again and again.
-            if event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0, case .awaitingAnswer = connection.phase {
+            if event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0, connection.standing == .answer {
                 return drop(connection)
             }
+            // It has its turn without an event.
+            if connection.isQueued { return }
             if event.events & EPOLLOUT.rawValue != 0 {
                 writeOn(connection)
             } else {
