@@ -47,6 +47,8 @@ struct SlowBench {
     private func measure(_ node: EdgeNode, _ workload: Workload, seconds: Double) throws -> OpenResult {
         try Processors.on(Processors.load) {
             var load = try OpenLoad(workload, port: node.port, connections: Self.connections)
+            // Until the slow ones have what the node gives them at once, and wait.
+            _ = try load.run(perSecond: rate, seconds: min(1, seconds))
             return try load.run(perSecond: rate, seconds: seconds)
         }
     }
