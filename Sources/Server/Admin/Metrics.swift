@@ -13,7 +13,7 @@ struct Metrics {
         addRedirects(workers)
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
-        addAPI(node.api.answers.rows)
+        addAPI(node.api)
         addLimits(node.admission.admission)
         addStore(node.store.figures)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
@@ -80,9 +80,11 @@ struct Metrics {
         }
     }
 
-    private mutating func addAPI(_ answers: [APIAnswers.Row]) {
+    private mutating func addAPI(_ api: API) {
+        output.value(
+            "edge_api_waiting_bytes", .gauge, "Of requests that wait for the API.", Double(api.waitingBytes))
         output.metric("edge_api_requests_total", .counter, "Requests answered by the API, by route and status.")
-        for row in answers {
+        for row in api.answers.rows {
             output.sample(
                 "edge_api_requests_total", ["route": row.route, "status": String(row.status)], Double(row.count))
         }
