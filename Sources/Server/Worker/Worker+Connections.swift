@@ -131,11 +131,12 @@ extension Worker {
         return false
     }
 
-    /// Closes as many connections as other workers asked for, as long as they are needed.
+    /// Makes as much room as other workers asked for, as long as it is needed. What they knew of this one may have been old:
+    /// if another worker's connection turns out to be the better one to close, that one is asked.
     func closeAskedSpares() {
         guard sparesAsked.load(ordering: .relaxed) > 0 else { return }
         let asked = sparesAsked.exchange(0, ordering: .relaxed)
-        for _ in 0..<min(asked, ConnectionLimits.acceptsPerWakeUp) where budget.isFull { _ = closeSpare() }
+        for _ in 0..<min(asked, ConnectionLimits.acceptsPerWakeUp) where budget.isFull { _ = makeRoom() }
     }
 
     /// Closes the connection that has been idle longest, else the one that has kept the node waiting too long by the
