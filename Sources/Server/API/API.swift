@@ -189,11 +189,7 @@ final class API: RequestHandler, @unchecked Sendable {
         link: NewLink, hostName: String?
     ) {
         guard configuration.anonymousCreate else { throw RefusedRequest(.unauthorized) }
-        guard let type = message.value(of: .contentType),
-            Array(type.utf8).withUnsafeBytes({
-                MediaType.matches($0.bytes, "application/json")
-            }), !message.head.has(.contentEncoding)
-        else { throw RefusedRequest(Problem(.unsupportedMediaType)) }
+        guard message.hasJSONBody else { throw RefusedRequest(Problem(.unsupportedMediaType)) }
         return try CreateRequest(message.body, form).link(policy, store.codeSpace, now: now())
     }
 
