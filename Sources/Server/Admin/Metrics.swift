@@ -13,6 +13,9 @@ struct Metrics {
         addRedirects(workers)
         addConnections(workers)
         addAPI(node.api.answers.rows)
+        output.value(
+            "edge_auth_failures_total", .counter, "Requests whose key does not hold, whatever is wrong with it.",
+            Double(node.authFailureCount))
         addLimits(node.admission.admission)
         addStore(node.store.figures)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
