@@ -120,18 +120,21 @@ extension CommandAnswer {
 
     var created: Creation {
         struct Link: Decodable { let short_url: String }
+        guard (200..<300).contains(status) else { return .refused(refusal) }
+        guard let link = try? JSONDecoder().decode(Link.self, from: Data(body)), !link.short_url.isEmpty,
+            !link.short_url.unicodeScalars.contains(where: \.isControl)
+        else { return .refused("the server answered \(status) without a short URL") }
+        return .link(link.short_url)
+    }
+
+    /// What an answer that is a problem says of it, for a terminal.
+    var refusal: String {
         struct Problem: Decodable { let title, detail: String? }
         let data = Data(body)
-        if (200..<300).contains(status) {
-            guard let link = try? JSONDecoder().decode(Link.self, from: data), !link.short_url.isEmpty,
-                !link.short_url.unicodeScalars.contains(where: \.isControl)
-            else { return .refused("the server answered \(status) without a short URL") }
-            return .link(link.short_url)
-        }
         if mediaType == "application/problem+json", let problem = try? JSONDecoder().decode(Problem.self, from: data) {
             let parts = [problem.title, problem.detail].compactMap(\.self).filter { !$0.isEmpty }
-            if !parts.isEmpty { return .refused(parts.map { legible($0, scalars: 400) }.joined(separator: ": ")) }
+            if !parts.isEmpty { return parts.map { legible($0, scalars: 400) }.joined(separator: ": ") }
         }
-        return .refused("the server answered \(status)")
+        return "the server answered \(status)"
     }
 }

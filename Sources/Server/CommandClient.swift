@@ -29,8 +29,10 @@ package struct CommandClient {
     package static let answerBytes = 1 << 20
 
     private let server: Authority
+    private let key: String?
 
-    package init(server: Authority) { self.server = server }
+    /// `key`: an API key to be shown with each request.
+    package init(server: Authority, key: String? = nil) { (self.server, self.key) = (server, key) }
 
     /// Sends one request and waits for its answer. `target` is a path with an optional query.
     package func send(
@@ -38,6 +40,7 @@ package struct CommandClient {
     ) throws(CommandClientError) -> CommandAnswer {
         var request = "\(method) \(target) HTTP/1.1\r\nHost: \(server)\r\nUser-Agent: edge/\(edgeVersion)\r\n"
         request += "Accept: application/json, application/problem+json\r\nConnection: close\r\n"
+        if let key { request += "Authorization: Bearer \(key)\r\n" }
         if let body { request += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n" }
         let connection = try CommandConnection(server)
         let deadline = monotonicMilliseconds() + Self.timeoutMilliseconds
@@ -164,9 +167,12 @@ package func runCreate(_ request: LinkRequest) -> Int32 {
     }
     let answer: CommandAnswer
     do {
-        answer = try CommandClient(server: request.server).send("POST", "/api/v1/urls", json: request.json)
-    } catch {
+        let client = CommandClient(server: request.server, key: try HeldKey.read(file: request.keyFile))
+        answer = try client.send("POST", "/api/v1/urls", json: request.json)
+    } catch let error as CommandClientError {
         return failed("http://\(request.server): \(error)")
+    } catch {
+        return failed("\(error)")
     }
     switch answer.created {
     case .link(let url): return StandardStream.output.write(url + "\n") ? ExitStatus.done : ExitStatus.failed

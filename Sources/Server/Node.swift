@@ -21,6 +21,7 @@ final class Node: @unchecked Sendable {
     private(set) var adminAddress: ListenAddress?
     private let isDraining = Atomic<Bool>(false)
     private let damagedAnswers = Atomic<UInt64>(0)
+    private let authFailures = Atomic<UInt64>(0)
     /// What the public port's connections may take; the admin port has its own, so that it always gets in.
     let publicBudget: ConnectionBudget
 
@@ -39,7 +40,8 @@ final class Node: @unchecked Sendable {
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
-            noteDamage: { [unowned self] in noteDamage() })
+            noteDamage: { [unowned self] in noteDamage() },
+            noteAuthFailure: { [unowned self] in noteAuthFailure() })
         workers.append(try Worker(self, first, api, publicBudget, servesRedirects: true))
         for _ in 1..<configuration.workers {
             let listener = try Listener(address, joins: true)
@@ -49,7 +51,7 @@ final class Node: @unchecked Sendable {
         if let wanted = configuration.adminListen {
             let listener = try Listener(wanted)
             adminAddress = listener.address
-            let admin = Admin(self)
+            let admin = try Admin(self, address: listener.address)
             self.admin = admin
             let budget = ConnectionBudget(limit: ConnectionLimits.adminConnections)
             let worker = try Worker(self, listener, admin, budget, servesRedirects: false)
@@ -70,6 +72,9 @@ final class Node: @unchecked Sendable {
 
     func noteDamage() { damagedAnswers.add(1, ordering: .relaxed) }
     var damagedAnswerCount: UInt64 { damagedAnswers.load(ordering: .relaxed) }
+
+    func noteAuthFailure() { authFailures.add(1, ordering: .relaxed) }
+    var authFailureCount: UInt64 { authFailures.load(ordering: .relaxed) }
 
     /// The store cannot be trusted any more: the next start reads what the disk holds.
     func end(because reason: String) -> Never { Self.end(because: reason) }
@@ -131,7 +136,7 @@ final class Node: @unchecked Sendable {
             region: regions.first { $0.name == configuration.region }!, node: UInt8(configuration.node),
             mapSizeBytes: configuration.mapSizeBytes, now: { clock(offset) }, mustEnd: { end(because: $0) })
         settings.niceness = API.niceness
-        if let path = configuration.codeSecretFile { settings.codeSecret = try CodeSecretFile.read(path) }
+        if let path = configuration.codeSecretFile { settings.codeSecret = try SecretFile.read(path) }
         return settings
     }
 }

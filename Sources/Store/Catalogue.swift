@@ -5,6 +5,8 @@ import Primitives
 /// comes.
 struct Catalogue: Sendable {
     let meta, origins, aliases, snowflakes, digests, log: TableHandle
+    /// Nil in a store that no program which knows them has opened to write.
+    let keys, owners: TableHandle?
     /// By region index × 16 + node.
     private let links: [TableHandle?]
     let linkTables: [TableID]
@@ -23,6 +25,7 @@ struct Catalogue: Sendable {
         else { return nil }
         (self.meta, self.origins, self.aliases) = (meta, origins, aliases)
         (self.snowflakes, self.digests, self.log) = (snowflakes, digests, log)
+        (keys, owners) = (try open(TableID.keys.name), try open(TableID.owners.name))
         var links = [TableHandle?](repeating: nil, count: 62 * 16)
         var tables: [TableID] = []
         for table in try Self.linkTableNames(transaction) {
@@ -44,6 +47,8 @@ struct Catalogue: Sendable {
         case .origins: origins
         case .meta: meta
         case .digests: digests
+        case .keys: keys
+        case .owners: owners
         }
     }
 
@@ -69,7 +74,15 @@ struct Catalogue: Sendable {
             _ = try transaction.openTable(table.name)
         }
         _ = try transaction.openTable(TableID.logName)
+        try addLater(in: transaction)
     }
+
+    /// Makes the tables that stores of earlier programs lack.
+    static func addLater(in transaction: borrowing WriteTransaction) throws(LMDBError) {
+        for table in [TableID.keys, .owners] { _ = try transaction.openTable(table.name) }
+    }
+
+    var hasAll: Bool { keys != nil && owners != nil }
 }
 
 /// The rows of the table `meta`.

@@ -5,7 +5,7 @@ import Primitives
 /// every record's key and stamp.
 ///
 /// A bucket is 4096 neighbouring numbers of a table of generated links (so that a batch of new links touches one or
-/// two), about a second of snowflakes, or a 65 536th of the aliases.
+/// two), about a second of snowflakes, or a 65 536th of the aliases or of the API keys.
 ///
 /// Row: key table id (2) and bucket (6); payload sum (16), records (8), milliseconds of the last change (6).
 struct DigestBucket: Hashable {
@@ -17,9 +17,13 @@ struct DigestBucket: Hashable {
         switch key {
         case .generated(_, _, let number): bucket = number >> 12
         case .snowflake(let number): bucket = number >> 33
-        case .alias(let name): bucket = SipHash.hash24(name.span.bytes, key0: 0, key1: 0) >> 48
+        case .alias(let name): bucket = Self.spread(name)
         }
     }
+
+    init(_ key: KeyID) { (table, bucket) = (.keys, Self.spread(key.bytes)) }
+
+    private static func spread(_ key: [UInt8]) -> UInt64 { SipHash.hash24(key.span.bytes, key0: 0, key1: 0) >> 48 }
 
     init?(rowKey: RawSpan) {
         var bytes = rowKey
@@ -29,6 +33,7 @@ struct DigestBucket: Hashable {
         switch (first, second) {
         case (0, 1): table = .snowflakes
         case (0, 2): table = .aliases
+        case (0, 7): table = .keys
         case (0x30..., 0..<16): table = .links(region: first, node: second)
         default: return nil
         }
@@ -47,10 +52,10 @@ struct Digest: Equatable {
     var records: UInt64 = 0
 
     /// Unkeyed: it finds bugs and lost records, not forgers, whom the transport keeps out.
-    static func hash(_ key: LinkKey, stamp: UInt64, origin: Origin) -> UInt128 {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(32)
-        key.encode(into: &bytes)
+    ///
+    /// `key`: as in a log entry.
+    static func hash(_ key: [UInt8], stamp: UInt64, origin: Origin) -> UInt128 {
+        var bytes = key
         bytes.append(bigEndian: stamp)
         origin.encode(into: &bytes)
         return SipHash.hash24x128(bytes.span.bytes, key0: 0, key1: 0)
@@ -59,6 +64,12 @@ struct Digest: Equatable {
     mutating func add(_ hash: UInt128) {
         sum &+= hash
         records += 1
+    }
+
+    /// Takes out the record that another takes the place of.
+    mutating func remove(_ hash: UInt128) {
+        sum &-= hash
+        records -= 1
     }
 
     func payload(changedAt: Instant) -> [UInt8] {

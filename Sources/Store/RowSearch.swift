@@ -23,6 +23,14 @@ extension Cursor {
         return try scan(table, key)
     }
 
+    func search(_ table: TableID, _ key: [UInt8]) throws(LMDBError) -> StoredRow {
+        // The key is read within the call; the row's bytes are the map's.
+        let found: Result<StoredRow, LMDBError> = key.withUnsafeBytes { key in
+            do throws(LMDBError) { return .success(try search(table, key)) } catch { return .failure(error) }
+        }
+        return try found.get()
+    }
+
     private func scan(_ table: TableID, _ key: UnsafeRawBufferPointer) throws(LMDBError) -> StoredRow {
         var steps = 0
         while steps < StoreLimits.damageScanRows, try move(.previous) != nil { steps += 1 }

@@ -85,11 +85,11 @@ package final class Store: @unchecked Sendable {
 
     /// Makes a link durable and then calls `completion` on the writer's thread, which must not be kept.
     package func create(_ link: NewLink, completion: @escaping Completion) {
-        guard queue.push(.create(link, completion)) else {
-            completion(.failure(isStopping.load(ordering: .acquiring) ? .stopping : .overloaded))
-            return
-        }
+        if !queue.push(.create(link, completion)) { completion(.failure(refusal)) }
     }
+
+    /// Why the queue takes no more.
+    var refusal: WriteError { isStopping.load(ordering: .acquiring) ? .stopping : .overloaded }
 
     /// A reader for one thread.
     package func makeReader() throws(StoreError) -> LinkReader {
@@ -144,6 +144,7 @@ package struct StoreFigures: Sendable {
 
 enum WriteOperation: Sendable {
     case create(NewLink, Store.Completion)
+    case key(KeyWrite, Store.KeyCompletion)
     /// Make a block of numbers durable.
     case lease(Issuer.Lease)
     case leaseRefused

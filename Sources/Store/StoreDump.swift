@@ -49,7 +49,7 @@ private func appendLine(
 ) {
     let body = record.body
     guard body.flags.isDisjoint(with: [.deleted, .reduced]), body.expiresAt.map({ $0 > now }) ?? true else { return }
-    let creation = body.creation ?? LinkBody.Creation(stamp: record.stamp, origin: origin)
+    let creation = body.creation ?? Creation(stamp: record.stamp, origin: origin)
     lines.append(0x7B)
     lines.append(jsonKey: "short_code", string: space.text(of: key))
     lines.append(jsonKey: "long_url", utf8: body.destination)

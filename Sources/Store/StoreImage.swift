@@ -5,7 +5,7 @@ import Primitives
 /// `dump` stand on.
 struct StoreImage {
     let environment: Environment
-    let catalogue: Catalogue
+    private(set) var catalogue: Catalogue
     let identity: StoreIdentity
     /// SHA-256 of the code secret, labelled.
     let codeSecret: [UInt8]
@@ -53,6 +53,18 @@ struct StoreImage {
         guard own.node < 16, catalogue.links(region: region, node: own.node) != nil else {
             throw .damaged(path: path, reason: "the table of this node's own links is missing")
         }
+    }
+
+    /// Makes the tables that an earlier program did not know: once it is certain that the store is this node's.
+    mutating func addLaterTables() throws(LMDBError) {
+        if catalogue.hasAll { return }
+        let transaction = try environment.beginWrite()
+        try Catalogue.addLater(in: transaction)
+        try transaction.commit()
+        let reading = try environment.beginRead()
+        guard let complete = try Catalogue(reading) else { throw .corrupted }
+        catalogue = complete
+        try reading.endKeepingTables()
     }
 
     private static func meta(

@@ -1,20 +1,23 @@
 import Links
 import Primitives
 
-/// Checks a whole store: every record's checksum, the log's contiguity and chains, the digests. Reads only; the store
-/// may be in use.
+/// Checks a whole store: every record's checksum, the log's contiguity and chains, the digests, the owner index. Reads
+/// only; the store may be in use.
 package struct StoreInspection {
     /// What does not hold, the first of it in words.
     package private(set) var problems: [String] = []
     package private(set) var problemCount = 0
-    package private(set) var recordCount = 0
+    package internal(set) var recordCount = 0
     package private(set) var entryCount = 0
 
     private static let describedProblems = 100
     /// By origin index: records whose last write was the origin's, and entries of its log that are a record's last
     /// write.
-    private var recordsByOrigin: [UInt16: Int] = [:]
+    var recordsByOrigin: [UInt16: Int] = [:]
     private var effectsByOrigin: [UInt16: Int] = [:]
+    /// Links that have an owner, and so a row in `owners`.
+    var ownedCount = 0
+    let owners = OwnerIndex()
 
     package var isSound: Bool { problemCount == 0 }
 
@@ -29,6 +32,8 @@ package struct StoreInspection {
             for table in image.catalogue.linkTables + [.snowflakes, .aliases] {
                 digestRows += try inspectRecords(image, table, transaction)
             }
+            digestRows += try inspectKeys(image, transaction)
+            try inspectOwners(image, transaction)
             let present = try transaction.entryCount(image.catalogue.digests)
             if present != digestRows { note("\(present) digests, and \(digestRows) buckets have records") }
             for (index, row) in image.origins.sorted(by: { $0.key < $1.key }) {
@@ -42,7 +47,7 @@ package struct StoreInspection {
         inspect(side, image)
     }
 
-    private mutating func note(_ problem: String) {
+    mutating func note(_ problem: String) {
         problemCount += 1
         if problems.count < Self.describedProblems { problems.append(problem) }
     }
@@ -72,7 +77,7 @@ package struct StoreInspection {
             }
             previous = Array(keyBytes)
             if let key = LinkKey(table: table, rowKey: keyBytes),
-                let hash = inspectRecord(image, table, key, keyBytes, value)
+                let hash = try inspectRecord(image, table, key, keyBytes, value, transaction)
             {
                 let bucket = DigestBucket(key)
                 // Numbers ascend, so a bucket of them is complete when the next begins; aliases are spread.
@@ -103,17 +108,24 @@ package struct StoreInspection {
 
     private mutating func inspectRecord(
         _ image: StoreImage, _ table: TableID, _ key: LinkKey, _ keyBytes: UnsafeRawBufferPointer,
-        _ value: UnsafeRawBufferPointer
-    ) -> UInt128? {
+        _ value: UnsafeRawBufferPointer, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> UInt128? {
         guard let payload = Row.payload(table, keyBytes, value),
             let record = try? StoredRecord(decoding: payload.bytes), let origin = image.origins[record.originIndex]
         else { return nil }
         recordsByOrigin[record.originIndex, default: 0] += 1
-        return Digest.hash(key, stamp: record.stamp, origin: origin.origin)
+        if let owner = record.body.owner, !record.body.flags.contains(.deleted) {
+            let created = record.body.creation?.stamp ?? record.stamp
+            let instant = record.body.importedCreation ?? Stamp(rawValue: created).instant
+            try inspectOwner(image, owners.key(owner, createdAt: instant, key), record.stamp, transaction)
+        }
+        var entryKey: [UInt8] = []
+        key.encode(into: &entryKey)
+        return Digest.hash(entryKey, stamp: record.stamp, origin: origin.origin)
     }
 
     /// Compares finished sums with the rows kept in the write transactions; leaves `sums` empty.
-    private mutating func compare(
+    mutating func compare(
         _ image: StoreImage, _ sums: inout [DigestBucket: Digest], _ transaction: ReadTransaction
     ) throws(LMDBError) -> Int {
         for (bucket, digest) in sums {
@@ -176,24 +188,31 @@ package struct StoreInspection {
     private mutating func inspectEffect(
         _ image: StoreImage, _ index: UInt16, _ row: OriginRow, _ entry: LogEntry, _ transaction: ReadTransaction
     ) throws(LMDBError) {
-        guard entry.kind == LogEntry.Kind.link else { return }
-        guard let key = try? LinkKey(decoding: entry.key.span.bytes), let handle = image.catalogue.handle(key.table),
-            let value = try transaction.get(handle, key.rowKey)
+        guard let place = place(of: entry) else { return }
+        guard let (table, rowKey) = place, let handle = image.catalogue.handle(table),
+            let value = try transaction.get(handle, rowKey)
         else {
             note("log of \(row.origin): entry \(entry.sequence) has no record")
             return
         }
-        let record = key.rowKey.withUnsafeBytes { Row.payload(key.table, $0, value) }.flatMap {
-            try? StoredRecord(decoding: $0.bytes)
-        }
-        guard let record else { return }
-        if record.stamp < entry.stamp {
+        guard let payload = rowKey.withUnsafeBytes({ Row.payload(table, $0, value) }),
+            let effect = Effect(of: entry, in: payload)
+        else { return }
+        if effect.stamp < entry.stamp {
             note("log of \(row.origin): entry \(entry.sequence) is newer than its record")
         }
-        guard record.stamp == entry.stamp, record.originIndex == index else { return }
+        guard effect.stamp == entry.stamp, effect.originIndex == index else { return }
         effectsByOrigin[index, default: 0] += 1
-        if !record.body.flags.contains(.reduced), (try? LinkBody(decoding: entry.value.span.bytes)) != record.body {
-            note("log of \(row.origin): entry \(entry.sequence) and its record differ")
+        if effect.differs { note("log of \(row.origin): entry \(entry.sequence) and its record differ") }
+    }
+
+    /// Where an entry's record stands, or nil in that place for a key that is none; nil for a kind that is not known.
+    private func place(of entry: LogEntry) -> (table: TableID, rowKey: [UInt8])?? {
+        switch entry.kind {
+        case LogEntry.Kind.link:
+            .some((try? LinkKey(decoding: entry.key.span.bytes)).map { ($0.table, $0.rowKey) })
+        case LogEntry.Kind.key: .some((try? KeyID(decoding: entry.key.span.bytes)).map { (.keys, $0.bytes) })
+        default: nil
         }
     }
 

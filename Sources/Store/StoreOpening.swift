@@ -15,7 +15,7 @@ import Primitives
 /// an entry is that start's, and no restored one.
 struct StoreOpening {
     let directory: DataDirectory
-    let image: StoreImage
+    private(set) var image: StoreImage
     var sideFile: SideFile
     /// The node's own row; a fresh incarnation's is empty.
     var ownRow: OriginRow
@@ -41,6 +41,7 @@ struct StoreOpening {
             let isBehind = ownRow.head + SideFile.leaseStep + UInt64(StoreLimits.writesPerCommit) < side.sequenceLease
             if !isBehind, side.closedAt ?? ownRow.head == ownRow.head {
                 (sideFile, endedRow) = (side, nil)
+                try Self.addLaterTables(&image, directory.storePath)
                 Self.clearWorkshop(directory)
                 return
             }
@@ -48,6 +49,7 @@ struct StoreOpening {
         let isFirstStart =
             side == nil && ownRow.head == 0 && image.origins.count == 1 && access(Self.workshop(directory), F_OK) == 0
         endedRow = isFirstStart ? nil : ownRow
+        try Self.addLaterTables(&image, directory.storePath)
         if !isFirstStart {
             (ownIndex, ownRow) = try Self.beginIncarnation(settings, image, ended: ownIndex, ownRow, directory)
         }
@@ -60,6 +62,12 @@ struct StoreOpening {
             throw .system(path: directory.identityPath, reason: error.description)
         }
         Self.clearWorkshop(directory)
+    }
+
+    private static func addLaterTables(_ image: inout StoreImage, _ path: String) throws(StoreError) {
+        do throws(LMDBError) { try image.addLaterTables() } catch {
+            throw .system(path: path, reason: error.description)
+        }
     }
 
     private static func workshop(_ directory: DataDirectory) -> String { directory.path + "/new" }

@@ -40,6 +40,20 @@ package struct StoreSettings: Sendable {
     }
 }
 
+extension StoreSettings {
+    /// Those of the store that is in `directory`, for who wants to write to it without being told who its node is.
+    package init(
+        of directory: String, now: @escaping @Sendable () -> Instant, mustEnd: @escaping @Sendable (String) -> Never
+    ) throws(StoreError) {
+        let image = try openForReading(directory)
+        let origin = image.origins[image.identity.originIndex]!.origin
+        let region = Region(name: image.identity.regionName, character: RegionCharacter(origin.region)!)
+        self.init(
+            directory: directory, cluster: image.identity.cluster, regions: [region], region: region,
+            node: origin.node, mapSizeBytes: image.environment.size.mapSizeBytes, now: now, mustEnd: mustEnd)
+    }
+}
+
 /// Every bound of the store, in one place.
 package enum StoreLimits {
     /// Writes that wait: about 50 ms of work. One more is refused.

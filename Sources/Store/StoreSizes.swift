@@ -26,8 +26,9 @@ package struct StoreSizes: Equatable {
                 let (rows, pages) = try transaction.size(handle)
                 if rows > 0 { tables.append(Table(name: name, rowCount: rows, sizeBytes: pages * pageBytes)) }
             }
-            for table in image.catalogue.linkTables + [.snowflakes, .aliases, .origins, .meta, .digests] {
-                try add(table.name, image.catalogue.handle(table)!)
+            let named: [TableID] = [.snowflakes, .aliases, .origins, .meta, .digests, .keys, .owners]
+            for table in image.catalogue.linkTables + named {
+                if let handle = image.catalogue.handle(table) { try add(table.name, handle) }
             }
             try add(TableID.logName, image.catalogue.log)
             freeBytes = try transaction.freePageCount() * pageBytes

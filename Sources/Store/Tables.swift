@@ -5,7 +5,7 @@ import Primitives
 /// up in another table is recognised.
 enum TableID: Hashable {
     case links(region: UInt8, node: UInt8)
-    case snowflakes, aliases, origins, meta, digests
+    case snowflakes, aliases, origins, meta, digests, keys, owners
 
     /// Region characters are above 0x2f, so the other tables' first byte is free.
     var bytes: (UInt8, UInt8) {
@@ -16,6 +16,8 @@ enum TableID: Hashable {
         case .origins: (0, 3)
         case .meta: (0, 4)
         case .digests: (0, 5)
+        case .keys: (0, 7)
+        case .owners: (0, 11)
         }
     }
 
@@ -27,6 +29,8 @@ enum TableID: Hashable {
         case .origins: "origins"
         case .meta: "meta"
         case .digests: "digests"
+        case .keys: "keys"
+        case .owners: "owners"
         }
     }
 
@@ -96,7 +100,7 @@ extension LinkKey {
         case .aliases:
             guard !rowKey.isEmpty else { return nil }
             self = .alias([UInt8](rowKey))
-        case .origins, .meta, .digests: return nil
+        case .origins, .meta, .digests, .keys, .owners: return nil
         }
     }
 }

@@ -26,8 +26,15 @@ extension Writer {
         var body: [UInt8] = []
         link.body.encode(into: &body)
         try putRecord(key, stamp, body, transaction)
-        try log(LogEntry.Kind.link, key, stamp, body, transaction)
-        try addToDigest(key, stamp, transaction)
+        if let owner = link.body.owner {
+            let row = owners.key(owner, createdAt: link.body.importedCreation ?? stamp.instant, key)
+            try transaction.put(catalogue.owners!, row, Row.sealed(.owners, row, []))
+        }
+        var entryKey: [UInt8] = []
+        key.encode(into: &entryKey)
+        try log(LogEntry.Kind.link, entryKey, stamp, body, transaction)
+        let hash = Digest.hash(entryKey, stamp: stamp.rawValue, origin: state.row.origin)
+        try addToDigest(DigestBucket(key), hash, transaction)
         return .success(
             CreatedLink(code: code, key: key, stamp: stamp, origin: state.row.origin, body: link.body))
     }
@@ -61,12 +68,7 @@ extension Writer {
     private func find(
         alias name: [UInt8], _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> StoredRow {
-        let cursor = try transaction.cursor(catalogue.aliases)
-        // The key is read within the call; the row's bytes are the map's.
-        let found: Result<StoredRow, LMDBError> = name.withUnsafeBytes { key in
-            do throws(LMDBError) { return .success(try cursor.search(.aliases, key)) } catch { return .failure(error) }
-        }
-        return try found.get()
+        try transaction.cursor(catalogue.aliases).search(.aliases, name)
     }
 
     private func hasShapedAliases(_ transaction: borrowing WriteTransaction) throws(LMDBError) -> Bool {
@@ -85,13 +87,8 @@ extension Writer {
     private func putRecord(
         _ key: LinkKey, _ stamp: Stamp, _ body: [UInt8], _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {
-        var payload: [UInt8] = []
-        payload.reserveCapacity(12 + body.count)
-        payload.append(bigEndian: stamp.rawValue)
-        payload.append(varint: UInt64(originIndex))
-        payload += body
         let rowKey = key.rowKey
-        let value = Row.sealed(key.table, rowKey, payload)
+        let value = sealedRecord(key.table, rowKey, stamp, body)
         switch key {
         case .generated(_, _, let number):
             try transaction.putNew(ownTable, rowKey, value, append: state.lastNumber.map { number > $0 } ?? true)
@@ -103,49 +100,5 @@ extension Writer {
         case .alias:
             try transaction.put(catalogue.aliases, rowKey, value)
         }
-    }
-
-    private func log(
-        _ kind: UInt8, _ key: LinkKey, _ stamp: Stamp, _ value: [UInt8], _ transaction: borrowing WriteTransaction
-    ) throws(LMDBError) {
-        var keyBytes: [UInt8] = []
-        key.encode(into: &keyBytes)
-        let sequence = state.row.head + 1
-        var entry: [UInt8] = []
-        LogEntry(kind: kind, sequence: sequence, stamp: stamp.rawValue, key: keyBytes, value: value).encode(
-            into: &entry)
-        state.row.headChain = chain.next(state.row.headChain, entry)
-        (state.row.head, state.row.headStamp) = (sequence, stamp.rawValue)
-        try transaction.putNew(
-            catalogue.log, LogRow.key(originIndex, sequence), state.row.headChain + entry, append: ownLogIsLast)
-    }
-
-    // MARK: Digests
-
-    private func addToDigest(
-        _ key: LinkKey, _ stamp: Stamp, _ transaction: borrowing WriteTransaction
-    ) throws(LMDBError) {
-        let bucket = DigestBucket(key)
-        if digests[bucket] == nil {
-            digests[bucket] =
-                try transaction.get(catalogue.digests, bucket.rowKey).flatMap { value in
-                    bucket.rowKey.withUnsafeBytes { Row.payload(.digests, $0, value) }.flatMap {
-                        try? Digest(decoding: $0.bytes)
-                    }
-                } ?? Digest()
-        }
-        digests[bucket]!.add(Digest.hash(key, stamp: stamp.rawValue, origin: state.row.origin))
-        touched.insert(bucket)
-    }
-
-    func writeDigests(_ now: Instant, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
-        for bucket in touched {
-            let key = bucket.rowKey
-            let payload = digests[bucket]!.payload(changedAt: now)
-            try transaction.put(catalogue.digests, key, Row.sealed(.digests, key, payload))
-        }
-        touched.removeAll(keepingCapacity: true)
-        // Random aliases touch many buckets; neighbours of the newest number are all that will be needed again.
-        if digests.count > StoreLimits.cachedDigests { digests.removeAll(keepingCapacity: true) }
     }
 }

@@ -27,6 +27,7 @@ final class Writer: @unchecked Sendable {
     /// No other origin's log sorts behind this node's, so that its entries can be appended.
     let ownLogIsLast: Bool
     let chain = LogChain()
+    let owners = OwnerIndex()
     private let directory: DataDirectory
     private var sideFile: SideFile
     var state: State
@@ -180,6 +181,10 @@ final class Writer: @unchecked Sendable {
                 let outcome = try create(link, now, transaction)
                 if case .success = outcome { isChanged = true }
                 outcomes.append(outcome)
+            case .key(let write, _):
+                let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
+                if changes { isChanged = true }
+                outcomes.append(outcome)
             case .lease(let lease):
                 state.issuer.leased(lease, now: now)
                 isChanged = true
@@ -267,6 +272,8 @@ final class Writer: @unchecked Sendable {
 
     enum Outcome {
         case success(CreatedLink)
+        /// What there is now; nil if no key has the id.
+        case key(StoredKey?)
         case failure(WriteError)
         case leased
     }
@@ -275,11 +282,13 @@ final class Writer: @unchecked Sendable {
     private func answer(_ operations: [WriteOperation], _ outcomes: [Outcome], _ store: Store) {
         publish(store)
         for (operation, outcome) in zip(operations, outcomes) {
-            guard case .create(_, let completion) = operation else { continue }
-            switch outcome {
-            case .success(let link): completion(.success(link))
-            case .failure(let error): completion(.failure(error))
-            case .leased: preconditionFailure("a create is not answered with a lease")
+            switch (operation, outcome) {
+            case (.create(_, let completion), .success(let link)): completion(.success(link))
+            case (.create(_, let completion), .failure(let error)): completion(.failure(error))
+            case (.key(_, let completion), .key(let key)): completion(.success(key))
+            case (.key(_, let completion), .failure(let error)): completion(.failure(error))
+            case (.lease, _), (.leaseRefused, _): break
+            case (.create, _), (.key, _): preconditionFailure("an operation has the outcome of another")
             }
         }
     }

@@ -27,6 +27,7 @@ func perform(_ command: Command) -> Int32 {
     case .check(let source): withConfiguration(source) { printed($0.text) }
     case .create(let request): runCreate(request)
     case .status(let server): runStatus(server)
+    case .key(let command): runKey(command)
     case .verify(let data): runVerify(data: data)
     case .dump(let data): runDump(data: data)
     case .version: printed("edge \(edgeVersion)\n")

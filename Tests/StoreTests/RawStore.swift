@@ -39,6 +39,9 @@ struct RawTransaction {
         try call(table, key, []) { handle, key, _ in mdb_del(raw, handle, &key, nil) }
     }
 
+    /// Removes a table, as if no program had ever made it.
+    func drop(_ table: String) throws { try check(mdb_drop(raw, try handle(table), 1)) }
+
     /// All rows in order.
     func rows(_ table: String) throws -> [(key: [UInt8], value: [UInt8])] {
         var cursor: OpaquePointer?
@@ -81,7 +84,7 @@ extension [UInt8] {
 /// The ids of tables in their rows' checksums.
 enum RawTable {
     static let snowflakes: [UInt8] = [0, 1], aliases: [UInt8] = [0, 2], origins: [UInt8] = [0, 3]
-    static let meta: [UInt8] = [0, 4], digests: [UInt8] = [0, 5]
+    static let meta: [UInt8] = [0, 4], digests: [UInt8] = [0, 5], keys: [UInt8] = [0, 7], owners: [UInt8] = [0, 11]
     /// The links of region `1`, node 0.
     static let links: [UInt8] = [0x31, 0]
     static let linksName = "links/10"

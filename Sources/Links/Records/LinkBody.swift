@@ -31,19 +31,6 @@ package struct LinkBody: Equatable, Sendable {
         package static let reserved = Flags(rawValue: 1 << 7)
     }
 
-    /// Who made the link and when, where that was another write than the present one.
-    package struct Creation: Equatable, Sendable {
-        package var stamp: UInt64
-        package var origin: Origin
-        package init(stamp: UInt64, origin: Origin) { (self.stamp, self.origin) = (stamp, origin) }
-    }
-
-    package struct UnknownField: Equatable, Sendable {
-        package var tag: UInt64
-        package var content: [UInt8]
-        package init(tag: UInt64, content: [UInt8]) { (self.tag, self.content) = (tag, content) }
-    }
-
     /// Without `prefixMask` and `hasFields`, which follow from the rest.
     package var flags: Flags = []
     package var destination: [UInt8] = []
@@ -86,24 +73,14 @@ extension LinkBody {
     }
 
     private func encodeFields(into fields: inout [UInt8]) {
-        func field(_ tag: UInt64, _ content: [UInt8]) {
-            fields.append(varint: tag)
-            fields.append(lengthPrefixed: content)
-        }
+        func field(_ tag: UInt64, _ content: [UInt8]) { fields.append(field: tag, content) }
         func bytes(_ encode: (inout [UInt8]) -> Void) -> [UInt8] {
             var bytes: [UInt8] = []
             encode(&bytes)
             return bytes
         }
-        if let expiresAt { field(Tag.expiresAt, bytes { $0.append(bigEndian48: Self.storable(expiresAt)) }) }
-        if let creation {
-            field(
-                Tag.creation,
-                bytes {
-                    $0.append(bigEndian: creation.stamp)
-                    creation.origin.encode(into: &$0)
-                })
-        }
+        if let expiresAt { field(Tag.expiresAt, bytes { $0.append(bigEndian48: expiresAt.storable) }) }
+        if let creation { field(Tag.creation, bytes(creation.encode)) }
         if let owner { field(Tag.owner, owner) }
         if let title { field(Tag.title, Array(title.utf8)) }
         if !tags.isEmpty {
@@ -111,14 +88,9 @@ extension LinkBody {
         }
         if let claimID { field(Tag.claimID, bytes { $0.append(bigEndian: claimID) }) }
         if let importedCreation {
-            field(Tag.importedCreation, bytes { $0.append(bigEndian48: Self.storable(importedCreation)) })
+            field(Tag.importedCreation, bytes { $0.append(bigEndian48: importedCreation.storable) })
         }
         for extra in unknown { field(extra.tag, extra.content) }
-    }
-
-    /// Instants are kept as 48 bits of milliseconds: from 1970 to the year 10889.
-    private static func storable(_ instant: Instant) -> UInt64 {
-        UInt64(min(max(instant.milliseconds, 0), 1 << 48 - 1))
     }
 
     /// Takes the whole of `bytes`.
@@ -134,10 +106,8 @@ extension LinkBody {
             bytes = bytes.extracting(length...)
             var last: UInt64 = 0
             while fields.byteCount > 0 {
-                let tag = try fields.takeVarint()
-                guard tag > last else { throw MalformedBytes() }
-                last = tag
-                try decodeField(tag, try fields.takeLengthPrefixed())
+                let content = try fields.takeField(after: &last)
+                try decodeField(last, content)
             }
         }
         let prefix = Self.prefixes[Int(head.intersection(.prefixMask).rawValue)]
@@ -149,14 +119,14 @@ extension LinkBody {
         var span = unsafe content.span.bytes
         switch tag {
         case Tag.expiresAt: expiresAt = Instant(milliseconds: Int64(try span.takeUInt48()))
-        case Tag.creation: creation = Creation(stamp: try span.takeUInt64(), origin: try Origin(decoding: &span))
+        case Tag.creation: creation = try Creation(decoding: &span)
         case Tag.owner:
             owner = content
             return
         case Tag.title:
-            title = try Self.text(content)
+            title = try String(field: content)
             return
-        case Tag.tags: while span.byteCount > 0 { tags.append(try Self.text(try span.takeLengthPrefixed())) }
+        case Tag.tags: while span.byteCount > 0 { tags.append(try String(field: try span.takeLengthPrefixed())) }
         case Tag.claimID:
             claimID = UInt128(try span.takeUInt64()) << 64 | UInt128(try span.takeUInt64())
         case Tag.importedCreation: importedCreation = Instant(milliseconds: Int64(try span.takeUInt48()))
@@ -165,11 +135,6 @@ extension LinkBody {
             return
         }
         guard span.byteCount == 0 else { throw MalformedBytes() }
-    }
-
-    private static func text(_ bytes: [UInt8]) throws(MalformedBytes) -> String {
-        guard let text = String(validating: bytes, as: UTF8.self) else { throw MalformedBytes() }
-        return text
     }
 
     /// The longest prefix that `destination` starts with, as an index into `prefixes`.

@@ -14,6 +14,8 @@ package struct LogEntry: Equatable, Sendable {
     package enum Kind {
         /// A link written whole: key is a LinkKey, value a LinkBody.
         package static let link: UInt8 = 1
+        /// An API key written whole: key is a KeyID, value a KeyBody.
+        package static let key: UInt8 = 3
     }
 
     package static let version: UInt8 = 1

@@ -26,4 +26,11 @@ package func fuzzRecords(_ bytes: RawSpan) {
         let decoded = unsafe try? StoredRecord(decoding: again.span.bytes)
         precondition(decoded == record)
     }
+    if let body = try? KeyBody(decoding: bytes) {
+        var again: [UInt8] = []
+        body.encode(into: &again)
+        let decoded = unsafe try? KeyBody(decoding: again.span.bytes)
+        precondition(decoded == body)
+    }
+    if let key = KeyText([UInt8](bytes)) { precondition(key.text.utf8.elementsEqual([UInt8](bytes))) }
 }

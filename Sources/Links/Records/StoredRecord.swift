@@ -35,7 +35,7 @@ package struct StoredRecord: Equatable, Sendable {
         _ = try takeOriginIndex(&bytes)
     }
 
-    private static func takeOriginIndex(_ bytes: inout RawSpan) throws(MalformedBytes) -> UInt16 {
+    static func takeOriginIndex(_ bytes: inout RawSpan) throws(MalformedBytes) -> UInt16 {
         guard let index = UInt16(exactly: try bytes.takeVarint()) else { throw MalformedBytes() }
         return index
     }

@@ -8,8 +8,10 @@ struct APICall: Sendable {
     let handedOver: HandedOver
     let answers: APIAnswers
     var route: String
-    /// Whose bucket it takes from.
-    let subject: LimitSubject
+    /// Who asks, as far as it showed.
+    var caller = Caller.anonymous
+    /// Whose bucket it takes from: its caller's, or that of an anonymous one's network.
+    var subject: LimitSubject
     /// What the limit that it falls under said.
     var limit: LimitAnswer?
 
@@ -26,7 +28,7 @@ struct APICall: Sendable {
 
 /// Everything but plain redirects, on a thread of its own, so that no slow request delays a redirect.
 ///
-/// Safety: `reader` belongs to the thread that runs `run`; the rest does not change.
+/// Safety: `reader` and `authentication` belong to the thread that runs `run`; the rest does not change.
 final class API: RequestHandler, @unchecked Sendable {
     /// Requests that wait; one more is refused. `CallGate` bounds their bytes and how long they wait.
     static let queuedCalls = 4096
@@ -45,6 +47,7 @@ final class API: RequestHandler, @unchecked Sendable {
     private let isReady: @Sendable () -> Bool
     private let noteDamage: @Sendable () -> Void
     private let reader: LinkReader
+    private let authentication: Authentication
     private let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
     private let gate = CallGate()
     let answers = APIAnswers()
@@ -53,7 +56,7 @@ final class API: RequestHandler, @unchecked Sendable {
         _ store: Store, _ configuration: Configuration, _ admission: CurrentAdmission, publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
-        noteDamage: @escaping @Sendable () -> Void
+        noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         (self.store, self.configuration, self.publicURL, self.policy) = (store, configuration, publicURL, policy)
         self.admission = admission
@@ -61,6 +64,7 @@ final class API: RequestHandler, @unchecked Sendable {
         nameRule = NameRule(configuration, policy)
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
+        authentication = try Authentication(store, noteFailure: noteAuthFailure, noteDamage: noteDamage)
     }
 
     func take(_ call: HandedOver) -> Shedding? {
@@ -99,18 +103,40 @@ final class API: RequestHandler, @unchecked Sendable {
 
     // MARK: Routes
 
-    /// Lets a request in, or answers that its client has to wait. A client is known by its network.
+    /// Lets a request in, or answers that its client has to wait or is not who it says. A client is known by its key, and
+    /// without one by its network.
     private func admit(_ handedOver: HandedOver, _ admission: Admission) {
         let message = handedOver.message
         let client = message.headBytes.withUnsafeBytes { admission.client(behind: handedOver.peer, message.head, $0) }
         var call = APICall(
             handedOver: handedOver, answers: answers, route: "other", subject: admission.subject(network: client))
+        if Route.isOfAPI(message.path) {
+            do throws(RefusedRequest) { call.caller = try caller(of: call, admission) } catch {
+                return call.answer(error.problem.response)
+            }
+            if let principal = call.caller.principal {
+                call.subject = admission.subject(principal: String(decoding: principal, as: UTF8.self))
+            }
+        }
         if let limiter = admission.limiter(message.head.method, message.path) {
             let answer = limiter.take(call.subject, at: System.monotonicMicroseconds())
             guard answer.isAllowed else { return call.answer(Problem.rateLimited(answer).response) }
             call.limit = answer
         }
         route(call)
+    }
+
+    /// A network that has shown too many wrong keys has to wait before another is looked at.
+    private func caller(of call: APICall, _ admission: Admission) throws(RefusedRequest) -> Caller {
+        guard Authentication.isShown(in: call.message) else { return .anonymous }
+        let clock = System.monotonicMicroseconds()
+        if let answer = admission.authFailure?.look(call.subject, at: clock), !answer.isAllowed {
+            throw RefusedRequest(.rateLimited(answer))
+        }
+        do throws(RefusedRequest) { return try authentication.caller(of: call.message, now: now()) } catch {
+            if error.problem.status == 401 { _ = admission.authFailure?.take(call.subject, at: clock) }
+            throw error
+        }
     }
 
     /// The answer to a request for what is not there, which takes from a bucket of its own.
@@ -181,7 +207,7 @@ final class API: RequestHandler, @unchecked Sendable {
 
     private func create(_ call: APICall, _ form: CreateRequest.Form) {
         let wanted: (link: NewLink, hostName: String?)
-        do throws(RefusedRequest) { wanted = try newLink(call.message, form) } catch {
+        do throws(RefusedRequest) { wanted = try newLink(call, form) } catch {
             return call.answer(error.problem.response)
         }
         guard let nameRule, let name = wanted.hostName else { return write(call, wanted.link, form) }
@@ -204,16 +230,18 @@ final class API: RequestHandler, @unchecked Sendable {
         }
     }
 
-    private func newLink(_ message: Message, _ form: CreateRequest.Form) throws(RefusedRequest) -> (
+    private func newLink(_ call: APICall, _ form: CreateRequest.Form) throws(RefusedRequest) -> (
         link: NewLink, hostName: String?
     ) {
-        guard configuration.anonymousCreate else { throw RefusedRequest(.unauthorized) }
-        guard let type = message.value(of: .contentType),
-            Array(type.utf8).withUnsafeBytes({
-                MediaType.matches($0.bytes, "application/json")
-            }), !message.head.has(.contentEncoding)
-        else { throw RefusedRequest(Problem(.unsupportedMediaType)) }
-        return try CreateRequest(message.body, form).link(policy, store.codeSpace, now: now())
+        if call.caller == .anonymous {
+            guard configuration.anonymousCreate else { throw RefusedRequest(.needsKey) }
+        } else if !call.caller.allows(.createLinks) {
+            throw RefusedRequest(.lacksScope(.createLinks))
+        }
+        guard call.message.hasJSONBody else { throw RefusedRequest(Problem(.unsupportedMediaType)) }
+        var wanted = try CreateRequest(call.message.body, form).link(policy, store.codeSpace, now: now())
+        wanted.link.body.owner = call.caller.principal
+        return wanted
     }
 
     private func created201(_ created: CreatedLink, _ form: CreateRequest.Form) -> Response {
@@ -239,13 +267,17 @@ final class API: RequestHandler, @unchecked Sendable {
         let bytes = Array(code.utf8)
         do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
         defer { reader.end() }
-        switch reader.find(bytes.span.bytes) {
-        case .absent: missing(call)
+        switch reader.findEvenly(bytes.span.bytes) {
+        case .absent:
+            // What is read of a link that is there and not shown, so that both take as long.
+            _ = try? StoredRecord(decoding: Self.standIn.span.bytes)
+            missing(call)
         case .damaged: damaged(call)
         case .link(let link):
             guard let record = link.record, let origin = store.origin(at: record.originIndex) else {
                 return damaged(call)
             }
+            guard call.caller.maySee(record.body) else { return missing(call) }
             guard record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
                 return call.answer(Problem.gone.response)
             }
@@ -260,6 +292,15 @@ final class API: RequestHandler, @unchecked Sendable {
                     ], body: text.json))
         }
     }
+
+    private static let standIn: [UInt8] = {
+        var body = LinkBody()
+        body.destination = Array("https://www.example.com/a/path/of/some/length?with=a&query=too".utf8)
+        body.owner = Array(KeyID(0).description.utf8)
+        var bytes: [UInt8] = []
+        StoredRecord(stamp: 0, originIndex: 0, body: body).encode(into: &bytes)
+        return bytes
+    }()
 
     private func damaged(_ call: APICall) {
         noteDamage()

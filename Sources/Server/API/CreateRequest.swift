@@ -28,11 +28,8 @@ struct CreateRequest {
 
     /// Throws a `Problem` that says what is wrong with the body.
     init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
-        let members = try Members(body, form)
-        guard let longURL = try members.string("long_url") else {
-            throw RefusedRequest(Problem(.invalidJSON, "The member \"long_url\" is missing."))
-        }
-        self.longURL = longURL
+        let members = try JSONMembers(body, known: form.members)
+        longURL = try members.required("long_url", try members.string("long_url"))
         customAlias = try members.string("custom_alias")
         title = try members.string("title")
         tags = try members.strings("tags")
@@ -45,61 +42,6 @@ struct CreateRequest {
             let isInstant = members.holdsString("expiry")
             expiresIn = isInstant ? nil : try members.integer("expiry")
             expiresAt = isInstant ? try members.string("expiry") : nil
-        }
-    }
-
-    /// The members of the body's object. One that is null is as good as none.
-    private struct Members {
-        private let values: [String: JSONValue]
-
-        init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
-            let value: JSONValue
-            do throws(JSONError) { value = try JSONValue(body) } catch {
-                throw RefusedRequest(Problem(.invalidJSON, error.message))
-            }
-            guard case .object(let values) = value else {
-                throw RefusedRequest(Problem(.invalidJSON, "A JSON object is wanted."))
-            }
-            if let unknown = values.keys.filter({ !form.members.contains($0) }).min() {
-                let known = form.members.joined(separator: ", ")
-                throw RefusedRequest(
-                    Problem(.invalidJSON, "\(quoted(unknown)) is no member of this body; \(known) are."))
-            }
-            self.values = values
-        }
-
-        func holdsString(_ name: String) -> Bool { if case .string = values[name] { true } else { false } }
-
-        func string(_ name: String) throws(RefusedRequest) -> String? {
-            switch values[name] {
-            case nil, .null: return nil
-            case .string(let text): return text
-            default: throw mismatch(name, "a string")
-            }
-        }
-
-        func integer(_ name: String) throws(RefusedRequest) -> Int64? {
-            switch values[name] {
-            case nil, .null: return nil
-            case .integer(let number): return number
-            default: throw mismatch(name, "a whole number of at most 18 digits")
-            }
-        }
-
-        func strings(_ name: String) throws(RefusedRequest) -> [String]? {
-            switch values[name] {
-            case nil, .null: return nil
-            case .array(let elements):
-                return try elements.map { (element) throws(RefusedRequest) in
-                    guard case .string(let text) = element else { throw mismatch(name, "an array of strings") }
-                    return text
-                }
-            default: throw mismatch(name, "an array of strings")
-            }
-        }
-
-        private func mismatch(_ name: String, _ wanted: String) -> RefusedRequest {
-            RefusedRequest(Problem(.invalidJSON, "The member \"\(name)\" is not \(wanted)."))
         }
     }
 }
@@ -133,7 +75,7 @@ extension CreateRequest {
         body.destination = destination.bytes
         body.expiresAt = try expiry(now)
         if let title {
-            guard title.utf8.count <= LinkLimits.titleBytes, Self.isPlain(title) else {
+            guard title.utf8.count <= LinkLimits.titleBytes, isPlain(title) else {
                 throw RefusedRequest(
                     Problem(
                         .invalidTitle,
@@ -176,7 +118,7 @@ extension CreateRequest {
 
     private func checkedTags() throws(RefusedRequest) -> [String] {
         let tags = tags ?? []
-        let areFine = tags.allSatisfy { (1...LinkLimits.tagBytes).contains($0.utf8.count) && Self.isPlain($0) }
+        let areFine = tags.allSatisfy { (1...LinkLimits.tagBytes).contains($0.utf8.count) && isPlain($0) }
         guard tags.count <= LinkLimits.tags, areFine, Set(tags).count == tags.count else {
             throw RefusedRequest(
                 Problem(
@@ -186,8 +128,9 @@ extension CreateRequest {
         }
         return tags
     }
+}
 
-    private static func isPlain(_ text: String) -> Bool {
-        text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
-    }
+/// Whether `text` may be kept and shown: it has no control characters.
+func isPlain(_ text: String) -> Bool {
+    text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
 }

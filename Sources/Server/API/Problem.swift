@@ -53,10 +53,14 @@ extension Problem {
         .invalidURL,
         "The host's name does not stand for public addresses alone; it must be one that everybody can reach.")
     static let lookupFailed = Problem(.lookupFailed).retryAfter(seconds: 5)
-    static let unauthorized = Problem(.unauthorized, "This node makes no links for anonymous clients.")
-        .with("WWW-Authenticate", "Bearer")
+    static let needsKey = unauthorized("This node makes no links for anonymous clients.")
     static let requestTimeout = Problem(
         .requestTimeout, "Its head or its body was not whole in the time that this node gives it.")
+
+    /// With the scheme that would do (RFC 9110 11.6.1).
+    static func unauthorized(_ detail: String) -> Problem {
+        Problem(.unauthorized, detail).with("WWW-Authenticate", "Bearer")
+    }
 
     static func rateLimited(_ answer: LimitAnswer) -> Problem {
         var problem = Problem(

@@ -67,6 +67,14 @@ extension ProblemKind {
         "unauthorized", 401, "Not allowed without a valid key",
         "The request has no key where one is needed, or one that is wrong, revoked or expired.",
         remedy: "Send a valid key as Authorization: Bearer KEY. The operator makes keys with edge key create.")
+    static let invalidKey = ProblemKind(
+        "invalid-key", 422, "The key cannot be made", "Its name, scopes, owner or expiry are not accepted.",
+        remedy: "The detail says which and what is right; edge help key lists what there is.")
+    static let forbidden = ProblemKind(
+        "forbidden", 403, "Not allowed to do this",
+        "The key is valid and lacks the scope that this needs; or a route of the admin port was asked for from where it "
+            + "is not open.",
+        remedy: "The detail names what is wanted. The operator makes keys with edge key create.")
     static let rateLimited = ProblemKind(
         "rate-limited", 429, "Too many requests",
         "This client, or others of its network or with its key, asked more often than one client may.",
@@ -124,7 +132,8 @@ extension ProblemKind {
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, invalidAlias, aliasTaken, invalidTitle, invalidTags,
-        invalidExpiry, unauthorized, rateLimited, storageFull, overloaded, invalidJSON, unsupportedMediaType,
+        invalidExpiry, unauthorized, invalidKey, forbidden, rateLimited, storageFull, overloaded, invalidJSON,
+        unsupportedMediaType,
         payloadTooLarge,
         methodNotAllowed, malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge,
         notImplemented, versionNotSupported,

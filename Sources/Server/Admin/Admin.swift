@@ -3,7 +3,7 @@ import Links
 import Primitives
 import Store
 
-/// The admin port: metrics, status and readiness, answered by a thread of its own. It tells much and changes nothing.
+/// The admin port: metrics, status and readiness, and the API keys, answered by a thread of its own.
 ///
 /// Safety: the queue is the only thing shared; `node` outlives the thread.
 final class Admin: RequestHandler, @unchecked Sendable {
@@ -12,7 +12,19 @@ final class Admin: RequestHandler, @unchecked Sendable {
     private unowned let node: Node
     private let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
 
-    init(_ node: Node) { self.node = node }
+    private let access: AdminAccess
+    private let keys: KeyRoutes
+
+    init(_ node: Node, address: ListenAddress) throws(StoreError) {
+        self.node = node
+        let authentication = try Authentication(
+            node.store, noteFailure: { [unowned node] in node.noteAuthFailure() },
+            noteDamage: { [unowned node] in node.noteDamage() })
+        access = AdminAccess(
+            listensOnLoopback: address.isLoopback, authentication: authentication,
+            now: { [unowned node] in node.now() })
+        keys = try KeyRoutes(node)
+    }
 
     func take(_ call: HandedOver) -> Shedding? { calls.push(call) ? nil : .queueLength }
 
@@ -20,8 +32,14 @@ final class Admin: RequestHandler, @unchecked Sendable {
 
     func run() {
         while let gathered = calls.take(atMost: 64, timeoutMilliseconds: 1000) {
-            for call in gathered { call.answer(response(call.message)) }
+            for call in gathered { answer(call) }
         }
+    }
+
+    private func answer(_ call: HandedOver) {
+        guard KeyRoutes.owns(call.message.path) else { return call.answer(response(call.message)) }
+        if let refusal = access.refusal(of: call.message) { return call.answer(refusal.response) }
+        keys.answer(call)
     }
 
     private func response(_ message: Message) -> Response {
@@ -39,7 +57,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
         case "/status":
             return Response(
                 status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
-                body: NodeStatus(node).json)
+                body: AdminJSON.encode(NodeStatus(node)))
         default: return API.health(node.isReady)
         }
     }

@@ -14,6 +14,9 @@ struct Metrics {
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
         addAPI(node.api)
+        output.value(
+            "edge_auth_failures_total", .counter, "Requests whose key does not hold, whatever is wrong with it.",
+            Double(node.authFailureCount))
         addLimits(node.admission.admission)
         addStore(node.store.figures)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Links
 import Primitives
 import Store
@@ -58,22 +57,6 @@ struct NodeStatus: Codable {
         }
     }
 
-    var json: [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(self) else {
-            preconditionFailure("strings and finite numbers always encode")
-        }
-        return Array(data)
-    }
-
-    init(json: [UInt8]) throws {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        self = try decoder.decode(NodeStatus.self, from: Data(json))
-    }
-
     /// A table for people: a line a fact.
     var table: String {
         var rows = [
@@ -97,8 +80,10 @@ struct NodeStatus: Codable {
 package func runStatus(_ server: Authority) -> Int32 {
     do {
         let answer = try CommandClient(server: server).send("GET", "/status")
-        guard answer.status == 200 else { throw CommandClientError.malformedAnswer }
-        return StandardStream.output.write(try NodeStatus(json: answer.body).table)
+        guard answer.status == 200, let status = AdminJSON.decode(answer.body, as: NodeStatus.self) else {
+            throw CommandClientError.malformedAnswer
+        }
+        return StandardStream.output.write(status.table)
             ? ExitStatus.done : ExitStatus.failed
     } catch {
         StandardStream.error.write("edge status: http://\(server): \(error)\n")

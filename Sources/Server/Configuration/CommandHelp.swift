@@ -4,8 +4,9 @@ extension CommandName {
         switch self {
         case .serve: "edge serve [--config FILE] [--KEY VALUE …]"
         case .check: "edge check [--config FILE] [--KEY VALUE …]"
-        case .create: "edge create URL [--alias NAME] [--expires-in SECONDS] [--server URL]"
+        case .create: "edge create URL [--alias NAME] [--expires-in SECONDS] [--server URL] [--key-file FILE]"
         case .status: "edge status [--server URL]"
+        case .key: "edge key create --name NAME [FLAGS] | list | revoke ID  [--data DIR | --server URL]"
         case .verify: "edge verify --data DIR"
         case .dump: "edge dump --data DIR"
         case .help: "edge help [COMMAND]"
@@ -19,6 +20,7 @@ extension CommandName {
         case .check: "check the configuration and print what is in effect"
         case .create: "make a short link on a running node and print it"
         case .status: "show how a running node is"
+        case .key: "make, list and revoke API keys"
         case .verify: "check every record of a store"
         case .dump: "print the links of a store, one JSON line each, sorted by key"
         case .help: "say more about a command"
@@ -51,8 +53,27 @@ extension CommandName {
                                          belongs to its first link for good, even after that has expired
                   --expires-in SECONDS   how long the link works; for ever if left out
                   --server URL           which node to ask; http://127.0.0.1:8080 if left out
+                  --key-file FILE        file with the API key that the link shall belong to, readable by you alone. If
+                                         left out, the environment variable EDGE_KEY, if it is set. There is no flag
+                                         for the key itself: who lists processes would see it
                 """
         case .status: details = "Asks the node's admin port; http://127.0.0.1:9180 if --server is left out."
+        case .key:
+            details = """
+                create prints the key, alone on a line, and only this once: the store keeps a hash. What is made with it
+                belongs to it. list shows all keys without their secrets. revoke ends a key for good, from its next request.
+
+                  --name NAME            what people call the key
+                  --scopes LIST          what it allows, of: links:create, links:manage, admin (everything, with
+                                         everybody's links); links:create,links:manage if left out
+                  --owner NAME           whom its links belong to: keys of one owner share their links, so that a key can
+                                         be replaced by another; if left out, the key itself, by its id
+                  --expires-in SECONDS   how long it works; for ever if left out
+                  --server URL           the admin port of the node; http://127.0.0.1:9180 if left out
+                  --data DIR             in place of --server: the directory of a node that does not run
+                  --key-file FILE        an API key with the scope admin, needed where the admin port does not listen on a
+                                         loopback address; if left out, the environment variable EDGE_KEY, if it is set
+                """
         case .verify: details = "Exit status 0 only if everything in the store of the directory DIR holds."
         case .dump:
             details = """

@@ -15,6 +15,7 @@ package enum Command: Equatable, Sendable {
     case check(ConfigurationSource)
     case create(LinkRequest)
     case status(Authority)
+    case key(KeyCommand)
     case verify(data: String)
     case dump(data: String)
     case version
@@ -23,7 +24,7 @@ package enum Command: Equatable, Sendable {
 }
 
 package enum CommandName: String, CaseIterable, Sendable {
-    case serve, check, create, status, verify, dump, help
+    case serve, check, create, status, key, verify, dump, help
 }
 
 /// Where a configuration comes from: a file, if any, and flags, not yet checked.
@@ -48,6 +49,8 @@ package struct LinkRequest: Equatable, Sendable {
     package let alias: String?
     package let expiresInSeconds: Int64?
     package let server: Authority
+    /// File that holds an API key; nil: the environment says, or there is none.
+    package let keyFile: String?
 }
 
 /// Arguments that make no command; exit status 64.
@@ -85,6 +88,7 @@ extension Command {
         case .serve, .check: return try parseConfiguration(name, rest)
         case .create: return try parseCreate(rest)
         case .status: return try parseStatus(rest)
+        case .key: return try parseKey(rest)
         case .verify, .dump: return try parseStore(name, rest)
         }
     }
@@ -134,7 +138,7 @@ extension Command {
             switch argument {
             case .option("help", _): return .help(.create)
             case .option(let name, let value):
-                guard ["alias", "expires-in", "server"].contains(name) else { throw reader.unknown(name) }
+                guard ["alias", "expires-in", "server", "key-file"].contains(name) else { throw reader.unknown(name) }
                 guard options[name] == nil else { throw usage("--\(name) is given twice") }
                 options[name] = try reader.value(of: name, value)
             case .operand(let text):
@@ -143,12 +147,10 @@ extension Command {
             }
         }
         guard let url, !url.isEmpty else { throw usage("no URL") }
-        let seconds = options["expires-in"].map { Int64($0) ?? 0 }
-        if let seconds, seconds <= 0 { throw usage("--expires-in takes a number of seconds from 1 on") }
-        guard let server = Authority(server: options["server"] ?? "http://127.0.0.1:8080") else {
-            throw usage("--server takes http://HOST or http://HOST:PORT")
-        }
-        return .create(LinkRequest(url: url, alias: options["alias"], expiresInSeconds: seconds, server: server))
+        return .create(
+            LinkRequest(
+                url: url, alias: options["alias"], expiresInSeconds: try reader.seconds(options["expires-in"]),
+                server: try reader.server(options["server"] ?? "http://127.0.0.1:8080"), keyFile: options["key-file"]))
     }
 
     private static func parseStatus(_ arguments: ArraySlice<String>) throws(UsageError) -> Command {
@@ -164,10 +166,7 @@ extension Command {
             case .operand(let text): throw UsageError(command: .status, problem: "\(quoted(text)) is no flag")
             }
         }
-        guard let authority = Authority(server: server ?? "http://127.0.0.1:9180") else {
-            throw UsageError(command: .status, problem: "--server takes http://HOST or http://HOST:PORT")
-        }
-        return .status(authority)
+        return .status(try reader.server(server ?? "http://127.0.0.1:9180"))
     }
 
     private static func parseStore(
@@ -200,7 +199,7 @@ extension Authority {
 }
 
 /// Arguments one by one: `--name value`, `--name=value`, operands; after `--` operands alone.
-private struct ArgumentReader {
+struct ArgumentReader {
     enum Argument {
         case option(String, value: String?)
         case operand(String)
@@ -239,6 +238,23 @@ private struct ArgumentReader {
             throw UsageError(command: command, problem: "--\(name) needs a value")
         }
         return value
+    }
+
+    /// What `--expires-in` was given.
+    func seconds(_ given: String?) throws(UsageError) -> Int64? {
+        guard let given else { return nil }
+        guard let seconds = Int64(given), seconds > 0 else {
+            throw UsageError(command: command, problem: "--expires-in takes a number of seconds from 1 on")
+        }
+        return seconds
+    }
+
+    /// What `--server` was given.
+    func server(_ given: String) throws(UsageError) -> Authority {
+        guard let server = Authority(server: given) else {
+            throw UsageError(command: command, problem: "--server takes http://HOST or http://HOST:PORT")
+        }
+        return server
     }
 
     func unknown(_ name: String) -> UsageError {

@@ -77,7 +77,7 @@ package final class Admission: Sendable {
 
     /// What limits a request to the API; nil: nothing does.
     func limiter(_ method: RequestHead.Method, _ path: String) -> Limiter? {
-        guard ["/api/", "/shorten", "/analytics/"].contains(where: path.hasPrefix) else { return nil }
+        guard Route.isOfAPI(path) else { return nil }
         switch method {
         case .get, .head: return read
         case .post, .put, .patch, .delete: return create

@@ -1,5 +1,10 @@
 /// Which paths are redirects.
 enum Route {
+    /// Where it matters who asks and how often: not on pages for people, nor where it is asked how the node is.
+    static func isOfAPI(_ path: String) -> Bool {
+        ["/api/", "/shorten", "/analytics/"].contains(where: path.hasPrefix)
+    }
+
     /// The code in a path of one segment that can be a code or an alias; nil for everything else, which is the API's.
     static func code(_ path: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
         guard path.count >= 4, path.count <= 65 else { return nil }

@@ -23,7 +23,7 @@ private func randomBody(_ random: inout SeededRandom) -> LinkBody {
     if chance() { body.expiresAt = Instant(milliseconds: Int64.random(in: 0..<1 << 48, using: &random)) }
     if chance() {
         let origin = Origin(region: 0x31, node: 3, incarnation: random.next())
-        body.creation = LinkBody.Creation(stamp: random.next(), origin: origin)
+        body.creation = Creation(stamp: random.next(), origin: origin)
     }
     if chance() { body.owner = Array(text(20).utf8) }
     if chance() { body.title = text(30) }

@@ -11,7 +11,9 @@ import Testing
             case .create(let request):
                 return
                     "create \(request.url) \(request.alias ?? "-") \(request.expiresInSeconds ?? 0) \(request.server)"
+                    + (request.keyFile.map { " by \($0)" } ?? "")
             case .status(let server): return "status \(server)"
+            case .key(let command): return "key " + meaning(command)
             case .verify(let data): return "verify \(data)"
             case .dump(let data): return "dump \(data)"
             case .version: return "version"
@@ -25,6 +27,55 @@ import Testing
     private func meaning(_ source: ConfigurationSource) -> String {
         " \(source.file ?? "-")" + source.flags.map { " [\($0.key)=\($0.value)]" }.joined()
     }
+
+    private func meaning(_ command: KeyCommand) -> String {
+        let place =
+            switch command.place {
+            case .server(let server): "\(server)"
+            case .data(let data): "data \(data)"
+            }
+        let file = command.keyFile.map { " by \($0)" } ?? ""
+        switch command.action {
+        case .create(let request):
+            return "create [\(request.name)] \(request.scopes?.joined(separator: "+") ?? "-") "
+                + "\(request.owner ?? "-") \(request.expiresInSeconds ?? 0) at \(place)\(file)"
+        case .list: return "list at \(place)\(file)"
+        case .revoke(let id): return "revoke \(id) at \(place)\(file)"
+        }
+    }
+
+    @Test(arguments: [
+        ("key list", "key list at 127.0.0.1:9180"), ("key list --data d", "key list at data d"),
+        ("key list --server=http://[::1]:1 --key-file f", "key list at [::1]:1 by f"),
+        ("key create --name a", "key create [a] - - 0 at 127.0.0.1:9180"),
+        (
+            "key create --name a --scopes links:create,admin --owner o --expires-in 60 --data d",
+            "key create [a] links:create+admin o 60 at data d"
+        ),
+        ("key --name a create", "key create [a] - - 0 at 127.0.0.1:9180"),
+        ("key revoke 0000000000000000000001", "key revoke 0000000000000000000001 at 127.0.0.1:9180"),
+        ("key -h", "help key"), ("key create --help", "help key"), ("help key", "help key"),
+        ("key", "error: create, list or revoke is wanted"),
+        ("key make", "error: unknown command \"make\"; create, list or revoke is wanted"),
+        ("key create", "error: --name NAME is needed"), ("key create --name=", "error: --name NAME is needed"),
+        ("key create a", "error: \"a\" is no flag"), ("key list a", "error: \"a\" is no flag"),
+        ("key list --name a", "error: --name is for create"), ("key list --foo", "error: unknown flag --foo"),
+        ("key list --data a --data b", "error: --data is given twice"),
+        ("key list --data=", "error: --data needs a value"),
+        ("key list --data d --server http://h", "error: --data and --server exclude each other"),
+        ("key list --data d --key-file f", "error: --data and --key-file exclude each other"),
+        ("key list --server h", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("key create --name a --expires-in x", "error: --expires-in takes a number of seconds from 1 on"),
+        ("key revoke", "error: the id of a key is wanted; edge key list shows it"),
+        (
+            "key revoke edge_0000000000000000000001_secret",
+            "error: that is no id of a key, which has 22 letters and digits; edge key list shows it"
+        ),
+        (
+            "key revoke 0000000000000000000001 x", "error: one id at a time; \"x\" is a second one"
+        ),
+    ])
+    func keys(line: String, expected: String) { #expect(meaning(line) == expected) }
 
     @Test(arguments: [
         ("serve", "serve -"), ("serve --config a.conf", "serve a.conf"), ("check --config=a=b", "check a=b"),
@@ -54,7 +105,8 @@ import Testing
         ),
         ("create http://a --server=http://[::1]", "create http://a - 0 [::1]"),
         ("create -- --a", "create --a - 0 127.0.0.1:8080"),
-        ("create", "error: no URL"), ("create a b", "error: one URL at a time; \"b\" is a second one"),
+        ("create a --key-file k", "create a - 0 127.0.0.1:8080 by k"), ("create", "error: no URL"),
+        ("create a b", "error: one URL at a time; \"b\" is a second one"),
         ("create a --foo", "error: unknown flag --foo"), ("create a --alias", "error: --alias needs a value"),
         ("create a --alias x --alias y", "error: --alias is given twice"),
         ("create a --expires-in 0", "error: --expires-in takes a number of seconds from 1 on"),
@@ -66,15 +118,15 @@ import Testing
         ("verify --data d", "verify d"), ("dump --data=d", "dump d"), ("verify", "error: --data DIR is needed"),
         ("dump --data=", "error: --data DIR is needed"), ("dump d", "error: \"d\" is no flag"),
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
-        ("", "error: no command; commands: serve, check, create, status, verify, dump, help, --version"),
+        ("", "error: no command; commands: serve, check, create, status, key, verify, dump, help, --version"),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
         (
             "backup",
-            "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"
+            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, help, --version"
         ),
         (
             "help backup",
-            "error: unknown command \"backup\"; commands: serve, check, create, status, verify, dump, help, --version"
+            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }

@@ -154,9 +154,10 @@ final class Client: @unchecked Sendable {
         "\(method) \(target) HTTP/1.1\r\nHost: test\r\n\(fields)\r\n"
     }
 
-    static func creation(_ url: String, _ target: String = "/shorten") -> String {
+    static func creation(_ url: String, _ target: String = "/shorten", _ fields: String = "") -> String {
         let body = #"{"long_url":"\#(url)"}"#
-        return request("POST", target, "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n")
+        return request(
+            "POST", target, fields + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n")
             + body
     }
 }

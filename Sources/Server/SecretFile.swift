@@ -7,8 +7,9 @@ struct SecretFileError: Error, CustomStringConvertible {
     var description: String { "\(path): \(reason)" }
 }
 
-/// The file that `code_secret_file` names: at least 32 bytes, white space at its ends not counted, for its owner only.
-enum CodeSecretFile {
+/// A file with a secret in it, such as `code_secret_file` names: at least 32 bytes, white space at its ends not counted,
+/// for its owner only.
+enum SecretFile {
     static let sizeBytes = 32...4096
 
     static func read(_ path: String) throws(SecretFileError) -> [UInt8] {

@@ -1,0 +1,82 @@
+import HTTP
+import Links
+import Primitives
+import Store
+
+/// `GET /keys`, `POST /keys` and `DELETE /keys/{id}` of the admin port, for requests that `AdminAccess` let through.
+final class KeyRoutes {
+    private unowned let node: Node
+    private let reader: KeyReader
+
+    init(_ node: Node) throws(StoreError) {
+        self.node = node
+        reader = try node.store.makeKeyReader()
+    }
+
+    static func owns(_ path: String) -> Bool { path == "/keys" || path.hasPrefix("/keys/") }
+
+    func answer(_ call: HandedOver) {
+        let (path, method) = (call.message.path, call.message.head.method)
+        switch (path == "/keys", method) {
+        case (true, .get), (true, .head): list(call)
+        case (true, .post): create(call)
+        case (true, _): call.answer(Problem.methodNotAllowed(allow: "GET, HEAD, POST").response)
+        case (false, .delete): revoke(call, id: path.dropFirst("/keys/".count))
+        case (false, _): call.answer(Problem.methodNotAllowed(allow: "DELETE").response)
+        }
+    }
+
+    private func list(_ call: HandedOver) {
+        do throws(StoreError) {
+            call.answer(Self.response(200, AdminJSON.encode(KeyList(try reader.all(), now: node.now()))))
+        } catch {
+            call.answer(Problem.damagedRecord.response)
+        }
+    }
+
+    private func create(_ call: HandedOver) {
+        guard call.message.hasJSONBody else { return call.answer(Problem(.unsupportedMediaType).response) }
+        let now = node.now()
+        let new: (key: KeyText, body: KeyBody)
+        do throws(RefusedRequest) { new = try KeyRequest(json: call.message.body).newKey(now: now) } catch {
+            return call.answer(error.problem.response)
+        }
+        node.store.createKey(new.key.id, new.body) { result in
+            switch result {
+            case .success(let stored?):
+                let made = MadeKey(key: new.key.text, description: KeyDescription(stored, now: now))
+                Log.write(.info, "key-created", Self.fields(stored))
+                call.answer(Self.response(201, AdminJSON.encode(made)))
+            case .success(nil): preconditionFailure("a key that was made is there")
+            case .failure(let error): call.answer(Problem(error).response)
+            }
+        }
+    }
+
+    private func revoke(_ call: HandedOver, id text: Substring) {
+        guard let id = KeyID(text) else { return call.answer(Problem.noSuchKey.response) }
+        node.store.revokeKey(id) { result in
+            switch result {
+            case .success(let stored?):
+                Log.write(.info, "key-revoked", Self.fields(stored))
+                call.answer(Response(status: 204))
+            case .success(nil): call.answer(Problem.noSuchKey.response)
+            case .failure(let error): call.answer(Problem(error).response)
+            }
+        }
+    }
+
+    /// What the log may say of a key.
+    private static func fields(_ key: StoredKey) -> KeyValuePairs<String, Log.Value> {
+        ["id": .init(key.id), "owner": .string(String(decoding: key.body.principal, as: UTF8.self))]
+    }
+
+    private static func response(_ status: Int, _ json: [UInt8]) -> Response {
+        Response(
+            status: status, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")], body: json)
+    }
+}
+
+extension Problem {
+    static let noSuchKey = Problem(.notFound, "No key has this id.")
+}
