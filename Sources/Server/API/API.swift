@@ -26,18 +26,22 @@ struct APICall: Sendable {
 
 /// Everything but plain redirects, on a thread of its own, so that no slow request delays a redirect.
 ///
-/// Safety: `reader` belongs to the thread that runs `run`; the rest does not change.
+/// Safety: `reader`, the copy of the configuration and what is made of it belong to the thread that runs `run`; the rest does not change.
 final class API: RequestHandler, @unchecked Sendable {
     /// Requests that wait; one more is refused. Their bodies are bounded, and so is their memory.
     static let queuedCalls = 4096
 
     private let store: Store
-    private let configuration: Configuration
+    private let live: LiveConfiguration
+    /// The thread's copy of what `live` holds.
+    private var configuration: Configuration
+    private var configurationSeen: UInt64 = 0
     private let admission: CurrentAdmission
+    let pulse = Pulse()
     private let publicURL: String
-    private let policy: DestinationPolicy
+    private var policy: DestinationPolicy
     /// Nil if names are not looked up.
-    private let nameRule: NameRule?
+    private var nameRule: NameRule?
     private let regionNames: [UInt8: String]
     private let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
@@ -47,20 +51,27 @@ final class API: RequestHandler, @unchecked Sendable {
     let answers = APIAnswers()
 
     init(
-        _ store: Store, _ configuration: Configuration, _ admission: CurrentAdmission, publicURL: String,
+        _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void
     ) throws(StoreError) {
-        (self.store, self.configuration, self.publicURL, self.policy) = (store, configuration, publicURL, policy)
+        (self.store, self.live, self.publicURL, self.policy) = (store, live, publicURL, policy)
         self.admission = admission
+        configuration = live.value
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         nameRule = NameRule(configuration, policy)
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
     }
 
-    func take(_ call: HandedOver) -> Bool { calls.push(call) }
+    func take(_ call: HandedOver) -> Bool {
+        let hasRoom = calls.push(call)
+        if !hasRoom { answers.note("other", 503) }
+        return hasRoom
+    }
+
+    var queuedCallCount: Int { calls.count }
 
     /// What waits is dropped: whoever drains has waited for it as long as there was time.
     func close() { calls.closeAndDiscard() }
@@ -68,13 +79,30 @@ final class API: RequestHandler, @unchecked Sendable {
     func run() {
         var nextSweep = System.monotonicMicroseconds()
         while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
+            pulse.beat()
+            if let configuration = live.newer(than: &configurationSeen) { adopt(configuration) }
             let admission = admission.admission
             let now = System.monotonicMicroseconds()
             if now >= nextSweep {
                 for limiter in admission.limiters { limiter.sweep(at: now) }
                 nextSweep = now + Limiter.sweepMicroseconds
             }
-            for call in gathered { admit(call, admission) }
+            for call in gathered {
+                admit(call, admission)
+                pulse.beat()
+            }
+        }
+    }
+
+    /// Takes over what a reload has changed. Lookups that wait at the old rule are answered by it.
+    private func adopt(_ next: Configuration) {
+        let old = configuration
+        configuration = next
+        policy = policy.allowingPrivate(next.allowPrivateDestinations)
+        if old.allowPrivateDestinations != next.allowPrivateDestinations
+            || old.resolveDestinations != next.resolveDestinations
+        {
+            nameRule = NameRule(next, policy)
         }
     }
 

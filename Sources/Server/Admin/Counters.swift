@@ -26,6 +26,8 @@ final class WorkerCounters: Sendable {
     let connectionsOpened = Counter()
     let connectionsClosed = Counter()
     let bytesSent = Counter()
+    let accessLogDrops = Counter()
+    let answers = AnswerCounts()
     let latencySumMicroseconds = Counter()
     private let latencies = LatencyBuckets()
 

@@ -7,8 +7,10 @@ struct HandedOver: Sendable {
     let message: Message
     /// Who connected, or whom a trusted proxy connected for.
     let peer: IPAddress
+    /// When the worker fetched it, on the monotonic clock.
+    let receivedMicroseconds: Int64
 
-    func answer(_ response: Response) { worker.deliver(Worker.Delivery(handle: handle, response: response)) }
+    func answer(_ response: Response) { worker.deliver(Worker.Delivery(call: self, response: response)) }
 }
 
 /// Who takes what a worker does not answer itself: the API behind the public port, the admin pages behind the other.

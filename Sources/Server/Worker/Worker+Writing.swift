@@ -63,6 +63,7 @@ extension Worker {
     private func countRedirects() {
         guard redirectsInOutput > 0 else { return }
         counters.redirects.add(redirectsInOutput)
+        counters.answers.add(.code, redirectStatus, redirectsInOutput)
         counters.noteLatency(
             microseconds: System.monotonicMicroseconds() - wakeUpMicroseconds, count: redirectsInOutput)
         redirectsInOutput = 0
@@ -79,7 +80,7 @@ extension Worker {
         for connection in connections.all where connection.isOverdue(at: monotonicNow) {
             if case .open = connection.phase, connection.output.isEmpty, connection.requestStart != nil {
                 counters.refusals.add()
-                append(Problem.requestTimeout.response, .closing)
+                refuse(.requestTimeout, connection)
                 connection.phase = .closing
                 flush(connection)
             } else {
