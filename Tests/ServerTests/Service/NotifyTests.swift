@@ -89,6 +89,7 @@ extension NodeTests {
             let client = try node.connect()
             try client.send(Client.creation("https://example.com/"))
             #expect(try node.log.next("event=thread-stalled").contains("thread=writer"))
+            while try socket.nextOfAll() != ["STATUS=the thread writer stands still"] {}
             // Redirects and health are answered all the same; only a restart is asked for.
             #expect(try node.connect().get("/health").status == 200)
             #expect(!client.hasInput(withinMilliseconds: 0))
