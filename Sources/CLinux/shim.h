@@ -1,5 +1,5 @@
 // What the Glibc module of the Swift toolchain lacks: epoll, accept4, memmem, fallocate, pthread_setname_np, the CPU
-// affinity calls, and the CRC32C instruction.
+// affinity calls, prctl, and the CRC32C instruction.
 #pragma once
 #include <pthread.h>
 #include <sched.h>
@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 
 void *memmem(const void *haystack, size_t haystack_size, const void *needle, size_t needle_size);
@@ -15,6 +16,9 @@ int pthread_setname_np(pthread_t thread, const char *name);
 int sched_getaffinity(pid_t process, size_t size, cpu_set_t *cpus);
 int sched_setaffinity(pid_t process, size_t size, const cpu_set_t *cpus);
 int accept4(int descriptor, struct sockaddr *restrict address, socklen_t *restrict size, int flags);
+
+// No program that this process starts has more rights than it.
+static inline int edge_forbid_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 
 #if defined(__x86_64__)
 __attribute__((target("sse4.2"))) static inline uint64_t edge_crc32c_8(uint64_t crc, uint64_t bytes) {

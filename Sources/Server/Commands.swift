@@ -2,68 +2,16 @@ import Glibc
 import Primitives
 import Store
 
-/// Runs a node until it is told to end. Returns the exit status.
-package func runServer(_ configuration: Configuration) -> Int32 {
-    Log.configure(format: configuration.logFormat)
-    let signals = [SIGTERM, SIGINT, SIGHUP]
-    var set = sigset_t()
-    sigemptyset(&set)
-    for signal in signals { sigaddset(&set, signal) }
-    // Blocked before any thread is started, so that they come to this one alone.
-    pthread_sigmask(SIG_BLOCK, &set, nil)
-    let node: Node
-    do { node = try Node(configuration) } catch {
-        Log.write(.error, "start-failed", ["reason": .string("\(error)")])
-        return isConfigurationFault(error) ? ExitStatus.wrongConfiguration : ExitStatus.failed
+/// Checks what the machine must have for `configuration`, and prints it. Returns the exit status.
+package func runCheck(_ configuration: Configuration) -> Int32 {
+    do {
+        let user = try configuration.processUser()
+        _ = try configuration.readCodeSecret(user: user?.id)
+    } catch {
+        StandardStream.error.write("edge: \(error)\n")
+        return ExitStatus.wrongConfiguration
     }
-    announce(node)
-    var watch = Watch()
-    while true {
-        var pause = timespec(tv_sec: 1, tv_nsec: 0)
-        switch sigtimedwait(&set, nil, &pause) {
-        case SIGHUP: Log.write(.info, "reload", ["reloaded": "nothing", "reason": "every key needs a restart"])
-        case SIGTERM, SIGINT: return stop(node)
-        default:
-            for line in watch.changes(node.store.figures, damagedAnswers: node.damagedAnswerCount) {
-                Log.write(line.level, line.event, ["detail": .string(line.detail)])
-            }
-        }
-    }
-}
-
-private func stop(_ node: Node) -> Int32 {
-    let configuration = node.configuration
-    Log.write(.info, "draining", ["timeout_ms": .init(configuration.drainTimeoutMilliseconds)])
-    node.drain()
-    Log.write(.info, "stopped")
-    return ExitStatus.done
-}
-
-/// The store or the secret's file is sound, and not what the configuration says.
-private func isConfigurationFault(_ error: any Error) -> Bool {
-    switch error {
-    case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError: true
-    default: false
-    }
-}
-
-private func announce(_ node: Node) {
-    let url = "http://\(node.address)"
-    if node.store.didBeginIncarnation {
-        Log.write(.warning, "new-incarnation", ["origin": .init(node.store.origin)])
-    }
-    Log.write(
-        .info, "listening",
-        [
-            "address": .init(node.address), "admin": .string(node.adminAddress?.description ?? "off"),
-            "region": .string(node.configuration.region),
-            "node": .init(node.configuration.node), "data": .string(node.configuration.data),
-            "try": .string(
-                !node.configuration.anonymousCreate
-                    ? "curl \(url)/health"
-                    : "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"
-            ),
-        ])
+    return StandardStream.output.write(configuration.text) ? ExitStatus.done : ExitStatus.failed
 }
 
 /// LMDB trusts its pages' own structure and may end the process over a damaged one: a finding for who inspects a store.

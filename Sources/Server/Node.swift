@@ -9,14 +9,17 @@ import Synchronization
 ///
 /// Safety: what changes after `init` is atomic, or changed by the thread that starts and stops the node alone.
 final class Node: @unchecked Sendable {
-    let configuration: Configuration
+    let live: LiveConfiguration
     let store: Store
     let admission: CurrentAdmission
     private(set) var api: API!
     private var admin: Admin?
     /// The redirect workers, and behind them the one of the admin port.
-    private var workers: [Worker] = []
+    private(set) var workers: [Worker] = []
     private var threads: [SystemThread] = []
+    private(set) var accessLog: AccessLog!
+    private var accessLogThread: SystemThread?
+    let reloads = ReloadCounts()
     private(set) var address: ListenAddress
     private(set) var adminAddress: ListenAddress?
     private let isDraining = Atomic<Bool>(false)
@@ -24,51 +27,59 @@ final class Node: @unchecked Sendable {
     private let authFailures = Atomic<UInt64>(0)
     /// What the public port's connections may take; the admin port has its own, so that it always gets in.
     let publicBudget: ConnectionBudget
+    private let clockOffsetMilliseconds: Int64
 
-    /// Opens the store and the port, and serves. Throws a `StoreError` or a `ListenError`.
+    /// Binds the ports, gives up root if it is to, opens the store, and serves. Until root is given up nothing is read
+    /// but the secrets, and no thread is started. Throws a `StoreError`, `ListenError`, `SecretFileError`, `UserError` or
+    /// `AccessLogError`.
     init(_ configuration: Configuration) throws {
-        self.configuration = configuration
+        live = LiveConfiguration(configuration)
+        clockOffsetMilliseconds = configuration.clockOffsetMilliseconds
         admission = CurrentAdmission(Admission(configuration))
         publicBudget = ConnectionBudget(limit: Self.connectionLimit(configuration))
         let first = try Listener(configuration.listen)
         address = first.address
-        store = try Store(try Self.settings(configuration))
+        let listeners = try [first] + (1..<configuration.workers).map { _ in try Listener(first.address, joins: true) }
+        let adminListener = try configuration.adminListen.map { try Listener($0) }
+        adminAddress = adminListener?.address
+        let codeSecret = try Self.giveUpRoot(configuration)
+        let sink = try AccessLogSink.open(configuration.accessLog)
+        store = try Store(Self.settings(configuration, codeSecret))
         let publicURL = configuration.publicURL(boundTo: address)
         let offset = configuration.clockOffsetMilliseconds
-        api = try API(
-            store, configuration, admission, publicURL: publicURL,
+        let api = try API(
+            store, live, admission, publicURL: publicURL,
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
             noteDamage: { [unowned self] in noteDamage() },
             noteAuthFailure: { [unowned self] in noteAuthFailure() })
-        workers.append(try Worker(self, first, api, publicBudget, servesRedirects: true))
-        for _ in 1..<configuration.workers {
-            let listener = try Listener(address, joins: true)
-            workers.append(try Worker(self, listener, api, publicBudget, servesRedirects: true))
-        }
+        self.api = api
+        workers = try listeners.map { try Worker(self, $0, api, publicBudget, servesRedirects: true) }
         publicBudget.workers = workers
-        if let wanted = configuration.adminListen {
-            let listener = try Listener(wanted)
-            adminAddress = listener.address
-            let admin = try Admin(self, address: listener.address)
+        let accessLog = AccessLog(workers.map(\.accessRing), live, sink)
+        self.accessLog = accessLog
+        if let adminListener {
+            let admin = try Admin(self, address: adminListener.address)
             self.admin = admin
             let budget = ConnectionBudget(limit: ConnectionLimits.adminConnections)
-            let worker = try Worker(self, listener, admin, budget, servesRedirects: false)
+            let worker = try Worker(self, adminListener, admin, budget, servesRedirects: false)
             budget.workers = [worker]
             workers.append(worker)
             threads.append(SystemThread("admin") { admin.run() })
         }
-        threads.append(SystemThread("api", niceness: API.niceness) { [api] in api!.run() })
+        accessLogThread = SystemThread("access-log", accessLog.run)
+        threads.append(SystemThread("api", niceness: API.niceness, api.run))
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
+
+    /// What is in effect now. A copy: threads that answer keep one of their own.
+    var configuration: Configuration { live.value }
 
     /// Whether the node wants traffic.
     var isReady: Bool { !isDraining.load(ordering: .relaxed) }
 
-    var workerCounters: [WorkerCounters] { workers.filter(\.servesRedirects).map(\.counters) }
-
-    func now() -> Instant { Self.clock(configuration.clockOffsetMilliseconds) }
+    func now() -> Instant { Self.clock(clockOffsetMilliseconds) }
 
     func noteDamage() { damagedAnswers.add(1, ordering: .relaxed) }
     var damagedAnswerCount: UInt64 { damagedAnswers.load(ordering: .relaxed) }
@@ -79,8 +90,8 @@ final class Node: @unchecked Sendable {
     /// The store cannot be trusted any more: the next start reads what the disk holds.
     func end(because reason: String) -> Never { Self.end(because: reason) }
 
-    /// Lets open requests finish, for at most the drain time, and closes the store.
-    func drain() {
+    /// Lets open requests finish, for at most the drain time, and closes the store. `whileWaiting` is called often.
+    func drain(whileWaiting: () -> Void) {
         isDraining.store(true, ordering: .relaxed)
         let deadline = System.monotonicMilliseconds() + configuration.drainTimeoutMilliseconds
         // First new connections are still let in, to learn of the drain; then no more, and what came meanwhile finishes.
@@ -88,6 +99,7 @@ final class Node: @unchecked Sendable {
             for worker in workers { worker.give(order) }
             while System.monotonicMilliseconds() < deadline, !workers.allSatisfy({ $0.hasDone(order) }) {
                 usleep(2_000)
+                whileWaiting()
             }
         }
         api.close()
@@ -95,6 +107,7 @@ final class Node: @unchecked Sendable {
         for worker in workers { worker.give(.stop) }
         for thread in threads { thread.join() }
         store.close()
+        if accessLog.close() { accessLogThread?.join() }
     }
 
     private static func end(because reason: String) -> Never {
@@ -126,7 +139,17 @@ final class Node: @unchecked Sendable {
         return min(available, configuration.maxConnections)
     }
 
-    private static func settings(_ configuration: Configuration) throws -> StoreSettings {
+    /// What only root may do first, if the process is to become another user, and then that user. The code secret, if a
+    /// file holds it.
+    private static func giveUpRoot(_ configuration: Configuration) throws -> [UInt8]? {
+        let user = try configuration.processUser()
+        let codeSecret = try configuration.readCodeSecret(user: user?.id)
+        try user?.claim(directory: configuration.data)
+        try user?.become()
+        return codeSecret
+    }
+
+    private static func settings(_ configuration: Configuration, _ codeSecret: [UInt8]?) -> StoreSettings {
         let regions = configuration.regions.map {
             StoreSettings.Region(name: $0.name, character: RegionCharacter($0.character)!)
         }
@@ -136,7 +159,7 @@ final class Node: @unchecked Sendable {
             region: regions.first { $0.name == configuration.region }!, node: UInt8(configuration.node),
             mapSizeBytes: configuration.mapSizeBytes, now: { clock(offset) }, mustEnd: { end(because: $0) })
         settings.niceness = API.niceness
-        if let path = configuration.codeSecretFile { settings.codeSecret = try SecretFile.read(path) }
+        settings.codeSecret = codeSecret
         return settings
     }
 }

@@ -7,11 +7,14 @@ package struct Watch {
     private var openReason: Issuer.Reason?
     private var warning: Issuer.Warning?
     private var damagedAnswers: UInt64 = 0
+    private var accessLogDrops: UInt64 = 0
 
     package init() {}
 
     /// The log lines for what has changed since the last call.
-    package mutating func changes(_ figures: StoreFigures, damagedAnswers: UInt64) -> [Line] {
+    package mutating func changes(
+        _ figures: StoreFigures, damagedAnswers: UInt64, accessLogDrops: UInt64 = 0
+    ) -> [Line] {
         var lines: [Line] = []
         if figures.isFull != isFull {
             isFull = figures.isFull
@@ -35,6 +38,11 @@ package struct Watch {
             lines.append(
                 Line(.error, "damaged-record", "\(damagedAnswers - self.damagedAnswers) requests met a damaged record"))
             self.damagedAnswers = damagedAnswers
+        }
+        if accessLogDrops > self.accessLogDrops {
+            let count = accessLogDrops - self.accessLogDrops
+            lines.append(Line(.warning, "access-log-dropped", "\(count) lines could not be written in time"))
+            self.accessLogDrops = accessLogDrops
         }
         return lines
     }

@@ -48,6 +48,8 @@ package final class Store: @unchecked Sendable {
     private let published: Mutex<StoreFigures>
     private let originNames: [UInt16: Origin]
     private var threads: [SystemThread] = []
+    /// The writer's.
+    package let pulse = Pulse()
 
     /// Opens the store in the settings' directory, or makes one, and starts its threads.
     package init(_ settings: StoreSettings) throws(StoreError) {
@@ -138,6 +140,13 @@ package struct StoreFigures: Sendable {
     package var isFull = false
     package var queuedWrites = 0
     package var head: UInt64 = 0
+    /// Of transactions that were made durable: from their beginning to the end of their sync, and writes in each.
+    package var commitMicroseconds = Histogram()
+    package var commitWrites = Histogram()
+    package static let commitMicrosecondsBounds: [UInt64] = [
+        50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 250_000, 1_000_000,
+    ]
+    package static let commitWritesBounds: [UInt64] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
 
     package init() {}
 }

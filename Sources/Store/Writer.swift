@@ -108,6 +108,7 @@ final class Writer: @unchecked Sendable {
 
     func run(_ store: Store) {
         while let operations = store.queue.take(atMost: StoreLimits.writesPerCommit, timeoutMilliseconds: 1000) {
+            store.pulse.beat()
             if !operations.isEmpty { commit(operations, store) }
             if let lease = state.issuer.renewalDue(now: settings.now()), !store.leases.push(lease) {
                 state.issuer.leaseFailed(now: settings.now())
@@ -131,13 +132,15 @@ final class Writer: @unchecked Sendable {
     /// Nothing of a batch is visible, and nobody is answered, before the disk has it.
     private func commit(_ operations: [WriteOperation], _ store: Store) {
         let now = settings.now()
+        let start = monotonicMicroseconds()
         let saved = state
         do throws(LMDBError) {
             let takesLinks = try hasRoom(now)
             let outcomes = try apply(operations, now, takesLinks: takesLinks)
             state.issuer.committed(now: now)
-            figures.commits += 1
-            figures.writes += state.row.head - saved.row.head
+            if state.row.head != saved.row.head || state.row.ceiling != saved.row.ceiling {
+                noteCommit(writes: state.row.head - saved.row.head, microseconds: monotonicMicroseconds() - start)
+            }
             ceilingRaised(store)
             if state.hasNewShapedAlias { store.noteShapedAlias() }
             answer(operations, outcomes, store)
@@ -150,6 +153,19 @@ final class Writer: @unchecked Sendable {
             endUnlessHarmless(error)
             recover(operations, error, now, store)
         }
+    }
+
+    private func noteCommit(writes: UInt64, microseconds: UInt64) {
+        figures.commits += 1
+        figures.writes += writes
+        figures.commitWrites.note(writes, bounds: StoreFigures.commitWritesBounds)
+        figures.commitMicroseconds.note(microseconds, bounds: StoreFigures.commitMicrosecondsBounds)
+    }
+
+    private func monotonicMicroseconds() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1000
     }
 
     /// After a transaction that left nothing. Damage stops only the write that met it: the others are made one by one.

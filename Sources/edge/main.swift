@@ -23,8 +23,9 @@ func run() -> Int32 {
 
 func perform(_ command: Command) -> Int32 {
     switch command {
-    case .serve(let source): withConfiguration(source, runServer)
-    case .check(let source): withConfiguration(source) { printed($0.text) }
+    case .serve(let source): withConfiguration(source) { runServer(source, $0) }
+    case .check(let source): withConfiguration(source, runCheck)
+    case .systemdUnit(let source): withConfiguration(source) { runSystemdUnit(source, $0) }
     case .create(let request): runCreate(request)
     case .status(let server): runStatus(server)
     case .key(let command): runKey(command)

@@ -1,7 +1,7 @@
 /// Where links may lead.
 package struct DestinationPolicy: Sendable {
     private let ownHosts: [Host]
-    private let allowPrivate: Bool
+    private var allowPrivate: Bool
 
     /// - ownHosts: names or addresses that this service answers on, with or without a port, or as URLs.
     /// - allowPrivate: lets through addresses and names of private networks; for intranets.
@@ -14,6 +14,13 @@ package struct DestinationPolicy: Sendable {
         }
         self.ownHosts = hosts
         self.allowPrivate = allowPrivate
+    }
+
+    /// The same with private networks allowed, or not.
+    package func allowingPrivate(_ allowPrivate: Bool) -> DestinationPolicy {
+        var policy = self
+        policy.allowPrivate = allowPrivate
+        return policy
     }
 
     /// Throws if no link may lead to `host`, which begins at `offset`.

@@ -28,7 +28,8 @@ struct APICall: Sendable {
 
 /// Everything but plain redirects, on a thread of its own, so that no slow request delays a redirect.
 ///
-/// Safety: `reader` and `authentication` belong to the thread that runs `run`; the rest does not change.
+/// Safety: `reader`, `authentication`, the copy of the configuration and what is made of it belong to the thread that runs
+/// `run`; the rest does not change.
 final class API: RequestHandler, @unchecked Sendable {
     /// Requests that wait; one more is refused. `CallGate` bounds their bytes and how long they wait.
     static let queuedCalls = 4096
@@ -36,12 +37,16 @@ final class API: RequestHandler, @unchecked Sendable {
     static let niceness: Int32 = 10
 
     private let store: Store
-    private let configuration: Configuration
+    private let live: LiveConfiguration
+    /// The thread's copy of what `live` holds.
+    private var configuration: Configuration
+    private var configurationSeen: UInt64 = 0
     private let admission: CurrentAdmission
+    let pulse = Pulse()
     private let publicURL: String
-    private let policy: DestinationPolicy
+    private var policy: DestinationPolicy
     /// Nil if names are not looked up.
-    private let nameRule: NameRule?
+    private var nameRule: NameRule?
     private let regionNames: [UInt8: String]
     private let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
@@ -53,13 +58,14 @@ final class API: RequestHandler, @unchecked Sendable {
     let answers = APIAnswers()
 
     init(
-        _ store: Store, _ configuration: Configuration, _ admission: CurrentAdmission, publicURL: String,
+        _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
     ) throws(StoreError) {
-        (self.store, self.configuration, self.publicURL, self.policy) = (store, configuration, publicURL, policy)
+        (self.store, self.live, self.publicURL, self.policy) = (store, live, publicURL, policy)
         self.admission = admission
+        configuration = live.value
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         nameRule = NameRule(configuration, policy)
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
@@ -79,6 +85,7 @@ final class API: RequestHandler, @unchecked Sendable {
     }
 
     var waitingBytes: Int { gate.waitingBytes }
+    var waitingCallCount: Int { calls.count }
 
     /// What waits is dropped: whoever drains has waited for it as long as there was time.
     func close() { calls.closeAndDiscard() }
@@ -86,6 +93,8 @@ final class API: RequestHandler, @unchecked Sendable {
     func run() {
         var nextSweep = System.monotonicMicroseconds()
         while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
+            pulse.beat()
+            if let configuration = live.newer(than: &configurationSeen) { adopt(configuration) }
             let admission = admission.admission
             let now = System.monotonicMicroseconds()
             if now >= nextSweep {
@@ -96,8 +105,21 @@ final class API: RequestHandler, @unchecked Sendable {
                 gate.begin(since: call.arrivedMicroseconds)
                 admit(call, admission)
                 gate.end(bytes: call.byteCount)
+                pulse.beat()
             }
             gate.rest()
+        }
+    }
+
+    /// Takes over what a reload has changed. Lookups that wait at the old rule are answered by it.
+    private func adopt(_ next: Configuration) {
+        let old = configuration
+        configuration = next
+        policy = policy.allowingPrivate(next.allowPrivateDestinations)
+        if old.allowPrivateDestinations != next.allowPrivateDestinations
+            || old.resolveDestinations != next.resolveDestinations
+        {
+            nameRule = NameRule(next, policy)
         }
     }
 

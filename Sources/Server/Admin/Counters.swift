@@ -34,6 +34,8 @@ final class WorkerCounters: Sendable {
     let sparedSlow = Counter()
     private let expiries = CounterRow(count: Connection.Standing.allCases.count)
     private let sheddings = CounterRow(count: Shedding.allCases.count)
+    let accessLogDrops = Counter()
+    let answers = AnswerCounts()
     let latencySumMicroseconds = Counter()
     private let latencies = CounterRow(count: latencyBoundsMicroseconds.count + 1)
 

@@ -1,4 +1,5 @@
 import Links
+import Primitives
 import Store
 
 /// All that a node tells Prometheus. Names start with `edge_`, units are the base ones, label sets are bounded by the
@@ -13,12 +14,21 @@ struct Metrics {
         addRedirects(workers)
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
-        addAPI(node.api)
+        addRequests(workers, node.api.answers.rows)
+        output.value(
+            "edge_api_queue_length", .gauge, "Requests that wait for the API thread.",
+            Double(node.api.waitingCallCount))
+        output.value(
+            "edge_api_waiting_bytes", .gauge, "Of requests that wait for the API thread.",
+            Double(node.api.waitingBytes))
         output.value(
             "edge_auth_failures_total", .counter, "Requests whose key does not hold, whatever is wrong with it.",
             Double(node.authFailureCount))
         addLimits(node.admission.admission)
-        addStore(node.store.figures)
+        let figures = node.store.figures
+        addStore(figures)
+        addCommits(figures)
+        addOperation(node)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
         output.sample("edge_build_info", ["version": edgeVersion], 1)
         output.value("edge_ready", .gauge, "1 while the node wants traffic.", node.isReady ? 1 : 0)
@@ -83,14 +93,43 @@ struct Metrics {
         }
     }
 
-    private mutating func addAPI(_ api: API) {
-        output.value(
-            "edge_api_waiting_bytes", .gauge, "Of requests that wait for the API.", Double(api.waitingBytes))
-        output.metric("edge_api_requests_total", .counter, "Requests answered by the API, by route and status.")
-        for row in api.answers.rows {
-            output.sample(
-                "edge_api_requests_total", ["route": row.route, "status": String(row.status)], Double(row.count))
+    /// Workers count what they answer themselves, and the API the rest; both may know a route.
+    private mutating func addRequests(_ workers: [WorkerCounters], _ rows: [APIAnswers.Row]) {
+        var sums: [String: [Int: UInt64]] = [:]
+        for row in rows { sums[row.route, default: [:]][row.status, default: 0] += row.count }
+        for route in AnswerRoute.allCases {
+            for status in AnswerCounts.statuses {
+                let count = workers.reduce(0) { $0 + $1.answers.value(route, status) }
+                if count > 0 { sums[route.name, default: [:]][status, default: 0] += count }
+            }
         }
+        output.metric("edge_requests_total", .counter, "Requests that were answered, by route and status.")
+        for (route, counts) in sums.sorted(by: { $0.key < $1.key }) {
+            for (status, count) in counts.sorted(by: { $0.key < $1.key }) {
+                output.sample("edge_requests_total", ["route": route, "status": String(status)], Double(count))
+            }
+        }
+    }
+
+    private mutating func addCommits(_ figures: StoreFigures) {
+        func counts(_ histogram: Histogram) -> [UInt64] { histogram.counts.indices.map { histogram.counts[$0] } }
+        output.histogram(
+            "edge_store_commit_duration_seconds", "From a transaction's beginning to the end of its sync.",
+            bounds: StoreFigures.commitMicrosecondsBounds.map { Double($0) / 1e6 },
+            counts: counts(figures.commitMicroseconds), sum: Double(figures.commitMicroseconds.sum) / 1e6)
+        output.histogram(
+            "edge_store_commit_writes", "Log entries of one transaction.",
+            bounds: StoreFigures.commitWritesBounds.map(Double.init), counts: counts(figures.commitWrites),
+            sum: Double(figures.commitWrites.sum))
+    }
+
+    private mutating func addOperation(_ node: Node) {
+        output.value(
+            "edge_access_log_dropped_total", .counter, "Lines of the access log that could not be written in time.",
+            Double(node.accessLogDropCount))
+        output.metric("edge_reloads_total", .counter, "Reloads of the configuration, by what came of them.")
+        output.sample("edge_reloads_total", ["result": "applied"], Double(node.reloads.applied.value))
+        output.sample("edge_reloads_total", ["result": "refused"], Double(node.reloads.refused.value))
     }
 
     private mutating func addLimits(_ admission: Admission) {

@@ -9,6 +9,7 @@ extension CommandName {
         case .key: "edge key create --name NAME [FLAGS] | list | revoke ID  [--data DIR | --server URL]"
         case .verify: "edge verify --data DIR"
         case .dump: "edge dump --data DIR"
+        case .systemdUnit: "edge systemd-unit [--config FILE] [--KEY VALUE …]"
         case .help: "edge help [COMMAND]"
         }
     }
@@ -23,6 +24,7 @@ extension CommandName {
         case .key: "make, list and revoke API keys"
         case .verify: "check every record of a store"
         case .dump: "print the links of a store, one JSON line each, sorted by key"
+        case .systemdUnit: "print a unit for systemd that runs this program"
         case .help: "say more about a command"
         }
     }
@@ -80,6 +82,15 @@ extension CommandName {
                 Nodes that have converged print the same. Links that are deleted or expired are left out, and so are damaged
                 ones, which are named on standard error.
                 """
+        case .systemdUnit:
+            details = """
+                The unit runs serve with the same file and flags, as a user with no right but to bind ports below 1024, and
+                with no place to write to but its own directories. Files with secrets may be root's alone: systemd hands
+                them over.
+
+                  edge systemd-unit --config /etc/edge/edge.conf > /etc/systemd/system/edge.service
+                  systemctl daemon-reload && systemctl enable --now edge
+                """
         case .help: details = "Without a command: the list of all."
         }
         return "usage: \(synopsis)\n\n\(capitalized(summary)).\n\n\(details)\n"
@@ -92,7 +103,7 @@ extension CommandName {
     /// What `edge help` prints.
     package static var overview: String {
         let commands = allCases.map { name in
-            "  \(name.rawValue)" + String(repeating: " ", count: 10 - name.rawValue.count) + name.summary
+            "  \(name.rawValue)" + String(repeating: " ", count: 14 - name.rawValue.count) + name.summary
         }
         return """
             edge: a self-hosted, active-active URL shortener.
@@ -101,7 +112,7 @@ extension CommandName {
 
             \(commands.joined(separator: "\n"))
 
-              --version   print the version
+              --version     print the version
 
             Exit status: 0 done, 64 wrong usage, 78 wrong configuration, 1 anything else.
 

@@ -13,6 +13,7 @@ package enum ExitStatus {
 package enum Command: Equatable, Sendable {
     case serve(ConfigurationSource)
     case check(ConfigurationSource)
+    case systemdUnit(ConfigurationSource)
     case create(LinkRequest)
     case status(Authority)
     case key(KeyCommand)
@@ -24,7 +25,9 @@ package enum Command: Equatable, Sendable {
 }
 
 package enum CommandName: String, CaseIterable, Sendable {
-    case serve, check, create, status, key, verify, dump, help
+    case serve, check, create, status, key, verify, dump
+    case systemdUnit = "systemd-unit"
+    case help
 }
 
 /// Where a configuration comes from: a file, if any, and flags, not yet checked.
@@ -85,7 +88,7 @@ extension Command {
         let rest = arguments.dropFirst()
         switch name {
         case .help: return try parseHelp(rest)
-        case .serve, .check: return try parseConfiguration(name, rest)
+        case .serve, .check, .systemdUnit: return try parseConfiguration(name, rest)
         case .create: return try parseCreate(rest)
         case .status: return try parseStatus(rest)
         case .key: return try parseKey(rest)
@@ -127,7 +130,11 @@ extension Command {
                 throw UsageError(command: command, problem: "\(quoted(text)) is no flag; write --KEY VALUE")
             }
         }
-        return command == .serve ? .serve(source) : .check(source)
+        switch command {
+        case .check: return .check(source)
+        case .systemdUnit: return .systemdUnit(source)
+        default: return .serve(source)
+        }
     }
 
     private static func parseCreate(_ arguments: ArraySlice<String>) throws(UsageError) -> Command {

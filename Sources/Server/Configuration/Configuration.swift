@@ -5,6 +5,8 @@
 package struct Configuration: Equatable, Sendable {
     /// Directory of the store; created with mode 0700.
     package var data = "./edge-data"
+    /// Who the process becomes once its ports are bound, `NAME` or `NAME:GROUP`; nil: it stays who started it.
+    package var user: String?
     /// Name of the cluster, a part of the handshake between peers: 1 to 64 of `[A-Za-z0-9._-]`.
     package var cluster = "default"
     /// Every region of the cluster, at least one, in the order given; names and characters are unique.
@@ -37,6 +39,7 @@ package struct Configuration: Equatable, Sendable {
     package var durability = Durability.sync
     package var drainTimeoutMilliseconds: Int64 = 10_000
     package var logFormat = Log.Format.logfmt
+    package var accessLog = AccessLogTarget.off
     package var redirectStatus = RedirectStatus.found
     /// `max-age` of a redirect, whole seconds; 0 forbids caches to keep it.
     package var redirectCacheTTLMilliseconds: Int64 = 0
@@ -87,6 +90,12 @@ extension Configuration {
         }
     }
 
+    /// Where a line for each request goes.
+    package enum AccessLogTarget: Equatable, Sendable {
+        case off, standardOutput
+        case file(path: String)
+    }
+
     /// When a write is answered.
     package enum Durability: String, CaseIterable, Sendable {
         /// After its fsync on this node.
@@ -116,6 +125,8 @@ package enum ConfigurationLimits {
     package static let fileBytes = 1 << 20
     package static let clusterNameBytes = 64
     package static let regionNameBytes = 16
+    /// Of a user or a group (useradd(8)).
+    package static let userNameBytes = 32
     package static let nodes = 0...15
     package static let workers = 1...256
     /// 64 TiB is half of the address space that a process has.

@@ -57,6 +57,25 @@ extension ValueSyntax where Value == String {
 extension ValueSyntax where Value == String? {
     /// A path, or `none`; a file of that name is `./none`.
     static let optionalPath = ValueSyntax(read: { $0 == "none" ? nil : $0 }, write: { $0 ?? "none" })
+
+    /// `NAME` or `NAME:GROUP`, or `none`. Whether there is such a user is the machine's to say.
+    static let optionalUser = ValueSyntax(
+        read: { (text) throws(BadValue) in
+            if text == "none" { return nil }
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            guard parts.count <= 2, parts.allSatisfy({ isUserName($0.utf8) }) else {
+                throw BadValue(
+                    problem: "\(quoted(text)) is not a user", remedy: "write a name such as edge, or edge:www-data")
+            }
+            return text
+        }, write: { $0 ?? "none" })
+
+    private static func isUserName(_ name: Substring.UTF8View) -> Bool {
+        (1...ConfigurationLimits.userNameBytes).contains(name.count) && name.first != UInt8(ascii: "-")
+            && name.allSatisfy {
+                $0.isLetterOrDigit || [UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-")].contains($0)
+            }
+    }
 }
 
 extension ValueSyntax where Value == Bool {
@@ -68,6 +87,27 @@ extension ValueSyntax where Value == Bool {
             default: throw BadValue(problem: "\(quoted(text)) is neither on nor off", remedy: "write on or off")
             }
         }, write: { $0 ? "on" : "off" })
+}
+
+extension ValueSyntax where Value == Configuration.AccessLogTarget {
+    /// `off`, `stdout`, or a path; a file of such a name is `./off`.
+    static let accessLog = ValueSyntax(
+        read: { (text) throws(BadValue) in
+            switch text {
+            case "off": return .off
+            case "stdout": return .standardOutput
+            case "on":
+                throw BadValue(problem: "on does not say where to", remedy: "write stdout, or the path of a file")
+            default: return .file(path: text)
+            }
+        },
+        write: { target in
+            switch target {
+            case .off: "off"
+            case .standardOutput: "stdout"
+            case .file(let path): path
+            }
+        })
 }
 
 extension ValueSyntax where Value == ListenAddress {

@@ -86,20 +86,15 @@ package final class Admission: Sendable {
     }
 }
 
-/// The admission in force. Whoever asks often keeps it, and looks from time to time whether it still is.
+/// The admission in force. Whoever asks often keeps it until the configuration is replaced.
 package final class CurrentAdmission: Sendable {
     private let value: Mutex<Admission>
-    private let count = Atomic<UInt64>(0)
 
     package init(_ admission: Admission) { value = Mutex(admission) }
-
-    /// Another number than before: there is another value.
-    package var version: UInt64 { count.load(ordering: .acquiring) }
 
     package var admission: Admission { value.withLock { $0 } }
 
     package func replace(with configuration: Configuration) {
         value.withLock { $0 = Admission(configuration, replacing: $0) }
-        count.add(1, ordering: .releasing)
     }
 }

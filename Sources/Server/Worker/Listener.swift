@@ -20,7 +20,7 @@ struct ListenError: Error, CustomStringConvertible {
 }
 
 /// A listening socket, shared by port with the other workers' (SO_REUSEPORT): the kernel spreads connections.
-struct Listener: ~Copyable {
+final class Listener: Sendable {
     let descriptor: Int32
     /// Where it really listens: the port is known now, even if 0 was asked for.
     let address: ListenAddress

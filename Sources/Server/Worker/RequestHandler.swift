@@ -12,7 +12,7 @@ struct HandedOver: Sendable {
 
     var byteCount: Int { message.headBytes.count + message.body.count }
 
-    func answer(_ response: Response) { worker.deliver(Worker.Delivery(handle: handle, response: response)) }
+    func answer(_ response: Response) { worker.deliver(Worker.Delivery(call: self, response: response)) }
 }
 
 /// Who takes what a worker does not answer itself: the API behind the public port, the admin pages behind the other.

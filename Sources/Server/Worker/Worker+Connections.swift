@@ -106,16 +106,16 @@ extension Worker {
             connection.input = []
             place(connection)
         case .writing: drop(connection)
-        case .head, .body: refuse(connection, Problem.overloaded)
+        case .head, .body: cut(connection, .overloaded)
         }
     }
 
     /// Answers and closes a connection whose request is not whole.
-    private func refuse(_ connection: Connection, _ problem: Problem) {
+    private func cut(_ connection: Connection, _ problem: Problem) {
         connection.input = []
         connection.reader = RequestReader()
         connection.phase = .closing
-        append(problem.response, .closing)
+        refuse(problem, connection)
         flush(connection)
     }
 
@@ -208,7 +208,7 @@ extension Worker {
         switch connection.standing {
         case .head, .body:
             counters.refusals.add()
-            refuse(connection, .requestTimeout)
+            cut(connection, .requestTimeout)
         case .idle, .answer, .writing, .lingering: drop(connection)
         }
     }

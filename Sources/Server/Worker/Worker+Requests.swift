@@ -83,7 +83,7 @@ extension Worker {
             case .incomplete(let count): return consumed + count
             case .refused(let refusal):
                 counters.refusals.add()
-                append(Problem(refusal).response, .closing)
+                refuse(Problem(refusal), connection)
                 connection.phase = .closing
                 return bytes.count
             case .ended:
@@ -99,9 +99,13 @@ extension Worker {
         guard servesRedirects, head.method == .get || head.method == .head else { return false }
         let path = UnsafeRawBufferPointer(rebasing: bytes[head.path.range])
         let form = form(head)
-        guard let code = Route.code(path) else { return health(path, form, connection) }
+        guard let code = Route.code(path) else { return health(path, form, head, bytes, connection) }
+        func refuse(_ problem: Problem, _ result: AccessResult) {
+            let result = problem.status == 429 ? .limited : result
+            append(problem.response, form, as: result, on: .code, head, bytes, connection)
+        }
         if let redirectTick, let refusal = refusal(head, bytes, connection, atTick: redirectTick) {
-            append(refusal.response, form)
+            refuse(refusal, .limited)
             if !form.keepsAlive { connection.phase = .closing }
             return true
         }
@@ -110,36 +114,54 @@ extension Worker {
             let text = FoundLinkText(
                 prefix: link.view.prefix, destination: link.destination,
                 expiresAtMilliseconds: link.view.expiresAtMilliseconds)
+            let start = output.count
             redirects.append(text, form: form, now: now, to: &output)
             redirectsInOutput += 1
+            if logsAccess {
+                noteAccess(
+                    .redirect, redirectStatus, head, bytes, from: start, since: wakeUpMicroseconds, connection)
+            }
         case .link:
             counters.goneCodes.add()
-            append(Problem.gone.response, form)
+            refuse(.gone, .gone)
         case .absent:
             counters.unknownCodes.add()
-            append(missing(head, bytes, connection).response, form)
+            refuse(missing(head, bytes, connection), .unknown)
         case .damaged:
             counters.damagedRecords.add()
             node.noteDamage()
-            append(Problem.damagedRecord.response, form)
+            refuse(.damagedRecord, .damaged)
         }
         if !form.keepsAlive { connection.phase = .closing }
         return true
     }
 
     /// Health is asked of the worker, which is alive if it answers, however much waits for the API thread.
-    private func health(_ path: UnsafeRawBufferPointer, _ form: Response.Form, _ connection: Connection) -> Bool {
+    private func health(
+        _ path: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+        _ connection: Connection
+    ) -> Bool {
         var form = form
         if !node.isReady { form.keepsAlive = false }
+        func answer(_ response: Response, on route: AnswerRoute) {
+            append(response, form, as: .health, on: route, head, bytes, connection)
+        }
         if path.elementsEqual("/health".utf8) {
-            append(API.health(true), form)
+            answer(API.health(true), on: .health)
         } else if path.elementsEqual("/health/ready".utf8) {
-            append(API.health(node.isReady), form)
+            answer(API.health(node.isReady), on: .ready)
         } else {
             return false
         }
         if !form.keepsAlive { connection.phase = .closing }
         return true
+    }
+
+    /// The answer to what is no request, which closes the connection.
+    func refuse(_ problem: Problem, _ connection: Connection) {
+        append(
+            problem.response, .closing, as: .refused, on: .none, nil, UnsafeRawBufferPointer(start: nil, count: 0),
+            connection)
     }
 
     private func handOver(_ message: Message, _ connection: Connection) {
@@ -150,7 +172,9 @@ extension Worker {
         guard let reason = handler.take(call) else { return connection.phase = .awaitingAnswer(form) }
         // At once and not by way of a queue: what is too much shall cost little.
         counters.shed(reason)
-        append(Problem.overloaded.response, form)
+        message.headBytes.withUnsafeBytes { bytes in
+            append(Problem.overloaded.response, form, as: .refused, on: .other, message.head, bytes, connection)
+        }
         if !form.keepsAlive { connection.phase = .closing }
     }
 
@@ -178,12 +202,21 @@ extension Worker {
         let end = min(delivered.count, nextDelivery + ConnectionLimits.deliveriesPerWakeUp)
         while nextDelivery < end {
             let delivery = delivered[nextDelivery]
+            let call = delivery.call
             nextDelivery += 1
-            guard let connection = connection(delivery.handle), case .awaitingAnswer(var form) = connection.phase else {
+            guard let connection = connection(call.handle), case .awaitingAnswer(var form) = connection.phase else {
                 continue
             }
             if isDraining { form.keepsAlive = false }
+            let start = output.count
             append(delivery.response, form)
+            if logsAccess {
+                call.message.headBytes.withUnsafeBytes { bytes in
+                    noteAccess(
+                        .api, delivery.response.status, call.message.head, bytes, from: start,
+                        since: call.arrivedMicroseconds, connection)
+                }
+            }
             connection.phase = form.keepsAlive ? .open : .closing
             connection.hasProgressed = true
             take(UnsafeRawBufferPointer(start: nil, count: 0), connection)

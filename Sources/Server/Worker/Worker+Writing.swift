@@ -91,6 +91,7 @@ extension Worker {
     private func countRedirects() {
         guard redirectsInOutput > 0 else { return }
         counters.redirects.add(redirectsInOutput)
+        counters.answers.add(.code, redirectStatus, redirectsInOutput)
         counters.noteLatency(
             microseconds: System.monotonicMicroseconds() - wakeUpMicroseconds, count: redirectsInOutput)
         redirectsInOutput = 0

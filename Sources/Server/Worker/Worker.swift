@@ -17,7 +17,7 @@ import Synchronization
 final class Worker: @unchecked Sendable {
     /// An answer on its way back.
     struct Delivery: Sendable {
-        let handle: ConnectionHandle
+        let call: HandedOver
         let response: Response
     }
 
@@ -40,7 +40,7 @@ final class Worker: @unchecked Sendable {
     let handler: any RequestHandler
     let servesRedirects: Bool
     let budget: ConnectionBudget
-    let timeouts: ConnectionTimeouts
+    var timeouts: ConnectionTimeouts
     let counters = WorkerCounters()
     let listener: Listener
     let events = EventSet()
@@ -54,7 +54,14 @@ final class Worker: @unchecked Sendable {
     let doneOrder = Atomic<UInt8>(0)
 
     let reader: LinkReader
+    /// Beats once for each turn of the loop.
+    let pulse = Pulse()
+    /// Records on their way to the access log.
+    let accessRing = ByteRing(capacityBytes: AccessLog.ringBytes)
+    var configurationSeen: UInt64 = 0
     var redirects: RedirectText
+    var redirectStatus: Int
+    var logsAccess: Bool
     var output = OutputBuffer()
     let input = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ConnectionLimits.readBytes, alignment: 16)
@@ -73,7 +80,6 @@ final class Worker: @unchecked Sendable {
     var redirectsInOutput: UInt64 = 0
     var now = Instant(milliseconds: 0)
     var admission: Admission
-    private var admissionVersion: UInt64
     /// The wake-up's time for the limit of redirects, which is off if this is nil.
     var redirectTick: UInt64?
     var isDraining = false
@@ -81,7 +87,7 @@ final class Worker: @unchecked Sendable {
     var nextSweep: Int64 = 0
 
     init(
-        _ node: Node, _ listener: consuming Listener, _ handler: any RequestHandler, _ budget: ConnectionBudget,
+        _ node: Node, _ listener: Listener, _ handler: any RequestHandler, _ budget: ConnectionBudget,
         servesRedirects: Bool
     ) throws(StoreError) {
         self.node = node
@@ -90,11 +96,13 @@ final class Worker: @unchecked Sendable {
         (self.handler, self.servesRedirects) = (handler, servesRedirects)
         self.listener = listener
         reader = try node.store.makeReader()
-        admissionVersion = node.admission.version
         admission = node.admission.admission
+        let configuration = node.configuration
         redirects = RedirectText(
-            status: node.configuration.redirectStatus.rawValue,
-            cacheTTLMilliseconds: node.configuration.redirectCacheTTLMilliseconds)
+            status: configuration.redirectStatus.rawValue,
+            cacheTTLMilliseconds: configuration.redirectCacheTTLMilliseconds)
+        redirectStatus = configuration.redirectStatus.rawValue
+        logsAccess = configuration.accessLog != .off && servesRedirects
     }
 
     deinit { input.deallocate() }
@@ -128,6 +136,7 @@ final class Worker: @unchecked Sendable {
         while true {
             let count = events.wait(ready, timeoutMilliseconds: pauseMilliseconds)
             let current = order.load(ordering: .acquiring)
+            pulse.beat()
             if current == .stop { break }
             look()
             counters.wakeUps.add()
@@ -163,11 +172,8 @@ final class Worker: @unchecked Sendable {
         wakeUpMicroseconds = System.monotonicMicroseconds()
         monotonicNow = wakeUpMicroseconds / 1000
         now = node.now()
+        if let configuration = node.live.newer(than: &configurationSeen) { adopt(configuration) }
         redirects.setNow(now)
-        if node.admission.version != admissionVersion {
-            admissionVersion = node.admission.version
-            admission = node.admission.admission
-        }
         redirectTick = admission.redirect.map { $0.limit.ticks(UInt64(wakeUpMicroseconds)) }
         do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
     }

@@ -30,7 +30,17 @@ extension NodeTests {
             #expect(sample(text, #"edge_code_requests_total{result="redirect"}"#) == 5)
             #expect(sample(text, #"edge_code_requests_total{result="unknown"}"#) == 1)
             #expect(sample(text, "edge_redirect_duration_seconds_count") == 5)
-            #expect(sample(text, #"edge_api_requests_total{route="/api/v1/urls",status="201"}"#) == 1)
+            for (route, status, count) in [
+                ("/{code}", 302, 5), ("/{code}", 404, 1), ("none", 400, 1), ("/api/v1/urls", 201, 1),
+            ] {
+                let value = sample(text, #"edge_requests_total{route="\#(route)",status="\#(status)"}"#)
+                #expect(value == Double(count), "\(route) \(status)")
+            }
+            #expect(
+                sample(text, "edge_store_commit_duration_seconds_count") == sample(text, "edge_store_commits_total"))
+            #expect(sample(text, "edge_store_commit_writes_sum") == 1)
+            #expect(sample(text, "edge_api_queue_length") == 0 && sample(text, "edge_store_queue_length") == 0)
+            #expect(sample(text, "edge_access_log_dropped_total") == 0)
             #expect(sample(text, "edge_log_head") == 1)
             #expect(sample(text, #"edge_codes_breaker{state="closed"}"#) == 1)
             #expect(sample(text, "edge_ready") == 1)

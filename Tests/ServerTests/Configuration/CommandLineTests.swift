@@ -8,6 +8,7 @@ import Testing
             switch try Command.parse(line.split(separator: " ").map(String.init)) {
             case .serve(let source): return "serve" + meaning(source)
             case .check(let source): return "check" + meaning(source)
+            case .systemdUnit(let source): return "systemd-unit" + meaning(source)
             case .create(let request):
                 return
                     "create \(request.url) \(request.alias ?? "-") \(request.expiresInSeconds ?? 0) \(request.server)"
@@ -79,6 +80,7 @@ import Testing
 
     @Test(arguments: [
         ("serve", "serve -"), ("serve --config a.conf", "serve a.conf"), ("check --config=a=b", "check a=b"),
+        ("systemd-unit --config a.conf --node 3", "systemd-unit a.conf [node=3]"),
         ("serve --node 1 --listen=[::1]:80", "serve - [node=1] [listen=[::1]:80]"),
         ("serve --clock_offset -5s", "serve - [clock_offset=-5s]"),
         ("serve --data=--x --data", "error: --data needs a value"),
@@ -118,15 +120,15 @@ import Testing
         ("verify --data d", "verify d"), ("dump --data=d", "dump d"), ("verify", "error: --data DIR is needed"),
         ("dump --data=", "error: --data DIR is needed"), ("dump d", "error: \"d\" is no flag"),
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
-        ("", "error: no command; commands: serve, check, create, status, key, verify, dump, help, --version"),
+        ("", "error: no command; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
         (
             "backup",
-            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, help, --version"
+            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"
         ),
         (
             "help backup",
-            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, help, --version"
+            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }

@@ -32,6 +32,7 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
     @Test func defaults() throws {
         let configuration = try load()
         #expect(configuration.data == "./edge-data")
+        #expect(configuration.user == nil && configuration.accessLog == .off)
         #expect(configuration.cluster == "default")
         #expect(configuration.regions == [.init(name: "local", character: UInt8(ascii: "1"), acceptor: 0)])
         #expect(configuration.region == "local")
@@ -55,6 +56,7 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
         let configuration = try load(
             """
             data = /var/lib/edge
+            user = edge:www-data
             cluster = prod.eu_1
             regions = us:1, eu:2/3 ,ap:z/15
             region = eu
@@ -67,12 +69,15 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
             durability = sync
             drain_timeout = 250ms
             log_format = json
+            access_log = /var/log/edge/access.log
             redirect_status = 308
             redirect_cache_ttl = 5m
             anonymous_create = off
             clock_offset = -36h
             """)
         #expect(configuration.data == "/var/lib/edge")
+        #expect(configuration.user == "edge:www-data")
+        #expect(configuration.accessLog == .file(path: "/var/log/edge/access.log"))
         #expect(configuration.cluster == "prod.eu_1")
         #expect(
             configuration.regions == [
@@ -107,7 +112,9 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
         ("clock_offset = -0s", "clock_offset = 0s"), ("listen = 0.0.0.0:0", "listen = 0.0.0.0:0"),
         ("listen = [::]:65535", "listen = [::]:65535"), ("listen = [FE80:0::A]:1", "listen = [fe80::a]:1"),
         ("workers = auto", "workers = 2"), ("workers = 1", "workers = 1"),
-        ("code_secret_file = none", "code_secret_file = none"),
+        ("code_secret_file = none", "code_secret_file = none"), ("user = none", "user = none"),
+        ("user = edge", "user = edge"), ("access_log = stdout", "access_log = stdout"),
+        ("access_log = ./off", "access_log = ./off"),
         ("code_secret_file = ./none", "code_secret_file = ./none"),
         ("data = a b#c # comment", "data = a b#c"), ("\t data\t=\tx=y \t", "data = x=y"), ("data = é", "data = é"),
         ("regions = us-1:A/0", "regions = us-1:A"), ("regions = us-1:A", "region = us-1"),
@@ -191,6 +198,10 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
         ("durability = regions:1", "durability: \"regions:1\" is not known; write sync"),
         ("log_format = text", "log_format: \"text\" is not known; write logfmt or json"),
         ("redirect_status = 303", "redirect_status: \"303\" is not known; write 301, 302, 307 or 308"),
+        ("user = a b", "user: \"a b\" is not a user; write a name such as edge, or edge:www-data"),
+        ("user = :x", "user: \":x\" is not a user; write a name such as edge, or edge:www-data"),
+        ("user = -x", "user: \"-x\" is not a user; write a name such as edge, or edge:www-data"),
+        ("access_log = on", "access_log: on does not say where to; write stdout, or the path of a file"),
         ("anonymous_create = true", "anonymous_create: \"true\" is neither on nor off; write on or off"),
         (
             "cluster = a/b",

@@ -28,3 +28,6 @@ final class TemporaryDirectory: Sendable {
 func readText(_ path: String) throws -> String {
     String(decoding: try FileHandle(forReadingFrom: URL(filePath: path)).readToEnd() ?? Data(), as: UTF8.self)
 }
+
+/// What a directory holds, without its subdirectories' content.
+func names(below path: String) throws -> [String] { try FileManager.default.contentsOfDirectory(atPath: path) }

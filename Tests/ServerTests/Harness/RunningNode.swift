@@ -28,7 +28,9 @@ final class RunningNode: @unchecked Sendable {
         if !flags.contains("--admin_listen") { arguments += ["--admin_listen", "off"] }
         if !flags.contains("--listen") { arguments += ["--listen", "127.0.0.1:0"] }
         // Tests ask more of a node in a second than a client may.
-        for limit in ["create", "read", "miss"] where !flags.contains("--rate_limit_\(limit)") {
+        // Whoever brings a file decides there.
+        for limit in ["create", "read", "miss"]
+        where !flags.contains("--rate_limit_\(limit)") && !flags.contains("--config") {
             arguments += ["--rate_limit_\(limit)", "off"]
         }
         arguments += flags

@@ -1,0 +1,157 @@
+import Glibc
+import Primitives
+import Store
+
+/// Runs a node until it is told to end. `source` is where `configuration` came from, to be read again at SIGHUP. Returns
+/// the exit status.
+package func runServer(_ source: ConfigurationSource, _ configuration: Configuration) -> Int32 {
+    Log.configure(format: configuration.logFormat)
+    // Blocked before any thread is started, so that they come to this one alone.
+    var signals = NodeService.signals
+    pthread_sigmask(SIG_BLOCK, &signals, nil)
+    if geteuid() == 0, configuration.user == nil {
+        Log.write(.warning, "running-as-root", ["reason": "user names nobody to become once the ports are bound"])
+    }
+    let notifier = ServiceNotifier()
+    let node: Node
+    do { node = try Node(configuration) } catch {
+        Log.write(.error, "start-failed", ["reason": .string("\(error)")])
+        return isConfigurationFault(error) ? ExitStatus.wrongConfiguration : ExitStatus.failed
+    }
+    announce(node)
+    return NodeService(node, source, notifier).run()
+}
+
+/// The store, or what else the configuration names, is not what it says.
+private func isConfigurationFault(_ error: any Error) -> Bool {
+    switch error {
+    case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError, is UserError, is AccessLogError: true
+    default: false
+    }
+}
+
+private func announce(_ node: Node) {
+    let url = "http://\(node.address)"
+    if node.store.didBeginIncarnation {
+        Log.write(.warning, "new-incarnation", ["origin": .init(node.store.origin)])
+    }
+    Log.write(
+        .info, "listening",
+        [
+            "address": .init(node.address), "admin": .string(node.adminAddress?.description ?? "off"),
+            "region": .string(node.configuration.region),
+            "node": .init(node.configuration.node), "data": .string(node.configuration.data),
+            "try": .string(
+                !node.configuration.anonymousCreate
+                    ? "curl \(url)/health"
+                    : "curl -H 'Content-Type: application/json' -d '{\"long_url\":\"https://example.com/\"}' \(url)/api/v1/urls"
+            ),
+        ])
+}
+
+/// The main thread of a running node: signals, what the operator should know, and the service manager.
+private final class NodeService {
+    static var signals: sigset_t {
+        var set = sigset_t()
+        sigemptyset(&set)
+        for signal in [SIGTERM, SIGINT, SIGHUP] { sigaddset(&set, signal) }
+        return set
+    }
+
+    private let node: Node
+    private let source: ConfigurationSource
+    private let notifier: ServiceNotifier
+    private var watch = Watch()
+    private var watchdog: Watchdog
+    private var watchedAt: Int64 = 0
+
+    init(_ node: Node, _ source: ConfigurationSource, _ notifier: ServiceNotifier) {
+        (self.node, self.source, self.notifier) = (node, source, notifier)
+        watchdog = Watchdog(watchdogMilliseconds: notifier.watchdogMilliseconds)
+    }
+
+    private var status: String { "serving on \(node.address)" }
+
+    func run() -> Int32 {
+        notifier.send(.ready(status: status))
+        var signals = Self.signals
+        while true {
+            lookAtThreads()
+            lookAtFigures()
+            let milliseconds = Int(watchdog.pauseMilliseconds)
+            var pause = timespec(tv_sec: milliseconds / 1000, tv_nsec: milliseconds % 1000 * 1_000_000)
+            switch sigtimedwait(&signals, nil, &pause) {
+            case SIGHUP: reload()
+            case SIGTERM, SIGINT: return stop()
+            default: break
+            }
+        }
+    }
+
+    private func stop() -> Int32 {
+        Log.write(.info, "draining", ["timeout_ms": .init(node.configuration.drainTimeoutMilliseconds)])
+        notifier.send(.stopping)
+        node.drain { lookAtThreads() }
+        Log.write(.info, "stopped")
+        return ExitStatus.done
+    }
+
+    private func lookAtFigures() {
+        let now = System.monotonicMilliseconds()
+        guard now - watchedAt >= 1000 else { return }
+        watchedAt = now
+        let lines = watch.changes(
+            node.store.figures, damagedAnswers: node.damagedAnswerCount, accessLogDrops: node.accessLogDropCount)
+        for line in lines { Log.write(line.level, line.event, ["detail": .string(line.detail)]) }
+    }
+
+    private func lookAtThreads() {
+        for action in watchdog.look(node.beats, now: System.monotonicMilliseconds()) {
+            switch action {
+            case .feed: notifier.send(.watchdog)
+            case .stalled(let thread):
+                Log.write(.error, "thread-stalled", ["thread": .string(thread)])
+                notifier.send(.status("the thread \(thread) stands still"))
+            case .recovered(let thread):
+                Log.write(.info, "thread-recovered", ["thread": .string(thread)])
+                notifier.send(.status(status))
+            }
+        }
+    }
+
+    // MARK: Reload
+
+    private func reload() {
+        notifier.send(.reloading)
+        defer { notifier.send(.ready(status: status)) }
+        do throws(ConfigurationErrors) {
+            apply(ConfigurationReload(from: node.configuration, to: try source.load()))
+        } catch {
+            refuse(error.errors.map(\.description))
+        }
+    }
+
+    private func apply(_ reload: ConfigurationReload) {
+        do throws(AccessLogError) { try node.reload(reload.configuration) } catch { return refuse(["\(error)"]) }
+        for change in reload.applied {
+            Log.write(
+                .info, "key-changed",
+                ["key": .string(change.key), "old": .string(change.old), "new": .string(change.new)])
+        }
+        for change in reload.waiting {
+            Log.write(
+                .warning, "key-needs-restart",
+                ["key": .string(change.key), "running": .string(change.old), "configured": .string(change.new)])
+        }
+        node.reloads.applied.add()
+        Log.write(
+            .info, "reload", ["changed": .init(reload.applied.count), "need_restart": .init(reload.waiting.count)])
+    }
+
+    /// Each problem has a line, so that none is cut; the last line says what came of it.
+    private func refuse(_ problems: [String]) {
+        for problem in problems { Log.write(.error, "reload-problem", ["problem": .string(problem)]) }
+        node.reloads.refused.add()
+        Log.write(.error, "reload-failed", ["problems": .init(problems.count), "changed": 0])
+    }
+}

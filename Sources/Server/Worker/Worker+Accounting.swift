@@ -1,0 +1,45 @@
+import HTTP
+import Primitives
+
+/// Counting what is answered, and telling the access log.
+extension Worker {
+    /// Takes over a configuration that a reload has put in place.
+    func adopt(_ configuration: Configuration) {
+        redirects = RedirectText(
+            status: configuration.redirectStatus.rawValue,
+            cacheTTLMilliseconds: configuration.redirectCacheTTLMilliseconds)
+        redirectStatus = configuration.redirectStatus.rawValue
+        timeouts = ConnectionTimeouts(configuration)
+        admission = node.admission.admission
+        // Another list of proxies may trust others of those who are here.
+        for connection in connections.all { note(connection.peer, connection) }
+        logsAccess = configuration.accessLog != .off && servesRedirects
+    }
+
+    /// Appends an answer of the worker's own. `bytes` is what `head` was read from; nil if there is no head.
+    func append(
+        _ response: Response, _ form: Response.Form, as result: AccessResult, on route: AnswerRoute,
+        _ head: RequestHead?, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        let start = output.count
+        append(response, form)
+        counters.answers.add(route, response.status)
+        guard logsAccess else { return }
+        noteAccess(result, response.status, head, bytes, from: start, since: wakeUpMicroseconds, connection)
+    }
+
+    /// One line of the access log, of the answer that stands in the output from `start` on.
+    func noteAccess(
+        _ result: AccessResult, _ status: Int, _ head: RequestHead?, _ bytes: UnsafeRawBufferPointer, from start: Int,
+        since beganMicroseconds: Int64, _ connection: Connection
+    ) {
+        let client = head.map { admission.client(behind: connection.peer, $0, bytes) } ?? connection.peer
+        let record = AccessRecord(
+            at: now, microseconds: System.monotonicMicroseconds() - beganMicroseconds,
+            answerBytes: output.count - start, status: status, method: head?.method, result: result, client: client)
+        let path = head.map { UnsafeRawBufferPointer(rebasing: bytes[$0.path.range]) }
+        let shown = UnsafeRawBufferPointer(rebasing: (path ?? bytes).prefix(AccessRecord.pathBytes))
+        let recordHead = record.head
+        if !accessRing.push(recordHead.span.bytes, shown.bytes) { counters.accessLogDrops.add() }
+    }
+}
