@@ -9,7 +9,7 @@
 ///     word of 16 counters  | 4 bits | … | 4 bits |
 ///
 /// Safety: the words live as long as the value, and indices are masked to their count.
-@safe struct FrequencySketch: ~Copyable {
+@safe package struct FrequencySketch: ~Copyable {
     private let words: UnsafeMutablePointer<UInt64>
     private let wordCount: Int
     private let blockMask: UInt64
@@ -18,7 +18,7 @@
     private var additions = 0
 
     /// One word, sixteen counters, for each of `entries` that are to be told apart, rounded up to a power of two.
-    init(entries: Int) {
+    package init(entries: Int) {
         wordCount = Self.wordCount(entries: entries)
         blockMask = UInt64(wordCount / 8 - 1)
         period = entries * CacheLimits.agingRequestsPerEntry
@@ -38,7 +38,7 @@
     static func sizeBytes(entries: Int) -> Int { wordCount(entries: entries) * MemoryLayout<UInt64>.size }
 
     /// Counts one more request of the key.
-    mutating func add(_ hash: UInt64) {
+    package mutating func add(_ hash: UInt64) {
         let mixed = Self.mix(hash)
         let block = blockStart(hash)
         var isAdded = false
@@ -56,7 +56,7 @@
     }
 
     /// From 0 to 15: at least the requests that were counted and not forgotten, and more where keys collide.
-    func frequency(_ hash: UInt64) -> Int {
+    package func frequency(_ hash: UInt64) -> Int {
         let mixed = Self.mix(hash)
         let block = blockStart(hash)
         var least: UInt64 = 15
