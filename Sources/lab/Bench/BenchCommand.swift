@@ -6,6 +6,7 @@ enum BenchCommand {
         usage: lab bench create   [--connections 1,64] [--with postgresql,redis]
                lab bench redirect [--connections 64] [--pipeline 1,16] [--links 100000] [--limits]
                lab bench store    [--links 1000000]
+               lab bench cache    [--requests 1000000] [--objects 100000] [--seed 1]
                lab bench all      [--small]
         With --limits a second node is beside the first, whose limit of redirects is on.
         With every one: [--rounds 5] [--seconds 4] [--directory DIR]
@@ -13,7 +14,7 @@ enum BenchCommand {
         Measures the `edge` beside this program. Each figure stands beside a floor that the same run measured: round by
         round everything is measured in turn, so that a drift of the machine hits all of it. What counts is the ratio,
         the median of the rounds; the absolute times belong to this machine and this hour. Files go to DIR (TMPDIR or
-        /tmp), which should lie on the disk in question, and go away at the end. `all` runs the three; with --small in
+        /tmp), which should lie on the disk in question, and go away at the end. `all` runs the four; with --small in
         less than a minute, to see that they work.
 
         """
@@ -31,6 +32,9 @@ enum BenchCommand {
             case "redirect":
                 try RedirectBench(try options(rest, ["connections", "pipeline", "links"], flags: ["limits"])).run()
             case "store": try StoreBench(try options(rest, ["links"])).run()
+            case "cache":
+                let options = try options(rest, TraceOptions.names)
+                try CacheBench(try Rounds(options), try TraceOptions(options)).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")
             }
@@ -52,6 +56,7 @@ enum BenchCommand {
         try CreateBench(rounds).run()
         try RedirectBench(rounds, links: isSmall ? 10_000 : 100_000).run()
         try StoreBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
+        try CacheBench(rounds, TraceOptions(count: isSmall ? 100_000 : 1_000_000)).run()
     }
 }
 
