@@ -23,6 +23,13 @@ let standalone: [LinkerSetting] = [
     ])
 ]
 
+/// The test program's allocator is one that counts its calls: see `AllocationTests`.
+let countedAllocator: [LinkerSetting] = [
+    .unsafeFlags(
+        ["malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign"]
+            .flatMap { ["-Xlinker", "--defsym=\($0)=counted_\($0)"] })
+]
+
 let package = Package(
     name: "edge",
     products: [
@@ -52,7 +59,8 @@ let package = Package(
 
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
-        .testTarget(name: "LinksTests", dependencies: ["Links"], swiftSettings: strict),
+        .testTarget(
+            name: "LinksTests", dependencies: ["Links"], swiftSettings: strict, linkerSettings: countedAllocator),
         .testTarget(name: "StoreTests", dependencies: ["Store", "CLMDB"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
         .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),

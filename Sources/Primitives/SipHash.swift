@@ -44,11 +44,26 @@ package struct SipHash: Sendable {
                 unsafe UInt64(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self)),
                 rounds: rounds)
         }
-        var last = UInt64(truncatingIfNeeded: bytes.byteCount) << 56
-        for offset in whole..<bytes.byteCount {
-            last |= unsafe UInt64(bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self)) << (UInt64(offset & 7) * 8)
+        compress(Self.tail(bytes, from: whole) | UInt64(truncatingIfNeeded: bytes.byteCount) &<< 56, rounds: rounds)
+    }
+
+    /// The at most seven bytes from `start` on, little-endian, in few loads: a code is often shorter than a word.
+    @inline(__always)
+    private static func tail(_ bytes: RawSpan, from start: Int) -> UInt64 {
+        let count = bytes.byteCount - start
+        if count >= 4 {
+            let first = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt32.self)
+            // Overlaps the first where there are fewer than eight.
+            let last = unsafe bytes.unsafeLoadUnaligned(fromByteOffset: bytes.byteCount - 4, as: UInt32.self)
+            return UInt64(UInt32(littleEndian: first))
+                | UInt64(UInt32(littleEndian: last)) &<< UInt64(truncatingIfNeeded: 8 * (count - 4))
         }
-        compress(last, rounds: rounds)
+        var tail: UInt64 = 0
+        for index in 0..<count {
+            let byte = unsafe bytes.unsafeLoad(fromByteOffset: start + index, as: UInt8.self)
+            tail |= UInt64(byte) &<< UInt64(truncatingIfNeeded: 8 * index)
+        }
+        return tail
     }
 
     /// SipHash-1-3 of one 8-byte message, the form used as a Feistel round function.
@@ -56,6 +71,17 @@ package struct SipHash: Sendable {
         var state = SipHash(key0: key0, key1: key1)
         state.compress(word, rounds: 1)
         state.compress(8 << 56, rounds: 1)
+        state.v2 ^= 0xff
+        state.round()
+        state.round()
+        state.round()
+        return state.v0 ^ state.v1 ^ state.v2 ^ state.v3
+    }
+
+    /// SipHash-1-3, 64 bits: for tables whose keys strangers choose.
+    package static func hash13(_ bytes: RawSpan, key0: UInt64, key1: UInt64) -> UInt64 {
+        var state = SipHash(key0: key0, key1: key1)
+        state.absorb(bytes, rounds: 1)
         state.v2 ^= 0xff
         state.round()
         state.round()

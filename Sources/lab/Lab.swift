@@ -5,6 +5,8 @@ enum Lab {
     static let overview = """
         usage: lab bench BENCH [options]     measures the `edge` beside this program; `lab bench help` says more
                lab attack [options]          attacks it, and says what it answered; `lab attack help` says more
+               lab trace KIND [options]      writes requests to measure a cache with; `lab trace help` says more
+               lab race [options]            a writer and workers at the cache's stamps; `lab race help` says more
 
         """
 
@@ -13,6 +15,8 @@ enum Lab {
         switch arguments.first {
         case "bench": return BenchCommand.run(Array(arguments.dropFirst()))
         case "attack": return AttackCommand.run(Array(arguments.dropFirst()))
+        case "trace": return run(TraceCommand.run, arguments)
+        case "race": return run(RaceCommand.run, arguments)
         case RedirectFloor.command: return RedirectFloor.serve()
         case nil, "help", "--help":
             StandardStream.output.write(overview)
@@ -20,6 +24,16 @@ enum Lab {
         case .some(let name):
             StandardStream.error.write("lab: there is no `\(name)`\n\(overview)")
             return ExitStatus.wrongUsage
+        }
+    }
+
+    private static func run(_ command: ([String]) throws -> Void, _ arguments: [String]) -> Int32 {
+        do {
+            try command(Array(arguments.dropFirst()))
+            return ExitStatus.done
+        } catch {
+            StandardStream.error.write("lab: \(error)\n")
+            return (error as? LabError)?.exitStatus ?? ExitStatus.failed
         }
     }
 }

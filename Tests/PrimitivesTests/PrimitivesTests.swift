@@ -76,6 +76,21 @@ import Testing
         #expect(UInt64(truncatingIfNeeded: empty >> 64).bigEndian == 0x6df6_7214_c755_0293)
     }
 
+    /// Of messages 0, 1, 2 …, as above; every length of the last word.
+    @Test(
+        arguments: [
+            (0, 0xabac_0158_050f_c4dc), (1, 0xc9f4_9bf3_7d57_ca93), (2, 0x82cb_9b02_4dc7_d44d),
+            (3, 0x8bf8_0ab8_e7dd_f7fb), (4, 0xcf75_5760_88d3_8328), (5, 0xdef9_d52f_4953_3b67),
+            (6, 0xc50d_2b50_c59f_22a7), (7, 0xd392_7d98_9bb1_1140), (8, 0x3690_9511_8d29_9a8e),
+            (15, 0xd320_d86d_2a51_9956), (16, 0xcc4f_dd1a_7d90_8b66), (17, 0x9cf2_6890_63db_d80c),
+        ] as [(Int, UInt64)])
+    func sipHash13(length: Int, expected: UInt64) {
+        let message = (0..<length).map { UInt8($0) }
+        let hash = SipHash.hash13(
+            message.span.bytes, key0: 0x0706_0504_0302_0100, key1: 0x0f0e_0d0c_0b0a_0908)
+        #expect(hash == expected)
+    }
+
     @Test func crc32c() {
         func crc(_ bytes: [UInt8]) -> UInt32 {
             var crc = CRC32C()

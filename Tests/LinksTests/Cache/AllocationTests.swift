@@ -1,0 +1,109 @@
+import Glibc
+import Links
+import Primitives
+import Testing
+
+/// The C library's allocator with a count of the calls of one thread. These definitions take the place of its own in the
+/// whole test program; `__libc_…` are glibc's names for the same functions.
+private nonisolated(unsafe) var watchedThread: pthread_t = 0
+private nonisolated(unsafe) var watchedCalls = 0
+
+@_silgen_name("__libc_malloc") private func libcMalloc(_ size: Int) -> UnsafeMutableRawPointer?
+@_silgen_name("__libc_calloc") private func libcCalloc(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer?
+@_silgen_name("__libc_realloc")
+private func libcRealloc(_ old: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer?
+@_silgen_name("__libc_memalign") private func libcMemalign(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer?
+
+private func note() { if pthread_self() == watchedThread { watchedCalls += 1 } }
+
+@_cdecl("counted_malloc") func countedMalloc(_ size: Int) -> UnsafeMutableRawPointer? {
+    note()
+    return libcMalloc(size)
+}
+
+@_cdecl("counted_calloc") func countedCalloc(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
+    note()
+    return libcCalloc(count, size)
+}
+
+@_cdecl("counted_realloc") func countedRealloc(_ old: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer?
+{
+    note()
+    return libcRealloc(old, size)
+}
+
+@_cdecl("counted_aligned_alloc") func countedAlignedAlloc(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
+    note()
+    return libcMemalign(alignment, size)
+}
+
+@_cdecl("counted_posix_memalign")
+func countedPosixMemalign(
+    _ result: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
+) -> Int32 {
+    note()
+    result.pointee = libcMemalign(alignment, size)
+    return result.pointee == nil ? ENOMEM : 0
+}
+
+/// Calls of the allocator that this thread makes meanwhile.
+private func allocations(_ body: () -> Void) -> Int {
+    watchedCalls = 0
+    watchedThread = pthread_self()
+    body()
+    watchedThread = 0
+    return watchedCalls
+}
+
+@Suite(.serialized) struct AllocationTests {
+    @Test func allocationsAreCounted() {
+        var kept: [[UInt8]] = []
+        kept.reserveCapacity(10)
+        let count = allocations { for size in 1...10 { kept.append([UInt8](repeating: 1, count: size * 1000)) } }
+        #expect(count == 10)
+        #expect(kept.count == 10)
+        var cache: CodeCache?
+        let stamps = CacheStamps(key0: 1, key1: 2, slotCount: 64)
+        #expect(allocations { cache = CodeCache(entries: 64, stamps: stamps) } >= 5)
+        #expect(cache!.entryCount == 0)
+    }
+
+    /// Nothing is allocated once the cache is there: by no hit, miss, insertion, replacement, eviction or rejection.
+    @Test func nothingAfterTheStart() {
+        let stamps = CacheStamps(key0: 1, key1: 2)
+        let cache = CodeCache(entries: 256, stamps: stamps)
+        let keys = (0..<2000).map { Array("code\($0)".utf8) }
+        let answer = [UInt8](repeating: 7, count: CacheLimits.longestAnswerBytes)
+        var output = [UInt8](repeating: 0, count: answer.count)
+        var random = SeededRandom(seed: 11)
+        var transaction: UInt64 = 1
+        let now = Instant(milliseconds: 1)
+        let count = allocations {
+            for step in 0..<200_000 {
+                let number = Int(truncatingIfNeeded: random.next() & 0xffff) % (step % 2 == 0 ? 100 : 2000)
+                let key = keys[number]
+                if let hit = cache.lookup(key.span.bytes, now: now) {
+                    output.withUnsafeMutableBytes { cache.copy(hit, to: $0.baseAddress!) }
+                    continue
+                }
+                let tag = stamps.tag(environment: 0, transaction: transaction)
+                let size = Int(truncatingIfNeeded: random.next() & 0xff) * (step % 50 == 0 ? 9 : 1)
+                cache.insert(
+                    key.span.bytes, .redirect, answer: answer.span.bytes.extracting(..<size), tag: tag, now: now,
+                    renderAgainAt: Instant(milliseconds: .max))
+                if step % 100 == 0 {
+                    transaction += 1
+                    stamps.stamp(key.span.bytes, stamps.tag(environment: 0, transaction: transaction))
+                }
+            }
+        }
+        #expect(count == 0)
+        let counters = cache.counters
+        for happened in [
+            counters.hits, counters.misses, counters.overtaken, counters.insertions, counters.evictions,
+            counters.rejections,
+        ] {
+            #expect(happened > 0, "\(counters)")
+        }
+    }
+}
