@@ -1,4 +1,4 @@
-/// Which paths are redirects.
+/// Which paths are redirects, and which are the API's.
 enum Route {
     /// Where it matters who asks and how often: not on pages for people, nor where it is asked how the node is.
     static func isOfAPI(_ path: String) -> Bool {

@@ -186,6 +186,29 @@ extension NodeTests {
             return list.output.split(separator: "\n").map(String.init)
         }
 
+        /// Who has shown too many wrong keys waits before another is looked at, a right one too; without a key the network
+        /// goes on. A right key takes from its owner's bucket, not from its network's.
+        @Test func limits() throws {
+            let limits = ["--rate_limit_auth_failure", "1/h burst 3", "--rate_limit_create", "1/h burst 2"]
+            let node = try RunningNode(RunningNode.withAdmin + limits)
+            let client = try node.connect()
+            let (first, second) = (try node.makeKey("--owner", "team"), try node.makeKey("--owner", "team"))
+            let other = try node.makeKey()
+            for (key, status) in [(first, 201), (second, 201), (first, 429), (second, 429), (other, 201)] {
+                #expect(try client.create(key: key).status == status)
+            }
+            for status in [201, 201, 429] {
+                #expect(try client.post("/shorten", json: #"{"long_url":"https://example.com/"}"#).status == status)
+            }
+            for status in [401, 401, 401, 429] {
+                #expect(try client.get("/api/v1/urls/x", key: Self.foreignKey()).status == status)
+            }
+            let refused = try client.get("/api/v1/urls/x", key: other)
+            refused.expectProblem(429, "rate-limited")
+            #expect(refused.text.contains("auth_failure") && refused["retry-after"] != nil)
+            #expect(try client.get("/api/v1/urls/x").status == 404)
+        }
+
         /// Whatever `edge key create` printed, and whatever was revoked, is so after kill -9.
         @Test func killedAfterEachStep() throws {
             var node = try RunningNode(RunningNode.withAdmin)
