@@ -26,7 +26,11 @@ private struct KeyCommandError: Error, CustomStringConvertible {
 
 /// Standard output has the key alone, so that it can be piped into a file; the rest is for people.
 private func print(_ key: String, _ description: KeyDescription) -> Int32 {
-    guard StandardStream.output.write(key + "\n") else { return ExitStatus.failed }
+    guard StandardStream.output.write(key + "\n") else {
+        StandardStream.error.write(
+            "edge key: the key \(description.id) was made and could not be printed; revoke it and make another\n")
+        return ExitStatus.failed
+    }
     StandardStream.error.write(
         "The key \(description.id) for \(description.scopes.joined(separator: ", ")) is shown this once: keep it safe.\n"
     )

@@ -29,6 +29,16 @@ extension NodeTests {
             #expect(try Finished(["key", "list", "--data", node.data]).output == list.output)
         }
 
+        /// A key that its maker never saw is worth nothing, and is there until it is revoked.
+        @Test func aKeyThatCannotBePrinted() throws {
+            let node = try RunningNode(RunningNode.withAdmin)
+            let script = "exec \"$0\" key create --name x --server \"$1\" > /dev/full"
+            let lost = try Finished(["-c", script, edgeBinary, node.adminURL], of: "/bin/sh")
+            #expect(lost.ending == .exited(1) && lost.error.contains("revoke"), "\(lost.error)")
+            let id = try #require(lost.error.firstMatch(of: /the key ([0-9A-Za-z]{22}) was made/)).1
+            #expect(try Finished(["key", "revoke", String(id), "--server", node.adminURL]).ending == .exited(0))
+        }
+
         @Test func aDirectory() throws {
             let node = try RunningNode(RunningNode.withAdmin)
             for arguments in [["create", "--name", "x"], ["revoke", String(repeating: "0", count: 22)]] {
