@@ -114,6 +114,39 @@ extension NodeTests {
                 _ = try subject.reload("resolve_destinations = lenient")
                 #expect(try suite.create(subject.node, url) == 201)
             },
+            "head_timeout": { _ in
+                let subject = try Subject("head_timeout = 1h")
+                _ = try subject.reload("head_timeout = 100ms")
+                let client = try subject.node.connect()
+                try client.send("GET /half")
+                #expect(try client.read().status == 408)
+            },
+            "body_timeout": { _ in
+                let subject = try Subject("body_timeout = 1h")
+                _ = try subject.reload("body_timeout = 100ms")
+                let client = try subject.node.connect()
+                try client.send(String(Client.creation("https://example.com/").dropLast()))
+                #expect(try client.read().status == 408)
+            },
+            "idle_timeout": { _ in
+                let subject = try Subject("idle_timeout = 1h")
+                _ = try subject.reload("idle_timeout = 100ms")
+                let client = try subject.node.connect()
+                #expect(try client.get("/health").status == 200)
+                #expect(try client.endsHere())
+            },
+            "write_timeout": { _ in
+                let subject = try Subject("write_timeout = 1h", flags: ["--admin_listen", "127.0.0.1:0"])
+                _ = try subject.reload("write_timeout = 100ms")
+                let code = try subject.node.connect().create(
+                    "https://example.com/" + String(repeating: "a", count: 2028))
+                let client = try subject.node.connect(receiveBytes: 4096)
+                let requests = Array(String(repeating: Client.request("GET", "/\(code)"), count: 500).utf8)
+                while try client.sendSome(requests[...]) == requests.count {}
+                let (admin, deadline) = (try subject.node.connectToAdmin(), Deadline())
+                let sample = #"edge_connection_timeouts_total{awaited="write"} 1"#
+                while try !admin.get("/metrics").text.contains(sample) { try #require(!deadline.isOver) }
+            },
             "rate_limit_create": { suite in
                 let subject = try Subject("rate_limit_create = off")
                 for _ in 0..<3 { #expect(try suite.create(subject.node) == 201) }
@@ -172,12 +205,23 @@ extension NodeTests {
             try proof(self)
         }
 
+        /// Operation.md lists them, and no others.
+        @Test func documented() throws {
+            let path = String(#filePath)
+            let root = path[..<path.firstRange(of: "Tests/ServerTests")!.lowerBound]
+            let operation = try readText(root + "Sources/Server/Edge.docc/Operation.md")
+            let list = try #require(operation.firstMatch(of: /These change without a restart: ([^.]*)\./))
+            let names = list.1.matches(of: /`([a-z_]+)`/).map { String($0.1) }
+            #expect(names == ConfigurationKey.all.filter(\.isReloadable).map(\.name))
+        }
+
         /// Other values of the keys that need a restart.
         private static let others = [
             "data": "/var/lib/other", "user": "other", "cluster": "other", "regions": "local:1, other:2",
             "region": "local", "node": "7", "listen": "127.0.0.1:1", "admin_listen": "127.0.0.1:2",
             "public_url": "https://other.example", "code_secret_file": "other-secret", "workers": "9",
-            "map_size": "17MiB", "resolve_timeout": "100ms", "durability": "sync", "clock_offset": "1h",
+            "map_size": "17MiB", "max_connections": "77", "resolve_timeout": "100ms", "durability": "sync",
+            "clock_offset": "1h",
         ]
 
         /// One reload that changes all of them: each is named with both values, and nothing changes. Those of one value
