@@ -120,7 +120,10 @@ import Testing
         ("verify --data d", "verify d"), ("dump --data=d", "dump d"), ("verify", "error: --data DIR is needed"),
         ("dump --data=", "error: --data DIR is needed"), ("dump d", "error: \"d\" is no flag"),
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
-        ("", "error: no command; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"),
+        (
+            "",
+            "error: no command; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"
+        ),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
         (
             "backup",
