@@ -46,6 +46,22 @@ struct Author {
         return stamp
     }
 
+    /// An API key's entry; `deleted`: it is revoked.
+    @discardableResult
+    mutating func write(_ key: KeyID, of creation: Creation? = nil, deleted: Bool = false) -> Creation {
+        var body = KeyBody()
+        body.principal = Array("key-\(key.rawValue)".utf8)
+        if deleted { body = body.revoked(creation!) } else { body.creation = creation }
+        var value: [UInt8] = []
+        body.encode(into: &value)
+        stamp += 1
+        var entry: [UInt8] = []
+        LogEntry(kind: LogEntry.Kind.key, sequence: head + 1, stamp: stamp, key: key.bytes, value: value).encode(
+            into: &entry)
+        append(entry)
+        return creation ?? Creation(stamp: stamp, origin: origin)
+    }
+
     /// A link of its own, with the number of `counter`.
     @discardableResult
     mutating func create(_ counter: UInt64, _ destination: String? = nil) -> Creation {

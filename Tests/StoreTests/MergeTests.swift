@@ -92,6 +92,7 @@ import Testing
     private static func history(_ random: inout SeededRandom) -> [Author] {
         var authors = [Author("1", node: 3), Author("2"), Author("3", node: 1)]
         var made: [(key: LinkKey, creation: Creation)] = []
+        var keys: [(id: KeyID, creation: Creation)] = []
         for step in 0..<600 {
             let index = Int.random(in: 0..<3, using: &random)
             let destination = "https://\(step).example.com/"
@@ -104,13 +105,21 @@ import Testing
                 let alias = LinkKey.alias(Array("alias-\(Int.random(in: 0..<20, using: &random))".utf8))
                 let stamp = authors[index].write(alias, body(destination))
                 made.append((alias, .init(stamp: stamp, origin: authors[index].origin)))
+            case 6 where step % 2 == 0:
+                let id = KeyID(UInt128(step))
+                keys.append((id, authors[index].write(id)))
+            case 6 where !keys.isEmpty:
+                let (id, creation) = keys.randomElement(using: &random)!
+                authors[index].write(id, of: creation, deleted: Bool.random(using: &random))
             case 5 where !made.isEmpty:
                 let link = made.randomElement(using: &random)!
                 authors[index].write(link.key, body("", of: link.creation, deleted: true))
             default:
                 guard let link = made.randomElement(using: &random) else { continue }
                 let jump = UInt64.random(in: 1...500, using: &random)
-                authors[index].write(link.key, body(destination, of: link.creation), stamp: authors[index].stamp + jump)
+                var changed = body(destination, of: link.creation)
+                if step % 3 > 0 { changed.owner = Array("owner-\(step % 3)".utf8) }
+                authors[index].write(link.key, changed, stamp: authors[index].stamp + jump)
             }
         }
         return authors

@@ -23,6 +23,7 @@ import Testing
             try make(NewLink(alias: alias, body: body("https://example.org/\(number)")))
         }
         var large = body("https://example.com/large")
+        large.owner = Array("somebody".utf8)
         large.title = String(repeating: "title ", count: 700)
         try make(NewLink(body: large))
         large.destination += [UInt8](repeating: 0x78, count: 60_000)
@@ -33,6 +34,8 @@ import Testing
         var author = Author()
         let creation = author.create(0)
         author.write(author.key(0), body("", of: creation, deleted: true))
+        author.write(KeyID(9), of: author.write(KeyID(9)), deleted: true)
+        author.write(KeyID(10))
         author.create(1)
         author.write(.snowflake(number: 5 << 23 | 2 << 17), body("https://snowflake.example.com/"))
         #expect(store.applyAndWait(author.whole) == .applied)
@@ -47,11 +50,12 @@ import Testing
             let links = try fill(store)
             return (links, try store.copy(to: target.store, limitBytes: 3000))
         }
-        #expect(report.isSound && report.recordCount == 306 && report.entryCount == 0)
+        #expect(report.isSound && report.recordCount == 308 && report.entryCount == 0)
         let inspection = try StoreInspection(directory: target.store)
-        #expect(inspection.problems == [] && inspection.recordCount == 306 && !inspection.hasIdentity)
+        #expect(inspection.problems == [] && inspection.recordCount == 308 && !inspection.hasIdentity)
         #expect(try dump(target.store) == dump(directory.store))
         #expect(try digests(target.store) == digests(directory.store))
+        #expect(try readKeys(directory: target.store).keys.count == 2)
         #expect(try FileManager.default.contentsOfDirectory(atPath: target.store).sorted() == ["data.mdb", "lock.mdb"])
         try withStore(clusterSettings(target, clock: clock)) { store in
             #expect(store.didBeginIncarnation)
@@ -97,6 +101,7 @@ import Testing
                 } else {
                     made.append((authors[index].key(counter), authors[index].create(counter)))
                 }
+                authors[index].write(KeyID(UInt128(made.count)))
                 #expect(store.applyAndWait(authors[index].batch(head + 1...authors[index].head)) == .applied)
             }
             #expect(report.isSound, "seed \(seed): \(report.problems)")

@@ -14,7 +14,9 @@ enum HeldKey {
     static func read(file: String?) throws(HeldKeyError) -> String? {
         let (text, source): ([UInt8], String)
         if let file {
-            do throws(SecretFileError) { (text, source) = (try SecretFile.read(file, sizes: SecretFile.codeSecretBytes, user: nil), file) } catch {
+            do throws(SecretFileError) {
+                (text, source) = (try SecretFile.read(file, sizes: SecretFile.codeSecretBytes, user: nil), file)
+            } catch {
                 throw HeldKeyError(description: error.description)
             }
         } else if let value = getenv(variable), value.pointee != 0 {

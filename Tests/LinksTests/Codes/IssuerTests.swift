@@ -190,7 +190,7 @@ func resumption(highest: UInt64?, at: Int64?, now: Int64, expected: UInt64) {
     #expect(late.create() == .capped(retryAfterMilliseconds: 1000))
 }
 
-extension IssuerTests {
+@Suite struct IssuerNumberTests {
     /// A number that comes back from elsewhere moves the counter beyond what was given out with it, and proves nothing.
     @Test func aNumberFromElsewhere() {
         var bench = Bench(next: 100)

@@ -93,7 +93,9 @@ extension NodeTests {
                 let connection = status == 400 ? try node.connect() : client
                 try connection.send(Client.creation("https://example.com/", "/api/v1/urls", fields))
                 let answer = try connection.read()
-                #expect(answer.status == status && (words.isEmpty || answer.text.contains(words)), "\(fields): \(answer.text)")
+                #expect(
+                    answer.status == status && (words.isEmpty || answer.text.contains(words)),
+                    "\(fields): \(answer.text)")
                 if status == 401 {
                     answer.expectProblem(401, "unauthorized")
                     #expect(answer["www-authenticate"] == "Bearer")
