@@ -15,7 +15,7 @@ package func runCheck(_ configuration: Configuration) -> Int32 {
 }
 
 /// LMDB trusts its pages' own structure and may end the process over a damaged one: a finding for who inspects a store.
-private func reportStructureOnCrash() {
+func reportStructureOnCrash() {
     for number in [SIGSEGV, SIGBUS, SIGABRT] {
         signal(number) { _ in
             let text: StaticString = "problem: the structure of data.mdb's pages is damaged; restore a backup\n"
@@ -33,7 +33,9 @@ package func runVerify(data: String) -> Int32 {
         for problem in inspection.problems { StandardStream.output.write("problem: \(problem)\n") }
         let verdict = inspection.isSound ? "sound" : "\(inspection.problemCount) problems"
         StandardStream.output.write(
-            "\(verdict): \(inspection.recordCount) records, \(inspection.entryCount) log entries\n")
+            "\(verdict): \(inspection.recordCount) records, \(inspection.entryCount) log entries"
+                + (inspection.hasIdentity
+                    ? "\n" : "; no file `identity`: a backup, or the start of a new incarnation\n"))
         return inspection.isSound ? ExitStatus.done : ExitStatus.failed
     } catch {
         StandardStream.error.write("edge: \(error)\n")

@@ -8,6 +8,7 @@ package struct Watch {
     private var warning: Issuer.Warning?
     private var damagedAnswers: UInt64 = 0
     private var accessLogDrops: UInt64 = 0
+    private var codeConflicts: UInt64 = 0
 
     package init() {}
 
@@ -33,6 +34,11 @@ package struct Watch {
                         Line(.warning, "codes-run-out", "ordinary codes run out in less than \(minutes) minutes"))
                 }
             }
+        }
+        if figures.merged.conflicts > codeConflicts {
+            let count = figures.merged.conflicts - codeConflicts
+            lines.append(Line(.error, "code-conflict", "\(count) entries of other nodes are for another link's code"))
+            codeConflicts = figures.merged.conflicts
         }
         if damagedAnswers > self.damagedAnswers {
             lines.append(

@@ -8,8 +8,8 @@ struct Catalogue: Sendable {
     /// Nil in a store that no program which knows them has opened to write.
     let keys, owners: TableHandle?
     /// By region index × 16 + node.
-    private let links: [TableHandle?]
-    let linkTables: [TableID]
+    private var links: [TableHandle?]
+    private(set) var linkTables: [TableID]
 
     /// Opens the tables that exist; nil if a table that every store has is not there.
     init?(_ transaction: ReadTransaction) throws(LMDBError) {
@@ -52,6 +52,21 @@ struct Catalogue: Sendable {
         }
     }
 
+    /// Makes the table of a region and node that no link came from so far; forgotten with the transaction, unless that is
+    /// committed.
+    mutating func add(
+        _ table: TableID, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> TableHandle {
+        guard case .links(let region, let node) = table, let character = RegionCharacter(region), node < 16 else {
+            preconditionFailure("only tables of generated links come later")
+        }
+        let handle = try transaction.openTable(table.name)
+        links[Int(character.index) * 16 + Int(node)] = handle
+        linkTables.append(table)
+        linkTables.sort { $0.bytes < $1.bytes }
+        return handle
+    }
+
     private static func linkTableNames(_ transaction: ReadTransaction) throws(LMDBError) -> [TableID] {
         let names = try transaction.cursor(.main)
         var tables: [TableID] = []
@@ -68,9 +83,9 @@ struct Catalogue: Sendable {
         return tables
     }
 
-    /// Makes the tables of a new store.
-    static func create(in transaction: borrowing WriteTransaction, own: TableID) throws(LMDBError) {
-        for table in [TableID.meta, .origins, .aliases, .snowflakes, .digests, own] {
+    /// Makes the tables of a new store, with those of generated links that are given.
+    static func create(in transaction: borrowing WriteTransaction, links: [TableID]) throws(LMDBError) {
+        for table in [TableID.meta, .origins, .aliases, .snowflakes, .digests] + links {
             _ = try transaction.openTable(table.name)
         }
         _ = try transaction.openTable(TableID.logName)

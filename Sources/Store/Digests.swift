@@ -66,12 +66,6 @@ struct Digest: Equatable {
         records += 1
     }
 
-    /// Takes out the record that another takes the place of.
-    mutating func remove(_ hash: UInt128) {
-        sum &-= hash
-        records -= 1
-    }
-
     func payload(changedAt: Instant) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(bigEndian: sum)

@@ -47,7 +47,10 @@ final class Environment: @unchecked Sendable {
         var usedBytes: Int { pages * pageSizeBytes }
     }
 
-    init(directory: String, mapSizeBytes: Int, maximumTables: Int, readOnly: Bool) throws(LMDBError) {
+    /// `syncs`: false for a file that means nothing before `sync` was called.
+    init(
+        directory: String, mapSizeBytes: Int, maximumTables: Int, readOnly: Bool, syncs: Bool = true
+    ) throws(LMDBError) {
         var environment: OpaquePointer?
         try LMDBError.check(mdb_env_create(&environment))
         // Once `raw` is set, `deinit` closes it, even if this throws.
@@ -57,7 +60,8 @@ final class Environment: @unchecked Sendable {
             if !readOnly { try LMDBError.check(mdb_env_set_mapsize(created, mapSizeBytes)) }
             try LMDBError.check(mdb_env_set_maxdbs(created, MDB_dbi(maximumTables)))
             try LMDBError.check(mdb_env_set_maxreaders(created, 510))
-            let flags = UInt32(MDB_NOTLS) | (readOnly ? UInt32(MDB_RDONLY) : 0)
+            let flags =
+                UInt32(MDB_NOTLS) | (readOnly ? UInt32(MDB_RDONLY) : 0) | (syncs ? 0 : UInt32(MDB_NOSYNC))
             try LMDBError.check(mdb_env_open(created, directory, flags, 0o600))
         } catch {
             mdb_env_close(created)
@@ -81,6 +85,9 @@ final class Environment: @unchecked Sendable {
         mdb_env_info(raw, &info)
         return Size(pages: info.me_last_pgno + 1, pageSizeBytes: pageSizeBytes, mapSizeBytes: info.me_mapsize)
     }
+
+    /// All that was committed is on the disk.
+    func sync() throws(LMDBError) { try LMDBError.check(mdb_env_sync(raw, 1)) }
 
     /// Frees the slots of readers whose process died; their snapshots would keep pages from being used again.
     func clearStaleReaders() {

@@ -46,18 +46,23 @@ package final class LinkReader {
 
     package private(set) var counters = Counters()
     private let store: Store
+    /// Of tables that the snapshot has, at least those.
+    private var catalogue: Catalogue
     private var transaction: ReadTransaction
     private var spent: [ReadTransaction] = []
     private static let replacements = 8
 
     init(_ store: Store) throws(LMDBError) {
         self.store = store
+        catalogue = store.catalogue
         transaction = try store.environment.beginRead()
         transaction.reset()
     }
 
     /// Takes a snapshot of all that is committed.
     package func begin() throws(StoreError) {
+        // Before the snapshot: a table is told of after its commit.
+        if let grown = store.catalogue(beyond: catalogue.linkTables.count) { catalogue = grown }
         do throws(LMDBError) { try transaction.renew() } catch {
             throw .system(path: store.directory.storePath, reason: error.description)
         }
@@ -78,7 +83,7 @@ package final class LinkReader {
             return .absent
         }
         guard code.byteCount <= LinkKey.maximumSizeBytes, code.byteCount > 0 else { return .absent }
-        return code.withUnsafeBytes { search(store.catalogue.aliases, .aliases, $0, .alias) }
+        return code.withUnsafeBytes { search(catalogue.aliases, .aliases, $0, .alias) }
     }
 
     /// As `find`, after the same work for a link that is there as for none: to find nothing takes a look around where
@@ -89,9 +94,9 @@ package final class LinkReader {
         let isAbsent = if case .absent = found { true } else { false }
         Self.nobody.withUnsafeBytes { nobody in
             if !isAbsent || counters.lookups == searches {
-                _ = search(store.catalogue.aliases, .aliases, nobody, .alias)
+                _ = search(catalogue.aliases, .aliases, nobody, .alias)
             }
-            if isAbsent { _ = try? transaction.get(store.catalogue.aliases, nobody) }
+            if isAbsent { _ = try? transaction.get(catalogue.aliases, nobody) }
         }
         return found
     }
@@ -103,7 +108,7 @@ package final class LinkReader {
         switch decoded {
         case .generated(let region, let node, let number):
             guard store.ceilings.allows(number, region: region, node: node),
-                let table = store.catalogue.links(region: region, node: node)
+                let table = catalogue.links(region: region, node: node)
             else {
                 counters.impossible += 1
                 return .absent
@@ -115,7 +120,7 @@ package final class LinkReader {
             }
         case .snowflake(_, _, let number):
             return withUnsafeBytes(of: number.bigEndian) {
-                search(store.catalogue.snowflakes, .snowflakes, $0, .snowflake)
+                search(catalogue.snowflakes, .snowflakes, $0, .snowflake)
             }
         }
     }

@@ -35,18 +35,22 @@ package final class Store: @unchecked Sendable {
     let settings: StoreSettings
     let directory: DataDirectory
     let environment: Environment
-    let catalogue: Catalogue
     package let codeSpace: CodeSpace
     package let origin: Origin
     /// Whether this start began a new incarnation in a store that had an older one.
     package let didBeginIncarnation: Bool
     let ceilings: Ceilings
     private let shapedAliases: Atomic<Bool>
-    private let isStopping = Atomic(false)
+    private let stopping = Atomic(false)
     let queue = WaitingQueue<WriteOperation>(capacity: StoreLimits.queuedWrites)
     let leases = WaitingQueue<Issuer.Lease>(capacity: 1)
     private let published: Mutex<StoreFigures>
-    private let originNames: [UInt16: Origin]
+    private let tables: Mutex<Catalogue>
+    /// Grows with every table, so that readers notice a new one.
+    private let tableCount: Atomic<Int>
+    private let vectorRows: Mutex<VectorRows>
+    private let originNames: Mutex<[UInt16: Origin]>
+    let waitingBatches = Atomic(0)
     private var threads: [SystemThread] = []
     /// The writer's.
     package let pulse = Pulse()
@@ -57,20 +61,20 @@ package final class Store: @unchecked Sendable {
         self.settings = settings
         directory = opening.directory
         environment = opening.image.environment
-        catalogue = opening.image.catalogue
+        tables = Mutex(opening.image.catalogue)
+        tableCount = Atomic(opening.image.catalogue.linkTables.count)
         origin = opening.ownRow.origin
         didBeginIncarnation = opening.endedRow != nil
         codeSpace = CodeSecret.space(opening.image.codeSecret, settings.regions.map(\.character))
         ceilings = Ceilings(opening.image.origins.values)
         published = Mutex(StoreFigures())
-        originNames = opening.image.origins.mapValues(\.origin).merging([opening.ownIndex: origin]) { $1 }
+        originNames = Mutex(opening.rows.mapValues(\.origin))
         let writer: Writer
-        do throws(LMDBError) {
-            shapedAliases = Atomic(try Writer.hasShapedAliases(environment, catalogue))
-            writer = try Writer(opening, settings, codeSpace: codeSpace)
-        } catch {
+        do throws(LMDBError) { writer = try Writer(opening, settings, codeSpace: codeSpace) } catch {
             throw .system(path: opening.directory.storePath, reason: error.description)
         }
+        shapedAliases = Atomic(writer.state.merge.hasShapedAliases)
+        vectorRows = Mutex(VectorRows(writer.state))
         try writer.start(self)
         threads.append(SystemThread("writer", niceness: settings.niceness) { [self] in writer.run(self) })
         threads.append(SystemThread("housekeeping", niceness: settings.niceness) { [self] in keepHouse() })
@@ -78,7 +82,7 @@ package final class Store: @unchecked Sendable {
 
     /// Finishes what waits and ends the threads. To be called once; later writes are refused.
     package func close() {
-        isStopping.store(true, ordering: .releasing)
+        stopping.store(true, ordering: .releasing)
         queue.close()
         leases.close()
         for thread in threads { thread.join() }
@@ -91,7 +95,7 @@ package final class Store: @unchecked Sendable {
     }
 
     /// Why the queue takes no more.
-    var refusal: WriteError { isStopping.load(ordering: .acquiring) ? .stopping : .overloaded }
+    var refusal: WriteError { stopping.load(ordering: .acquiring) ? .stopping : .overloaded }
 
     /// A reader for one thread.
     package func makeReader() throws(StoreError) -> LinkReader {
@@ -107,13 +111,44 @@ package final class Store: @unchecked Sendable {
     }
 
     /// Who wrote records that carry this index; nil for an index that no row of this store has.
-    package func origin(at index: UInt16) -> Origin? { originNames[index] }
+    package func origin(at index: UInt16) -> Origin? { originNames.withLock { $0[index] } }
 
-    func publish(_ figures: StoreFigures) { published.withLock { $0 = figures } }
+    /// How far the logs of all known origins go on this node's disk.
+    package var vector: [OriginPosition] { vectorRows.withLock { $0 }.all.map { OriginPosition($0.row) } }
+
+    /// The index of an origin whose log is here.
+    func index(of origin: Origin) -> UInt16? { originNames.withLock { $0 }.first { $0.value == origin }?.key }
+
+    var catalogue: Catalogue { tables.withLock { $0 } }
+
+    /// The catalogue, if it has more tables than `known`.
+    func catalogue(beyond known: Int) -> Catalogue? {
+        tableCount.load(ordering: .acquiring) == known ? nil : catalogue
+    }
 
     /// An imported code may look like a generated one; only then do generated codes need a second look.
     var hasShapedAliases: Bool { shapedAliases.load(ordering: .acquiring) }
-    func noteShapedAlias() { shapedAliases.store(true, ordering: .releasing) }
+
+    // MARK: What the writer tells
+
+    func publish(_ figures: StoreFigures) { published.withLock { $0 = figures } }
+
+    func noteNames(_ names: [UInt16: Origin]) { originNames.withLock { $0 = names } }
+
+    /// What a transaction changed that is durable now; ceilings last, because they make readers look.
+    func publish(_ state: Writer.State) {
+        vectorRows.withLock { $0 = VectorRows(state) }
+        let count = state.merge.catalogue.linkTables.count
+        if count != tableCount.load(ordering: .relaxed) {
+            tables.withLock { $0 = state.merge.catalogue }
+            tableCount.store(count, ordering: .releasing)
+        }
+        if state.merge.hasShapedAliases { shapedAliases.store(true, ordering: .releasing) }
+        let origins = state.merge.origins
+        for row in origins.touched.map({ origins.rows[$0]! }) + [state.row] {
+            ceilings.raise(row.origin.region, row.origin.node, to: row.ceiling)
+        }
+    }
 
     /// The thread that prepares leases of numbers, so that the writer never waits for one.
     private func keepHouse() {
@@ -147,13 +182,34 @@ package struct StoreFigures: Sendable {
         50, 100, 250, 500, 1000, 2500, 5000, 10_000, 50_000, 250_000, 1_000_000,
     ]
     package static let commitWritesBounds: [UInt64] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
+    /// Of other nodes' logs.
+    package var merged = MergeFigures()
 
     package init() {}
+}
+
+/// The version vector as of one commit.
+struct VectorRows {
+    private let own: OriginRow
+    private let others: [UInt16: OriginRow]
+    private let ownIndex: UInt16
+
+    init(_ state: Writer.State) {
+        (own, others) = (state.row, state.merge.origins.rows)
+        ownIndex = state.merge.origins.index(of: own.origin)!
+    }
+
+    /// By index, ascending.
+    var all: [(index: UInt16, row: OriginRow)] {
+        (others.map { (index: $0.key, row: $0.value) } + [(ownIndex, own)]).sorted { $0.index < $1.index }
+    }
 }
 
 enum WriteOperation: Sendable {
     case create(NewLink, Store.Completion)
     case key(KeyWrite, Store.KeyCompletion)
+    /// Entries of another node's log.
+    case apply(LogBatch, Store.Application)
     /// Make a block of numbers durable.
     case lease(Issuer.Lease)
     case leaseRefused

@@ -4,6 +4,8 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
     case directory(path: String, reason: String)
     /// The side file tells of a store, and there is none.
     case missing(path: String)
+    /// A copy into the directory was cut short, and there is no store.
+    case unfinished(directory: String)
     case empty(path: String)
     case truncated(path: String, neededBytes: Int, actualBytes: Int)
     /// No store of this program, or its first pages are damaged.
@@ -26,6 +28,9 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
         case .missing(let path):
             "\(path) is missing, but the file `identity` beside it says that there was a store; put the store back, or "
                 + "remove `identity` to start as a new incarnation with what the peers have"
+        case .unfinished(let directory):
+            "a copy into \(directory) was not finished; make it again with the same command, or remove the directory "
+                + "`partial` in it to start anew"
         case .empty(let path):
             "\(path) is empty, and a store never is: something truncated it; put a backup in its place and remove "
                 + "`identity`, or remove both to start anew"

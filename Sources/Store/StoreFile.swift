@@ -25,6 +25,12 @@ enum StoreFile {
             throw .system(path: path, reason: systemReason())
         }
         defer { close(descriptor) }
+        _ = try usedBytes(descriptor, path)
+        return .present
+    }
+
+    /// What the newest header speaks of; throws if the file is no store that can be mapped.
+    static func usedBytes(_ descriptor: Int32, _ path: String) throws(StoreError) -> Int {
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw .system(path: path, reason: systemReason()) }
         let sizeBytes = Int(status.st_size)
@@ -65,7 +71,7 @@ enum StoreFile {
         guard sizeBytes >= neededBytes else {
             throw .truncated(path: path, neededBytes: neededBytes, actualBytes: sizeBytes)
         }
-        return .present
+        return neededBytes
     }
 
     /// Transactions of even ids write the first meta page, those of odd ids the second. With a damaged id LMDB would
@@ -97,6 +103,42 @@ enum StoreFile {
             }
         }
         return false
+    }
+
+    /// The file is as long as its header says, also where the last pages were never written.
+    static func cover(_ descriptor: Int32, usedBytes: Int) throws(LMDBError) {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw LMDBError(code: errno) }
+        if Int(status.st_size) >= usedBytes { return }
+        guard ftruncate(descriptor, off_t(usedBytes)) == 0 else { throw LMDBError(code: errno) }
+    }
+
+    /// Copies the pages in use, as long as nobody writes the file, to a new file that is on the disk afterwards.
+    static func copyUsed(
+        from source: String, to target: String, progress: (_ done: Int, _ all: Int) -> Void
+    ) throws(StoreError) {
+        let from = open(source, O_RDONLY | O_CLOEXEC)
+        guard from >= 0 else { throw .system(path: source, reason: systemReason()) }
+        defer { close(from) }
+        let all = try usedBytes(from, source)
+        let to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard to >= 0 else { throw .system(path: target, reason: systemReason()) }
+        defer { close(to) }
+        var block = [UInt8](repeating: 0, count: 1 << 20)
+        var done = 0
+        while done < all {
+            let count = pread(from, &block, min(block.count, all - done), off_t(done))
+            guard count > 0 else { throw .system(path: source, reason: count == 0 ? "cut short" : systemReason()) }
+            var written = 0
+            while written < count {
+                let part = block.withUnsafeBytes { write(to, $0.baseAddress! + written, count - written) }
+                guard part > 0 else { throw .system(path: target, reason: systemReason()) }
+                written += part
+            }
+            done += count
+            progress(done, all)
+        }
+        guard fsync(to) == 0 else { throw .system(path: target, reason: systemReason()) }
     }
 
     /// Not even a page's worth is left for this process.

@@ -52,6 +52,8 @@ extension StoreInspection {
     struct Effect {
         let stamp: UInt64
         let originIndex: UInt16
+        private let body: Body
+        private enum Body { case link(LinkBody), key(KeyBody) }
         /// It holds something else than the entry, though it should not if both are of one write.
         let differs: Bool
 
@@ -59,14 +61,21 @@ extension StoreInspection {
         init?(of entry: LogEntry, in payload: UnsafeRawBufferPointer) {
             if entry.kind == LogEntry.Kind.key {
                 guard let record = try? KeyRecord(decoding: payload.bytes) else { return nil }
-                (stamp, originIndex) = (record.stamp, record.originIndex)
+                (stamp, originIndex, body) = (record.stamp, record.originIndex, .key(record.body))
                 differs = (try? KeyBody(decoding: entry.value.span.bytes)) != record.body
             } else {
                 guard let record = try? StoredRecord(decoding: payload.bytes) else { return nil }
-                (stamp, originIndex) = (record.stamp, record.originIndex)
+                (stamp, originIndex, body) = (record.stamp, record.originIndex, .link(record.body))
                 differs =
                     !record.body.flags.contains(.reduced)
                     && (try? LinkBody(decoding: entry.value.span.bytes)) != record.body
+            }
+        }
+
+        func rank(_ author: Origin) -> RecordRank {
+            switch body {
+            case .link(let body): RecordRank(body, stamp: stamp, origin: author)
+            case .key(let body): RecordRank(body, stamp: stamp, origin: author)
             }
         }
     }

@@ -9,6 +9,8 @@ package struct StoreInspection {
     package private(set) var problemCount = 0
     package internal(set) var recordCount = 0
     package private(set) var entryCount = 0
+    /// False for a backup, and for a store that shall begin a new incarnation.
+    package let hasIdentity: Bool
 
     private static let describedProblems = 100
     /// By origin index: records whose last write was the origin's, and entries of its log that are a record's last
@@ -26,6 +28,7 @@ package struct StoreInspection {
         let image = try openForReading(directory)
         // Read after the snapshot was taken: a running node's lease only grows.
         let side = try SideFile.read(directory + "/identity")
+        hasIdentity = side != nil
         do throws(LMDBError) {
             let transaction = image.snapshot
             var digestRows = 0
@@ -195,10 +198,15 @@ package struct StoreInspection {
             note("log of \(row.origin): entry \(entry.sequence) has no record")
             return
         }
+        guard let change = try? EntryChange(entry, of: row.origin, owners) else {
+            return note("log of \(row.origin): entry \(entry.sequence) is malformed")
+        }
         guard let payload = rowKey.withUnsafeBytes({ Row.payload(table, $0, value) }),
-            let effect = Effect(of: entry, in: payload)
+            let effect = Effect(of: entry, in: payload), let author = image.origins[effect.originIndex]?.origin
         else { return }
-        if effect.stamp < entry.stamp {
+        let stands = effect.rank(author)
+        let isOvertaken = author == row.origin && stands.stamp < entry.stamp && !stands.isDeleted
+        if isOvertaken || change.rank.beats(stands, at: change.key) {
             note("log of \(row.origin): entry \(entry.sequence) is newer than its record")
         }
         guard effect.stamp == entry.stamp, effect.originIndex == index else { return }
@@ -234,7 +242,7 @@ package struct StoreInspection {
 
     private mutating func inspect(_ side: SideFile?, _ image: StoreImage) {
         let row = image.origins[image.identity.originIndex]!
-        guard let side else { return note("the file `identity` is missing") }
+        guard let side else { return }
         if side.origin != row.origin { note("the file `identity` tells of another incarnation") }
         if row.seal != OriginRow.unsealed { note("the log of the present incarnation is sealed") }
         if let closedAt = side.closedAt, closedAt != row.head {

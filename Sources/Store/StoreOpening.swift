@@ -5,7 +5,8 @@ import Primitives
 /// Takes a data directory from whatever state it is in to one that can be written, or says why it cannot.
 ///
 ///     identity  data.mdb   what it is                          what happens
-///     no        no         a new node                          a store is made
+///     no        no         a new node                          a store is made, unless a copy into the directory was
+///                                                              not finished: refused
 ///     yes       no         the store was lost                  refused
 ///     no        yes        restored, or told to join anew      new incarnation
 ///     yes       yes        the usual start                     same incarnation, unless the log does not end where
@@ -23,14 +24,23 @@ struct StoreOpening {
     /// The row of the life before, if this start began a new one.
     let endedRow: OriginRow?
 
+    /// The version vector as it stands now, by index.
+    var rows: [UInt16: OriginRow] {
+        var rows = image.origins
+        if let endedRow { rows[image.identity.originIndex]!.seal = endedRow.head }
+        rows[ownIndex] = ownRow
+        return rows
+    }
+
     init(_ settings: StoreSettings) throws(StoreError) {
         directory = try DataDirectory(settings.directory)
         let side = try SideFile.read(directory.identityPath)
         switch try StoreFile.inspect(directory.storePath) {
         case .absent:
             guard side == nil else { throw .missing(path: directory.storePath) }
+            guard !PartialStore.isThere(directory) else { throw .unfinished(directory: directory.path) }
             try Self.createStore(settings, directory)
-        case .present: break
+        case .present: PartialStore.clear(directory)
         }
         image = try StoreImage(directory: directory.path, mapSizeBytes: settings.mapSizeBytes)
         ownIndex = image.identity.originIndex
@@ -124,7 +134,7 @@ struct StoreOpening {
                 directory: workshop, mapSizeBytes: settings.mapSizeBytes, maximumTables: StoreLimits.tables,
                 readOnly: false)
             let transaction = try environment.beginWrite()
-            try Catalogue.create(in: transaction, own: .links(region: origin.region, node: origin.node))
+            try Catalogue.create(in: transaction, links: [.links(region: origin.region, node: origin.node)])
             let meta = try transaction.openTable(TableID.meta.name)
             let identity = StoreIdentity(
                 cluster: settings.cluster, regionName: settings.region.name, originIndex: 0)
@@ -200,6 +210,9 @@ struct StoreOpening {
 
 /// The secret that keys the permutation of codes. The store keeps a hash of it that serves as the key.
 enum CodeSecret {
+    /// Of what the store keeps.
+    static let sizeBytes = 32
+
     static func random() -> [UInt8] { (0..<32).map { _ in UInt8.random(in: 0...255) } }
 
     static func stored(_ secret: [UInt8]) -> [UInt8] {

@@ -71,4 +71,18 @@ package enum StoreLimits {
     static let damageScanRows = 256
     static let cachedDigests = 4096
     static let staleReaderCheckMilliseconds: Int64 = 60_000
+    /// Lives of nodes in the version vector.
+    static let origins = 4096
+    /// Entries in a batch of another node's log, and such batches that wait: with the writes of one commit, fewer pages
+    /// than a transaction can hold.
+    package static let entriesPerBatch = 4096
+    package static let waitingBatches = 4
+    /// Rows or entries that are read in one transaction, before the one that passes it.
+    package static let partBytes = 256 << 10
+    /// Of an encoded part of a snapshot: one row or entry and the whole version vector more than `partBytes`.
+    package static let encodedPartBytes = 1 << 20
+    /// Longest row that a part of a snapshot takes as it is: a record as large as its log entry.
+    static let rowBytes = LogEntry.maximumSizeBytes + 64
+    /// Map of a copy while it is made, which must hold all that its source's does.
+    static let copyMapBytes = 1 << 40
 }

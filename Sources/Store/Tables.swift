@@ -34,6 +34,19 @@ enum TableID: Hashable {
         }
     }
 
+    init?(_ first: UInt8, _ second: UInt8) {
+        if RegionCharacter(first) != nil, second < 16 {
+            self = .links(region: first, node: second)
+        } else if let table = [.snowflakes, .aliases, .origins, .meta, .digests, .keys, .owners].first(where: {
+            (table: TableID) in
+            table.bytes == (first, second)
+        }) {
+            self = table
+        } else {
+            return nil
+        }
+    }
+
     /// The log's rows carry the checksum of the entry in them, and are no rows of this kind.
     static let logName = "log"
 }

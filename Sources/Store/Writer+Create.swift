@@ -15,7 +15,7 @@ extension Writer {
             case .damaged: return .failure(.damagedRecord)
             case .absent: break
             }
-            try noteShape(alias, transaction)
+            try state.merge.noteShape(alias.bytes, transaction)
         } else {
             switch try issue(now, transaction) {
             case .issued(let issuedKey, let issuedCode): (key, code) = (issuedKey, issuedCode)
@@ -59,7 +59,7 @@ extension Writer {
                 code.append(codeSpace.code(of: Snowflake(number: number)))
             case .capped(let milliseconds): return .capped(milliseconds: milliseconds)
             }
-            if try !hasShapedAliases(transaction) { return .issued(key, code: code) }
+            if !state.merge.hasShapedAliases { return .issued(key, code: code) }
             if case .absent = try find(alias: code, transaction) { return .issued(key, code: code) }
         }
     }
@@ -69,19 +69,6 @@ extension Writer {
         alias name: [UInt8], _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> StoredRow {
         try transaction.cursor(catalogue.aliases).search(.aliases, name)
-    }
-
-    private func hasShapedAliases(_ transaction: borrowing WriteTransaction) throws(LMDBError) -> Bool {
-        if state.hasNewShapedAlias { return true }
-        state.hasNewShapedAlias = try transaction.get(catalogue.meta, MetaRow.shapedAliases) != nil
-        return state.hasNewShapedAlias
-    }
-
-    /// From the first imported alias that looks like a generated code, codes are looked for among the aliases too.
-    private func noteShape(_ alias: Alias, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
-        guard codeSpace.hasGeneratedShape(alias.bytes.span.bytes), try !hasShapedAliases(transaction) else { return }
-        try transaction.put(catalogue.meta, MetaRow.shapedAliases, Row.sealed(.meta, MetaRow.shapedAliases, [1]))
-        state.hasNewShapedAlias = true
     }
 
     private func putRecord(

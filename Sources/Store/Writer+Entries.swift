@@ -22,7 +22,8 @@ extension Writer {
         state.row.headChain = chain.next(state.row.headChain, entry)
         (state.row.head, state.row.headStamp) = (sequence, stamp.rawValue)
         try transaction.putNew(
-            catalogue.log, LogRow.key(originIndex, sequence), state.row.headChain + entry, append: ownLogIsLast)
+            catalogue.log, LogRow.key(originIndex, sequence), state.row.headChain + entry,
+            append: originIndex >= state.merge.origins.lastIndex)
     }
 
     // MARK: Digests
@@ -32,27 +33,6 @@ extension Writer {
         _ bucket: DigestBucket, _ hash: UInt128, replacing replaced: UInt128? = nil,
         _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {
-        if digests[bucket] == nil {
-            digests[bucket] =
-                try transaction.get(catalogue.digests, bucket.rowKey).flatMap { value in
-                    bucket.rowKey.withUnsafeBytes { Row.payload(.digests, $0, value) }.flatMap {
-                        try? Digest(decoding: $0.bytes)
-                    }
-                } ?? Digest()
-        }
-        if let replaced { digests[bucket]!.remove(replaced) }
-        digests[bucket]!.add(hash)
-        touched.insert(bucket)
-    }
-
-    func writeDigests(_ now: Instant, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
-        for bucket in touched {
-            let key = bucket.rowKey
-            let payload = digests[bucket]!.payload(changedAt: now)
-            try transaction.put(catalogue.digests, key, Row.sealed(.digests, key, payload))
-        }
-        touched.removeAll(keepingCapacity: true)
-        // Random aliases touch many buckets; neighbours of the newest number are all that will be needed again.
-        if digests.count > StoreLimits.cachedDigests { digests.removeAll(keepingCapacity: true) }
+        try sums.add(hash, replacing: replaced, to: bucket, catalogue, transaction)
     }
 }

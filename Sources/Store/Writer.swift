@@ -15,25 +15,21 @@ final class Writer: @unchecked Sendable {
         /// The greatest keys of the tables that fill in ascending order.
         var lastNumber: UInt64?
         var lastSnowflake: UInt64?
-        var hasNewShapedAlias = false
+        /// All that other nodes' logs change.
+        var merge: LogMerge
     }
 
     let settings: StoreSettings
     let environment: Environment
-    let catalogue: Catalogue
     let codeSpace: CodeSpace
     let ownTable: TableHandle
     let originIndex: UInt16
-    /// No other origin's log sorts behind this node's, so that its entries can be appended.
-    let ownLogIsLast: Bool
     let chain = LogChain()
     let owners = OwnerIndex()
     private let directory: DataDirectory
     private var sideFile: SideFile
     var state: State
-    /// Sums of the buckets that this and recent transactions touched.
-    var digests: [DigestBucket: Digest] = [:]
-    var touched: Set<DigestBucket> = []
+    var sums = DigestSums()
     private var figures = StoreFigures()
     private var fullSince: Instant?
 
@@ -41,17 +37,19 @@ final class Writer: @unchecked Sendable {
         self.settings = settings
         self.codeSpace = codeSpace
         (directory, sideFile) = (opening.directory, opening.sideFile)
-        (environment, catalogue) = (opening.image.environment, opening.image.catalogue)
+        environment = opening.image.environment
         originIndex = opening.ownIndex
-        ownLogIsLast = opening.image.origins.keys.allSatisfy { $0 <= opening.ownIndex }
-        ownTable = catalogue.links(region: settings.region.character, node: settings.node)!
-        state = try Self.resume(opening, settings, catalogue)
+        ownTable = opening.image.catalogue.links(region: settings.region.character, node: settings.node)!
+        state = try Self.resume(opening, settings, codeSpace)
     }
+
+    var catalogue: Catalogue { state.merge.catalogue }
 
     /// Where numbers, stamps and snowflakes go on.
     private static func resume(
-        _ opening: StoreOpening, _ settings: StoreSettings, _ catalogue: Catalogue
+        _ opening: StoreOpening, _ settings: StoreSettings, _ codeSpace: CodeSpace
     ) throws(LMDBError) -> State {
+        let catalogue = opening.image.catalogue
         let transaction = try opening.image.environment.beginRead()
         let last = try LastNumber(catalogue, settings, transaction)
         let headStamp = max(opening.image.origins.values.map(\.headStamp).max() ?? 0, opening.ownRow.headStamp)
@@ -64,7 +62,11 @@ final class Writer: @unchecked Sendable {
                 lastSnowflake: snowflakes.own, continuity: .proven, limits: settings.issuerLimits,
                 now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant)),
             clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
-            lastSnowflake: snowflakes.last)
+            lastSnowflake: snowflakes.last,
+            merge: LogMerge(
+                catalogue, OriginTable(opening.rows, ownIndex: opening.ownIndex), codeSpace,
+                hasShapedAliases: try transaction.get(catalogue.meta, MetaRow.shapedAliases) != nil,
+                own: (settings.region.character, settings.node)))
     }
 
     /// The table's last key, and this node's own last one as far as it could matter: of an earlier millisecond than
@@ -92,17 +94,13 @@ final class Writer: @unchecked Sendable {
         return (last, nil)
     }
 
-    static func hasShapedAliases(_ environment: Environment, _ catalogue: Catalogue) throws(LMDBError) -> Bool {
-        let transaction = try environment.beginRead()
-        return try transaction.get(catalogue.meta, MetaRow.shapedAliases) != nil
-    }
-
     /// Before anything else runs: the first block of numbers.
     func start(_ store: Store) throws(StoreError) {
         let now = settings.now()
         if let lease = state.issuer.renewalDue(now: now) {
             commit([settings.mayLease(lease) ? .lease(lease) : .leaseRefused], store)
         }
+        store.publish(state)
         publish(store)
     }
 
@@ -124,6 +122,7 @@ final class Writer: @unchecked Sendable {
         figures.issuer = state.issuer.figures(now: settings.now())
         figures.head = state.row.head
         figures.isFull = fullSince != nil
+        figures.merged = state.merge.figures
         store.publish(figures)
     }
 
@@ -136,18 +135,20 @@ final class Writer: @unchecked Sendable {
         let saved = state
         do throws(LMDBError) {
             let takesLinks = try hasRoom(now)
-            let outcomes = try apply(operations, now, takesLinks: takesLinks)
+            let outcomes = try apply(operations, now, takesLinks: takesLinks, store)
             state.issuer.committed(now: now)
-            if state.row.head != saved.row.head || state.row.ceiling != saved.row.ceiling {
-                noteCommit(writes: state.row.head - saved.row.head, microseconds: monotonicMicroseconds() - start)
+            let (writes, entries) = (
+                state.row.head - saved.row.head, state.merge.figures.entries - saved.merge.figures.entries
+            )
+            if writes + entries > 0 || state.row.ceiling != saved.row.ceiling {
+                noteCommit(writes: writes + entries, microseconds: monotonicMicroseconds() - start)
             }
-            ceilingRaised(store)
-            if state.hasNewShapedAlias { store.noteShapedAlias() }
+            store.publish(state)
+            state.merge.origins.forgetTouched()
             answer(operations, outcomes, store)
         } catch {
             state = saved
-            digests.removeAll()
-            touched.removeAll()
+            sums.forget()
             state.issuer.aborted(now: now)
             state.issuer.leaseFailed(now: now)
             endUnlessHarmless(error)
@@ -181,7 +182,7 @@ final class Writer: @unchecked Sendable {
     }
 
     private func apply(
-        _ operations: [WriteOperation], _ now: Instant, takesLinks: Bool
+        _ operations: [WriteOperation], _ now: Instant, takesLinks: Bool, _ store: Store
     ) throws(LMDBError) -> [Outcome] {
         let transaction = try environment.beginWrite()
         var outcomes: [Outcome] = []
@@ -201,6 +202,9 @@ final class Writer: @unchecked Sendable {
                 let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
                 if changes { isChanged = true }
                 outcomes.append(outcome)
+            case .apply(let batch, _):
+                outcomes.append(.applied(takesLinks ? try apply(batch, now, transaction) : .refused(.storageFull)))
+                if !state.merge.origins.touched.isEmpty { isChanged = true }
             case .lease(let lease):
                 state.issuer.leased(lease, now: now)
                 isChanged = true
@@ -214,8 +218,11 @@ final class Writer: @unchecked Sendable {
         // Where numbers go on is said by every commit, not only by the table's last row, which may be damaged.
         (state.row.firstCounter, state.row.ceiling) = (state.issuer.next, state.issuer.ceiling)
         try writeOwnRow(transaction)
-        try writeDigests(now, transaction)
+        try state.merge.origins.write(catalogue.origins, transaction)
+        try sums.write(now, catalogue, transaction)
         try keepSideFileAhead()
+        // Whoever finds a record finds its author.
+        if !state.merge.origins.touched.isEmpty { store.noteNames(state.merge.origins.names) }
         try transaction.commit()
         return outcomes
     }
@@ -241,10 +248,6 @@ final class Writer: @unchecked Sendable {
         var closed = sideFile
         closed.closedAt = state.row.head
         try? directory.replace(directory.identityPath, with: Array(closed.text.utf8))
-    }
-
-    private func ceilingRaised(_ store: Store) {
-        store.ceilings.raise(settings.region.character.byte, settings.node, to: state.row.ceiling)
     }
 
     // MARK: Room
@@ -291,6 +294,7 @@ final class Writer: @unchecked Sendable {
         /// What there is now; nil if no key has the id.
         case key(StoredKey?)
         case failure(WriteError)
+        case applied(ApplyOutcome)
         case leased
     }
 
@@ -303,8 +307,10 @@ final class Writer: @unchecked Sendable {
             case (.create(_, let completion), .failure(let error)): completion(.failure(error))
             case (.key(_, let completion), .key(let key)): completion(.success(key))
             case (.key(_, let completion), .failure(let error)): completion(.failure(error))
+            case (.apply(_, let completion), .applied(let outcome)): completion(outcome)
+            case (.apply(_, let completion), .failure(let error)): completion(.refused(error))
             case (.lease, _), (.leaseRefused, _): break
-            case (.create, _), (.key, _): preconditionFailure("an operation has the outcome of another")
+            case (.create, _), (.key, _), (.apply, _): preconditionFailure("an operation has the outcome of another")
             }
         }
     }

@@ -31,6 +31,8 @@ func perform(_ command: Command) -> Int32 {
     case .key(let command): runKey(command)
     case .verify(let data): runVerify(data: data)
     case .dump(let data): runDump(data: data)
+    case .backup(let request): runBackup(request)
+    case .restore(let backup, let data): runRestore(backup: backup, data: data)
     case .version: printed("edge \(edgeVersion)\n")
     case .help(let topic): printed(topic?.help ?? CommandName.overview)
     }

@@ -12,7 +12,8 @@ import Testing
 
     /// The kind of an error, without its details.
     enum Kind: String {
-        case inUse, directory, missing, empty, truncated, foreign, newerFormat, identityMismatch, identityDamaged
+        case inUse, directory, missing, unfinished, empty, truncated, foreign, newerFormat, identityMismatch,
+            identityDamaged
         case otherNode, codeSecretDiffers, damaged, system
 
         init(_ error: StoreError) {
@@ -20,6 +21,7 @@ import Testing
             case .inUse: self = .inUse
             case .directory: self = .directory
             case .missing: self = .missing
+            case .unfinished: self = .unfinished
             case .empty: self = .empty
             case .truncated: self = .truncated
             case .foreign: self = .foreign

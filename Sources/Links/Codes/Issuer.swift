@@ -178,6 +178,15 @@ package struct Issuer: Sendable {
         nextPosition = max(nextPosition, snowflake.position + 1)
     }
 
+    /// A number of this node that exists, of its earlier self or unknown to it: as for `resumed`. Numbers go on beyond
+    /// what was given out with it; whether continuity is proven does not change.
+    package mutating func sawNumber(_ number: UInt64, at: Instant, now: Instant) {
+        precondition(GeneratedNumber.node(of: number) == node, "another node's number")
+        guard GeneratedNumber.counter(of: number) >= next else { return }
+        next = Self.resumed(highest: number, at: at, now: now, limits: limits)
+        unleasedStart = next
+    }
+
     /// The range was enlarged; never beyond 62^7.
     package mutating func rangeRaised(to limit: UInt64) {
         precondition(limit >= limits.rangeLimit && limit <= Base62.sevenCharacters)

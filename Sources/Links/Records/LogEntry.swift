@@ -47,14 +47,21 @@ package struct LogEntry: Equatable, Sendable {
         bytes += tail
     }
 
+    /// Whether the checksum of an encoded entry holds.
+    package static func isSound(_ bytes: RawSpan) -> Bool {
+        var rest = bytes
+        guard bytes.byteCount <= maximumSizeBytes, let expected = try? rest.takeUInt32() else { return false }
+        var crc = CRC32C()
+        crc.append(rest)
+        return crc.value == expected
+    }
+
     /// Takes the whole of `bytes`; a wrong checksum or an unknown version is malformed.
     package init(decoding bytes: RawSpan) throws(MalformedBytes) {
         var rest = bytes
-        guard bytes.byteCount <= Self.maximumSizeBytes else { throw MalformedBytes() }
-        let expected = try rest.takeUInt32()
-        var crc = CRC32C()
-        crc.append(rest)
-        guard crc.value == expected, try rest.takeByte() == Self.version else { throw MalformedBytes() }
+        guard Self.isSound(bytes) else { throw MalformedBytes() }
+        _ = try rest.takeUInt32()
+        guard try rest.takeByte() == Self.version else { throw MalformedBytes() }
         kind = try rest.takeByte()
         sequence = try rest.takeUInt48()
         stamp = try rest.takeUInt64()

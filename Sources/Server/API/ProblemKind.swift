@@ -129,6 +129,19 @@ extension ProblemKind {
         remedy: "Use HTTP/1.1.")
 }
 
+/// Snapshots of the store, on the admin port.
+extension ProblemKind {
+    static let invalidQuery = ProblemKind(
+        "invalid-query", 400, "The query is not what it should be",
+        "A parameter is missing, unknown, repeated or malformed.", remedy: "The detail names it.")
+    static let logTruncated = ProblemKind(
+        "log-truncated", 410, "The log does not go back so far", "The entries that were asked for have been truncated.",
+        remedy: "Begin the copy again.")
+    static let storeUnreadable = ProblemKind(
+        "store-unreadable", 500, "A part of the store cannot be read", "What a copy cannot do without is damaged.",
+        remedy: "edge verify tells how far. An older backup, or another node, has the rest.")
+}
+
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, invalidAlias, aliasTaken, invalidTitle, invalidTags,
@@ -136,7 +149,7 @@ extension ProblemKind {
         unsupportedMediaType,
         payloadTooLarge,
         methodNotAllowed, malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge,
-        notImplemented, versionNotSupported,
+        notImplemented, versionNotSupported, invalidQuery, logTruncated, storeUnreadable,
     ]
 
     static func named(_ code: some StringProtocol) -> ProblemKind? { all.first { $0.code == code } }

@@ -10,9 +10,10 @@ final class Admin: RequestHandler, @unchecked Sendable {
     static let queuedCalls = 256
 
     private unowned let node: Node
+    private let access: AdminAccess
+    private let snapshot: SnapshotRoutes
     private let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
 
-    private let access: AdminAccess
     private let keys: KeyRoutes
 
     init(_ node: Node, address: ListenAddress) throws(StoreError) {
@@ -24,6 +25,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
             listensOnLoopback: address.isLoopback, authentication: authentication,
             now: { [unowned node] in node.now() })
         keys = try KeyRoutes(node)
+        snapshot = SnapshotRoutes(store: node.store)
     }
 
     func take(_ call: HandedOver) -> Shedding? { calls.push(call) ? nil : .queueLength }
@@ -43,10 +45,13 @@ final class Admin: RequestHandler, @unchecked Sendable {
     }
 
     private func response(_ message: Message) -> Response {
-        let paths = ["/metrics", "/status", "/health/ready"]
+        let paths = ["/metrics", "/status", "/health/ready"] + SnapshotRoutes.paths
         guard paths.contains(message.path) else { return Problem.notFound.response }
         guard [.get, .head].contains(message.head.method) else {
             return Problem.methodNotAllowed(allow: "GET, HEAD").response
+        }
+        if SnapshotRoutes.paths.contains(message.path) {
+            return access.refusal(of: message)?.response ?? snapshot.response(message)
         }
         switch message.path {
         case "/metrics":

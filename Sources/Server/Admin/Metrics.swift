@@ -156,6 +156,14 @@ struct Metrics {
             "edge_store_map_bytes", .gauge, "The most that the store can grow to.", Double(figures.size.mapBytes))
         output.value("edge_store_full", .gauge, "1 while links are refused for want of room.", figures.isFull ? 1 : 0)
         output.value("edge_log_head", .gauge, "Sequence of the newest own log entry.", Double(figures.head))
+        output.value(
+            "edge_log_applied_entries_total", .counter, "Entries of other nodes' logs.", Double(figures.merged.entries))
+        output.value(
+            "edge_code_conflicts_total", .counter, "Of them, those for a code that another link has.",
+            Double(figures.merged.conflicts))
+        output.value(
+            "edge_unmerged_records_total", .counter, "Of them, those for a record that is damaged here.",
+            Double(figures.merged.damagedRecords))
         guard let issuer = figures.issuer else { return }
         output.value(
             "edge_codes_left", .gauge, "Numbers that can be given out without another lease.",

@@ -9,6 +9,8 @@ extension CommandName {
         case .key: "edge key create --name NAME [FLAGS] | list | revoke ID  [--data DIR | --server URL]"
         case .verify: "edge verify --data DIR"
         case .dump: "edge dump --data DIR"
+        case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
+        case .restore: "edge restore DIRECTORY --data DIR"
         case .systemdUnit: "edge systemd-unit [--config FILE] [--KEY VALUE …]"
         case .help: "edge help [COMMAND]"
         }
@@ -24,6 +26,8 @@ extension CommandName {
         case .key: "make, list and revoke API keys"
         case .verify: "check every record of a store"
         case .dump: "print the links of a store, one JSON line each, sorted by key"
+        case .backup: "copy the store of a running node"
+        case .restore: "make a data directory from a backup"
         case .systemdUnit: "print a unit for systemd that runs this program"
         case .help: "say more about a command"
         }
@@ -81,6 +85,23 @@ extension CommandName {
             details = """
                 Nodes that have converged print the same. Links that are deleted or expired are left out, and so are damaged
                 ones, which are named on standard error.
+                """
+        case .backup:
+            details = """
+                The copy is consistent, and the node serves and writes meanwhile. It holds every link and the secret that
+                keys the codes: keep it as you keep the node's own data. edge verify and edge dump read it.
+
+                  --server URL     the node's admin port; http://127.0.0.1:9180 if left out
+                  --rate SIZE      at most so much a second, such as 64MiB; \(sizeText(BackupRequest.defaultBytesPerSecond)) if left out
+                  --key-file FILE  a key with the scope admin, for an admin port that does not listen on loopback
+
+                DIRECTORY must be empty or not there. Exit status 1 without a copy, or with one that lacks damaged records,
+                which are named on standard error.
+                """
+        case .restore:
+            details = """
+                Looks the backup over and copies it; DIR must be empty or not there. The node that is started there keeps all
+                links of the backup and begins a new incarnation, so that no code is given out twice.
                 """
         case .systemdUnit:
             details = """

@@ -19,13 +19,15 @@ package enum Command: Equatable, Sendable {
     case key(KeyCommand)
     case verify(data: String)
     case dump(data: String)
+    case backup(BackupRequest)
+    case restore(backup: String, data: String)
     case version
     /// About one command, or about all.
     case help(CommandName?)
 }
 
 package enum CommandName: String, CaseIterable, Sendable {
-    case serve, check, create, status, key, verify, dump
+    case serve, check, create, status, key, verify, dump, backup, restore
     case systemdUnit = "systemd-unit"
     case help
 }
@@ -93,6 +95,8 @@ extension Command {
         case .status: return try parseStatus(rest)
         case .key: return try parseKey(rest)
         case .verify, .dump: return try parseStore(name, rest)
+        case .backup: return try parseBackup(rest)
+        case .restore: return try parseRestore(rest)
         }
     }
 
@@ -198,7 +202,7 @@ extension Command {
 
 extension Authority {
     /// `http://HOST[:PORT]`, with or without a slash at the end. This client speaks no TLS.
-    fileprivate init?(server text: String) {
+    init?(server text: String) {
         guard text.hasPrefix("http://") else { return nil }
         self.init(text.dropFirst(7).dropLast(text.hasSuffix("/") ? 1 : 0))
         guard port != 0 else { return nil }

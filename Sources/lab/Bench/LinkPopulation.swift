@@ -20,14 +20,7 @@ enum LinkPopulation {
 
     /// Makes `count` links in a new store in `directory`, such that `edge serve --data` takes it over.
     static func make(_ count: Int, in directory: String, keepingCodes kept: Int) throws -> Outcome {
-        let region = StoreSettings.Region(name: "local", character: RegionCharacter(UInt8(ascii: "1"))!)
-        var settings = StoreSettings(
-            directory: directory, regions: [region], region: region, mapSizeBytes: 1 << 40,
-            now: { Instant(milliseconds: Int64(MonotonicClock.read(CLOCK_REALTIME) / 1_000_000)) },
-            mustEnd: { reason in fatalError(reason) })
-        settings.issuerLimits.numbersPerSecond = 10_000_000
-        settings.issuerLimits.smallestBlock = 1 << 20
-        let store = try Store(settings)
+        let store = try Store(settings(directory))
         let step = max(1, count / kept)
         let codes = Mutex<[Int: [UInt8]]>([:])
         let failure = Mutex<WriteError?>(nil)
@@ -49,6 +42,18 @@ enum LinkPopulation {
         outcome.commits = store.figures.commits
         outcome.destinationBytes = destination(0).count
         return outcome
+    }
+
+    /// Of a store that gives out as many numbers as it is asked for.
+    static func settings(_ directory: String, node: UInt8 = 0) -> StoreSettings {
+        let region = StoreSettings.Region(name: "local", character: RegionCharacter(UInt8(ascii: "1"))!)
+        var settings = StoreSettings(
+            directory: directory, regions: [region], region: region, node: node, mapSizeBytes: 1 << 40,
+            now: { Instant(milliseconds: Int64(MonotonicClock.read(CLOCK_REALTIME) / 1_000_000)) },
+            mustEnd: { reason in fatalError(reason) })
+        settings.issuerLimits.numbersPerSecond = 10_000_000
+        settings.issuerLimits.smallestBlock = 1 << 20
+        return settings
     }
 
     /// All of the same length.

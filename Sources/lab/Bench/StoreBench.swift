@@ -26,7 +26,8 @@ struct StoreBench {
         let population = try LinkPopulation.make(links, in: data, keepingCodes: 1000)
         let floor = (before + (try floorRate())) / 2
         let emptyCode = try LinkPopulation.make(1, in: empty, keepingCodes: 1).codes[0]
-        reportFilling(population, floor)
+        let replay = try LogReplay.make(from: data, in: rounds.directory.appending("replica"))
+        reportFilling(population, replay, floor)
         try reportSizes(data)
         try reportStarts(data, population.codes.last!, empty: empty, emptyCode)
     }
@@ -43,7 +44,9 @@ struct StoreBench {
                 seconds: min(1, rounds.seconds)))
     }
 
-    private func reportFilling(_ population: LinkPopulation.Outcome, _ floor: Double) {
+    private func reportFilling(
+        _ population: LinkPopulation.Outcome, _ replay: LogReplay.Outcome, _ floor: Double
+    ) {
         let rate = Double(links) / population.seconds
         let commits = population.commits
         var table = Table("filling with \(Figure.grouped(links)) links", ["", "links a second", "of floor"])
@@ -54,6 +57,11 @@ struct StoreBench {
         table.add([
             "store, \(Figure.number(Double(links) / Double(max(1, commits)))) links a commit", Figure.number(rate),
             Figure.ratio(rate / floor),
+        ])
+        let applied = Double(replay.entries) / replay.seconds
+        table.add([
+            "another node's log, \(Figure.number(Double(replay.entries) / Double(max(1, replay.batches)))) entries a batch",
+            Figure.number(applied), Figure.ratio(applied / floor),
         ])
         StandardStream.output.write(table.text + "\n")
     }

@@ -189,3 +189,24 @@ func resumption(highest: UInt64?, at: Int64?, now: Int64, expected: UInt64) {
     late.clock = .max
     #expect(late.create() == .capped(retryAfterMilliseconds: 1000))
 }
+
+@Suite struct IssuerNumberTests {
+    /// A number that comes back from elsewhere moves the counter beyond what was given out with it, and proves nothing.
+    @Test func aNumberFromElsewhere() {
+        var bench = Bench(next: 100)
+        bench.issuer.sawNumber(GeneratedNumber.number(counter: 99, node: Bench.node), at: bench.now, now: bench.now)
+        #expect(bench.issuer.next == 100)
+        let number = GeneratedNumber.number(counter: 5000, node: Bench.node)
+        bench.issuer.sawNumber(number, at: bench.now, now: bench.now)
+        let resumed = Issuer.resumed(highest: number, at: bench.now, now: bench.now, limits: Bench.limits())
+        #expect(bench.issuer.next == resumed && resumed > 5000 && bench.issuer.continuity == .proven)
+        // Until a lease from there is durable, a restart would begin below it.
+        guard case .snowflake = bench.create() else {
+            Issue.record("a number without a lease")
+            return
+        }
+        var unproven = Bench(next: 0, continuity: .unproven)
+        unproven.issuer.sawNumber(number, at: unproven.now, now: unproven.now)
+        #expect(unproven.issuer.continuity == .unproven && unproven.issuer.next > 5000)
+    }
+}

@@ -17,6 +17,10 @@ import Testing
             case .key(let command): return "key " + meaning(command)
             case .verify(let data): return "verify \(data)"
             case .dump(let data): return "dump \(data)"
+            case .backup(let request):
+                return "backup \(request.directory) \(request.server) \(request.bytesPerSecond)"
+                    + (request.keyFile.map { " by \($0)" } ?? "")
+            case .restore(let backup, let data): return "restore \(backup) \(data)"
             case .version: return "version"
             case .help(let name): return "help \(name?.rawValue ?? "-")"
             }
@@ -100,6 +104,18 @@ import Testing
         ("status", "status 127.0.0.1:9180"), ("status --server http://h", "status h"), ("status -h", "help status"),
         ("status x", "error: \"x\" is no flag"), ("status --foo", "error: unknown flag --foo"),
         ("status --server h:1", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("backup d", "backup d 127.0.0.1:9180 268435456"), ("backup -h", "help backup"),
+        ("backup d --key-file k", "backup d 127.0.0.1:9180 268435456 by k"),
+        ("backup --rate 1MiB d --server http://h:1", "backup d h:1 1048576"),
+        ("backup", "error: no DIRECTORY"), ("backup a b", "error: one DIRECTORY; \"b\" is a second one"),
+        ("backup d --rate 0B", "error: --rate takes the bytes of a second, such as 64MiB"),
+        ("backup d --rate fast", "error: --rate takes the bytes of a second, such as 64MiB"),
+        ("backup d --server x", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("backup d --server http://a --server http://b", "error: --server is given twice"),
+        ("backup d --data x", "error: unknown flag --data"),
+        ("restore d --data x", "restore d x"), ("restore -h", "help restore"),
+        ("restore d", "error: --data DIR is needed"), ("restore --data x", "error: no DIRECTORY"),
+        ("restore d --data", "error: --data needs a value"),
         ("create http://a", "create http://a - 0 127.0.0.1:8080"),
         (
             "create --alias x --expires-in 60 http://a --server http://h:81/",
@@ -122,16 +138,16 @@ import Testing
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
         (
             "",
-            "error: no command; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"
+            "error: no command; commands: serve, check, create, status, key, verify, dump, backup, restore, systemd-unit, help, --version"
         ),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
         (
-            "backup",
-            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"
+            "acceptors",
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, systemd-unit, help, --version"
         ),
         (
-            "help backup",
-            "error: unknown command \"backup\"; commands: serve, check, create, status, key, verify, dump, systemd-unit, help, --version"
+            "help acceptors",
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, systemd-unit, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }

@@ -21,6 +21,9 @@ import Testing
         #expect(events(&watch, figures, damaged: 3) == ["damaged-record"])
         #expect(events(&watch, figures, damaged: 3) == [])
         #expect(events(&watch, figures, damaged: 4) == ["damaged-record"])
+        figures.merged.conflicts = 1
+        #expect(events(&watch, figures, damaged: 4) == ["code-conflict"])
+        #expect(events(&watch, figures, damaged: 4) == [])
     }
 
     @Test func theBreakerAndTheWarnings() throws {

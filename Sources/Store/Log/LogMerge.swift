@@ -1,0 +1,162 @@
+import Links
+import Primitives
+
+/// Applies entries of other nodes' logs to a store's tables: the log, the records by the winner rule, the version vector
+/// and the digests, all in the caller's transaction.
+///
+/// Used by the writer of a running store and by the builder of a snapshot. A value: its owner puts a copy back when the
+/// transaction fails.
+struct LogMerge {
+    /// The greatest number, with its stamp, and the greatest Snowflake of the own node that entries brought.
+    struct OwnNumbers {
+        var number: (value: UInt64, stamp: UInt64)?
+        var snowflake: UInt64?
+    }
+
+    /// Whose numbers are noticed; nil: nobody's.
+    let own: (region: RegionCharacter, node: UInt8)?
+    /// Whose codes an alias could be taken for.
+    let codeSpace: CodeSpace
+    let chain = LogChain()
+    let owners = OwnerIndex()
+    var catalogue: Catalogue
+    var origins: OriginTable
+    var hasShapedAliases: Bool
+    var figures = MergeFigures()
+    var ownNumbers = OwnNumbers()
+
+    init(
+        _ catalogue: Catalogue, _ origins: OriginTable, _ codeSpace: CodeSpace, hasShapedAliases: Bool,
+        own: (region: RegionCharacter, node: UInt8)?
+    ) {
+        (self.catalogue, self.origins, self.codeSpace) = (catalogue, origins, codeSpace)
+        (self.hasShapedAliases, self.own) = (hasShapedAliases, own)
+    }
+
+    /// Puts the new entries of a batch into the transaction. Before it is committed, `origins` and `sums` have to be
+    /// written.
+    ///
+    /// - latestStamp: entries with a greater one are not applied.
+    mutating func apply(
+        _ batch: LogBatch, latestStamp: UInt64, _ sums: inout DigestSums, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> ApplyOutcome {
+        if origins.isOwn(batch.origin) { return .ownLife }
+        guard batch.origin.node < 16, batch.origin.incarnation != 0, RegionCharacter(batch.origin.region) != nil,
+            batch.first > 0
+        else { return .malformed(sequence: 0) }
+        let known = origins.index(of: batch.origin)
+        let row =
+            known.map { origins.rows[$0]! } ?? OriginRow(origin: batch.origin, chainStart: chain.start(batch.origin))
+        guard batch.first <= row.head + 1 else { return .gap(expected: row.head + 1) }
+        guard batch.last > row.head else {
+            guard try isKnown(batch, row, known, transaction) else { return .chainMismatch }
+            return try take(batch.ceiling, of: row, at: known) == nil ? .tooManyOrigins : .applied
+        }
+        let steps: [Step]
+        switch look(at: batch, after: row) {
+        case .sound(let sound): steps = sound
+        case .refused(let outcome): return outcome
+        }
+        guard let index = try take(batch.ceiling, of: row, at: known) else { return .tooManyOrigins }
+        for step in steps {
+            guard step.stamp <= latestStamp else { return .ahead(sequence: step.sequence) }
+            switch step.change {
+            case .unknown(let kind): return .unknownKind(kind, sequence: step.sequence)
+            case .record(let change):
+                guard try put(change, at: index, &sums, transaction) else { return .tooManyOrigins }
+            }
+            try transaction.putNew(
+                catalogue.log, LogRow.key(index, step.sequence), step.chain + step.bytes,
+                append: index == origins.lastIndex)
+            origins.update(index) { row in
+                (row.head, row.headStamp, row.headChain) = (step.sequence, step.stamp, step.chain)
+                if row.seal < row.head { row.seal = row.head }
+            }
+            figures.entries += 1
+        }
+        return .applied
+    }
+
+    /// The origin's index, made for a new one, with its ceiling raised; nil if there is no room for another origin.
+    private mutating func take(_ ceiling: UInt64, of row: OriginRow, at known: UInt16?) throws(LMDBError) -> UInt16? {
+        guard let index = known ?? origins.add(row) else { return nil }
+        let ceiling = min(ceiling, GeneratedNumber.counter(of: Base62.sevenCharacters) + 1)
+        if ceiling > origins.rows[index]!.ceiling { origins.update(index) { $0.ceiling = ceiling } }
+        return index
+    }
+
+    // MARK: Looking at a batch
+
+    /// An entry that is to be applied.
+    struct Step {
+        enum Change {
+            case record(EntryChange)
+            case unknown(kind: UInt8)
+        }
+
+        let sequence, stamp: UInt64
+        let bytes: [UInt8]
+        /// After this entry.
+        let chain: [UInt8]
+        let change: Change
+    }
+
+    private enum Steps {
+        case sound([Step])
+        case refused(ApplyOutcome)
+    }
+
+    /// Decodes all of a batch that is new, so that nothing of a bad one is applied.
+    private func look(at batch: LogBatch, after row: OriginRow) -> Steps {
+        var steps: [Step] = []
+        var (running, stamp) = (row.headChain, row.headStamp)
+        var malformed: UInt64?
+        steps.reserveCapacity(batch.entries.count)
+        for (offset, bytes) in batch.entries.enumerated() {
+            let sequence = batch.first + UInt64(offset)
+            guard sequence > row.head else { continue }
+            running = chain.next(running, bytes)
+            guard malformed == nil else { continue }
+            guard let entry = try? LogEntry(decoding: bytes.span.bytes), entry.sequence == sequence,
+                entry.stamp > stamp,
+                let change = change(entry, batch.origin)
+            else {
+                malformed = sequence
+                continue
+            }
+            stamp = entry.stamp
+            steps.append(
+                Step(sequence: sequence, stamp: stamp, bytes: bytes, chain: running, change: change))
+        }
+        if let malformed { return .refused(.malformed(sequence: malformed)) }
+        return running == batch.chain ? .sound(steps) : .refused(.chainMismatch)
+    }
+
+    /// Nil if the entry is malformed.
+    private func change(_ entry: LogEntry, _ origin: Origin) -> Step.Change? {
+        guard EntryChange.kinds.contains(entry.kind) else { return .unknown(kind: entry.kind) }
+        return (try? EntryChange(entry, of: origin, owners)).map { .record($0) }
+    }
+
+    /// Whether a batch that brings nothing new is of the log that is known here, as far as that can be told.
+    func isKnown(
+        _ batch: LogBatch, _ row: OriginRow, _ index: UInt16?, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> Bool {
+        if batch.last == row.head { return batch.chain == row.headChain }
+        if batch.last <= row.floor { return batch.last < row.floor || batch.chain == row.floorChain }
+        guard let index, let value = try transaction.get(catalogue.log, LogRow.key(index, batch.last)) else {
+            throw .corrupted
+        }
+        return value.prefix(OriginRow.chainSizeBytes).elementsEqual(batch.chain)
+    }
+}
+
+/// What applying other nodes' logs came to, since the start.
+package struct MergeFigures: Equatable, Sendable {
+    /// Entries that were applied.
+    package var entries: UInt64 = 0
+    /// Of them, those for a generated code which another creation has.
+    package var conflicts: UInt64 = 0
+    /// Of them, those whose record stays as it was, because it is damaged.
+    package var damagedRecords: UInt64 = 0
+}

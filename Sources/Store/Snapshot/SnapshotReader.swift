@@ -1,0 +1,145 @@
+import Links
+import Primitives
+
+/// Reading a running store whole, part by part, each in a short transaction of its own, so that no page is kept from
+/// being used again. The store keeps nothing of it: whoever asks says where it stands.
+///
+/// The parts are of different moments. What makes them one state is the log: see `SnapshotBuilder`.
+extension Store {
+    /// The version vector that replaying the log has to begin at.
+    package func snapshotStart() throws(StoreError) -> SnapshotStart {
+        try reading { (tables, transaction) throws(LMDBError) in
+            var recordCount = 0
+            for table in tables.linkTables + [.snowflakes, .aliases, .keys] {
+                recordCount += try transaction.entryCount(tables.handle(table)!)
+            }
+            let format = try meta(MetaRow.format, tables, transaction)
+            let size = environment.size
+            return SnapshotStart(
+                format: format.reduce(0) { $0 << 8 | UInt64($1) },
+                codeSecret: try meta(MetaRow.codeSecret, tables, transaction),
+                mapSizeBytes: UInt64(size.mapSizeBytes), recordCount: UInt64(recordCount),
+                usedBytes: UInt64(size.usedBytes), vector: try vector(tables, transaction))
+        }
+    }
+
+    /// The rows behind `position`, or the first ones of all: about `limitBytes` of one table.
+    package func snapshotRows(
+        after position: SnapshotPosition?, limitBytes: Int = StoreLimits.partBytes
+    ) throws(StoreError) -> SnapshotRows {
+        try reading { (tables, transaction) throws(LMDBError) in
+            let order = tables.snapshotOrder
+            let position = position ?? SnapshotPosition(order[0])
+            var part = SnapshotRows(
+                vector: try vector(tables, transaction), table: position.table, rows: [], next: nil)
+            // A table that is not here has no rows.
+            if let handle = tables.handle(position.table) {
+                let cursor = try transaction.cursor(handle)
+                part.next = try read(position, limitBytes, cursor, into: &part.rows).map {
+                    SnapshotPosition(position.table, $0)
+                }
+            }
+            if part.next == nil {
+                part.next = order.first { $0.snapshotRank > position.table.snapshotRank }.map { SnapshotPosition($0) }
+            }
+            return part
+        }
+    }
+
+    /// The key to go on behind; nil at the table's end. That is a sound row's, because a damaged key stands elsewhere
+    /// than where a search for it leads.
+    private func read(
+        _ position: SnapshotPosition, _ limitBytes: Int, _ cursor: borrowing Cursor,
+        into rows: inout [SnapshotRows.Row]
+    ) throws(LMDBError) -> [UInt8]? {
+        var row = position.key.isEmpty ? try cursor.move(.first) : try start(behind: position.key, cursor)
+        var (sizeBytes, last) = (0, position.key)
+        while let (key, value) = row {
+            if sizeBytes >= limitBytes, last != position.key, rows.last!.key == last { return last }
+            row = try cursor.move(.next)
+            let isSound = Row.payload(position.table, key, value) != nil && value.count <= StoreLimits.rowBytes
+            // A damaged length may be any: what is not sound only has to be named.
+            let kept = SnapshotRows.Row(
+                key: Array(key.prefix(LinkKey.maximumSizeBytes)), value: isSound ? Array(value) : [])
+            if isSound {
+                guard last.lexicographicallyPrecedes(kept.key) else { continue }
+                last = kept.key
+            }
+            rows.append(kept)
+            sizeBytes += kept.key.count + kept.value.count + 8
+        }
+        return nil
+    }
+
+    /// The row after the one of `key`. Where a damaged neighbour leads the search astray, some rows come once more.
+    private func start(behind key: [UInt8], _ cursor: borrowing Cursor) throws(LMDBError) -> Cursor.Pair? {
+        let found = try cursor.seek(key)
+        if let found, found.key.elementsEqual(key) { return try cursor.move(.next) }
+        var row = found
+        for _ in 0..<StoreLimits.damageScanRows {
+            guard let before = try row == nil ? cursor.move(.last) : cursor.move(.previous) else {
+                return try cursor.move(.first)
+            }
+            row = before
+        }
+        return row
+    }
+
+    private func vector(
+        _ tables: Catalogue, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> [IndexedOrigin] {
+        let cursor = try transaction.cursor(tables.origins)
+        var vector: [IndexedOrigin] = []
+        var row = try cursor.move(.first)
+        while let (key, value) = row {
+            var keyBytes = key.bytes
+            guard let payload = Row.payload(.origins, key, value), let index = try? keyBytes.takeUInt16(),
+                let origin = try? OriginRow(decoding: payload.bytes)
+            else { throw .corrupted }
+            vector.append(IndexedOrigin(index: index, row: origin))
+            guard vector.count <= StoreLimits.origins else { throw .corrupted }
+            row = try cursor.move(.next)
+        }
+        return vector
+    }
+
+    private func meta(
+        _ key: [UInt8], _ tables: Catalogue, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> [UInt8] {
+        guard let value = try transaction.get(tables.meta, key),
+            let payload = key.withUnsafeBytes({ Row.payload(.meta, $0, value) })
+        else { throw .corrupted }
+        return Array(payload)
+    }
+
+    private func reading<Part>(
+        _ read: (Catalogue, ReadTransaction) throws(LMDBError) -> Part
+    ) throws(StoreError) -> Part {
+        // Before the snapshot: a table is told of after its commit.
+        let tables = catalogue
+        do throws(LMDBError) { return try read(tables, try environment.beginRead()) } catch {
+            throw error.isDamage
+                ? .damaged(path: directory.storePath, reason: error.description)
+                : .system(path: directory.storePath, reason: error.description)
+        }
+    }
+}
+
+extension Catalogue {
+    /// The tables of a snapshot in the order in which they travel: digests last, because they are what a copy is
+    /// compared with. The version vector comes with each part, the log on its own, and owners follow from the records.
+    fileprivate var snapshotOrder: [TableID] {
+        (linkTables + [.snowflakes, .aliases, .keys, .meta, .digests]).sorted { $0.snapshotRank < $1.snapshotRank }
+    }
+}
+
+extension TableID {
+    /// Ascending in the order of a snapshot.
+    var snapshotRank: Int {
+        switch self {
+        case .links(let region, let node): Int(region) << 8 | Int(node)
+        case .digests: .max
+        case .snowflakes, .aliases, .origins, .meta, .keys, .owners: 1 << 16 | Int(bytes.1)
+        }
+    }
+}

@@ -1,0 +1,126 @@
+import Links
+import Primitives
+import Synchronization
+
+extension Store {
+    package typealias Application = @Sendable (ApplyOutcome) -> Void
+
+    /// Makes entries of another node's log durable, merged into the records, and then calls `completion` on the
+    /// writer's thread, which must not be kept. What is known already is skipped.
+    ///
+    /// - Precondition: at most `StoreLimits.entriesPerBatch` entries.
+    package func apply(_ batch: LogBatch, completion: @escaping Application) {
+        precondition(batch.entries.count <= StoreLimits.entriesPerBatch)
+        // A batch weighs much more than a create, so few of them wait, and creates always find a place beside them.
+        guard waitingBatches.add(1, ordering: .relaxed).newValue <= StoreLimits.waitingBatches else {
+            waitingBatches.subtract(1, ordering: .relaxed)
+            return completion(.refused(.overloaded))
+        }
+        let isQueued = queue.push(
+            .apply(batch) { [self] outcome in
+                waitingBatches.subtract(1, ordering: .relaxed)
+                completion(outcome)
+            })
+        guard !isQueued else { return }
+        waitingBatches.subtract(1, ordering: .relaxed)
+        completion(.refused(refusal))
+    }
+
+    /// Entries of an origin's log from `first` on, read in one short transaction: up to `last`, to the log's end, or
+    /// until there are about `limitBytes` of them.
+    package func logBatch(
+        _ origin: Origin, from first: UInt64, through last: UInt64 = .max, limitBytes: Int = StoreLimits.partBytes
+    ) -> Result<LogBatch, LogReadError> {
+        precondition(first > 0)
+        guard let index = index(of: origin) else { return .failure(.unknownOrigin) }
+        let tables = catalogue
+        do throws(LMDBError) {
+            let transaction = try environment.beginRead()
+            var reader = try LogReader(index, first, tables, transaction)
+            let failure = try reader.read(through: last, limitBytes: limitBytes, tables, transaction)
+            if let failure { return .failure(failure) }
+            return .success(reader.batch)
+        } catch {
+            return .failure(.failed(reason: error.description))
+        }
+    }
+}
+
+/// Why a part of a log cannot be read.
+package enum LogReadError: Error, Equatable, Sendable {
+    case unknownOrigin
+    /// Entries up to `floor` are no longer here.
+    case truncated(floor: UInt64)
+    /// The log ends before.
+    case beyond(head: UInt64)
+    case damaged(sequence: UInt64)
+    case failed(reason: String)
+}
+
+/// A batch while it is read, within one transaction.
+private struct LogReader {
+    private(set) var batch: LogBatch
+    private let index: UInt16
+    private let row: OriginRow
+
+    init(
+        _ index: UInt16, _ first: UInt64, _ tables: Catalogue, _ transaction: ReadTransaction
+    ) throws(LMDBError) {
+        let key = OriginRow.key(index)
+        guard let value = try transaction.get(tables.origins, key),
+            let payload = key.withUnsafeBytes({ Row.payload(.origins, $0, value) }),
+            let row = try? OriginRow(decoding: payload.bytes)
+        else { throw .corrupted }
+        (self.index, self.row) = (index, row)
+        batch = LogBatch(origin: row.origin, first: first, entries: [], chain: [], ceiling: row.ceiling)
+    }
+
+    mutating func read(
+        through last: UInt64, limitBytes: Int, _ tables: Catalogue, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> LogReadError? {
+        guard batch.first > row.floor else { return .truncated(floor: row.floor) }
+        guard batch.first <= row.head + 1 else { return .beyond(head: row.head) }
+        let cursor = try transaction.cursor(tables.log)
+        if let failure = try readChain(cursor) { return failure }
+        var sizeBytes = 0
+        var next =
+            batch.first == row.floor + 1 ? try cursor.seek(LogRow.key(index, batch.first)) : try cursor.move(.next)
+        while batch.last < min(last, row.head), sizeBytes < limitBytes,
+            batch.entries.count < StoreLimits.entriesPerBatch
+        {
+            let sequence = batch.last + 1
+            guard let (chain, entry) = next.flatMap({ sound($0, sequence) }) else {
+                return .damaged(sequence: sequence)
+            }
+            batch.chain = chain
+            batch.entries.append(entry)
+            sizeBytes += entry.count
+            next = try cursor.move(.next)
+        }
+        return nil
+    }
+
+    /// The chain before the first entry.
+    private mutating func readChain(_ cursor: borrowing Cursor) throws(LMDBError) -> LogReadError? {
+        let before = batch.first - 1
+        if before == row.floor {
+            batch.chain = row.floorChain
+            return nil
+        }
+        guard let (chain, _) = try cursor.seek(LogRow.key(index, before)).flatMap({ sound($0, before) }) else {
+            return .damaged(sequence: before)
+        }
+        batch.chain = chain
+        return nil
+    }
+
+    /// Nil if the row is another one's, or its entry fails its checksum.
+    private func sound(_ row: Cursor.Pair, _ sequence: UInt64) -> (chain: [UInt8], entry: [UInt8])? {
+        guard row.key.elementsEqual(LogRow.key(index, sequence)), row.value.count > OriginRow.chainSizeBytes else {
+            return nil
+        }
+        let entry = UnsafeRawBufferPointer(rebasing: row.value[OriginRow.chainSizeBytes...])
+        guard LogEntry.isSound(entry.bytes) else { return nil }
+        return (Array(row.value.prefix(OriginRow.chainSizeBytes)), Array(entry))
+    }
+}
