@@ -125,7 +125,7 @@ extension World {
     /// Ages are left out: whatever every member has may go, and now and then more than that.
     private mutating func truncate(_ order: Truncation, _ index: Int) {
         guard nodes[index].truncates else { return }
-        let cap = isFaulty && chance(1, of: 4)
+        let cap = alwaysCaps || isFaulty && chance(1, of: 2)
         for row in order.rows {
             let floor = min(cap ? row.pinned : min(row.acknowledged, row.pinned), nodes[index].disk.head(row.origin))
             nodes[index].live.truncate(row.origin, through: floor)

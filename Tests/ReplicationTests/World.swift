@@ -62,6 +62,8 @@ struct World {
     var broken: Set<End> = []
     var cut: Set<[Int]> = []
     var isFaulty = true
+    /// Truncation takes what nobody has acknowledged too.
+    var alwaysCaps = false
     /// Writes that a client was told of.
     var acknowledged: [(key: [UInt8], record: Image.Record)] = []
     var told: [(node: Int, life: UInt64, upTo: UInt64, key: [UInt8], record: Image.Record)] = []
@@ -216,6 +218,7 @@ struct World {
     /// Equal vectors and records everywhere, every acknowledged write there or won over.
     mutating func checkConverged() -> [String] {
         var found = violations
+        if !vectorsAreEqual { found.append("vectors differ") }
         let first = nodes[0].disk
         for node in nodes {
             if node.machine == nil { found.append("\(node.id) is down") }

@@ -51,6 +51,8 @@ package enum ReplicationLimits {
     /// A node that has a store and hears no peer for so long is ready with what it has.
     package static let readyWithoutPeers: Int64 = 10_000
 
+    /// The store calls a bucket quiet that did not change for so long.
+    package static let quietFor: Int64 = 60_000
     package static let digestInterval: Int64 = 60_000
     package static let requestTimeout: Int64 = 10_000
     /// Nodes of the tree of digests that wait to be compared; more are left for the next round.

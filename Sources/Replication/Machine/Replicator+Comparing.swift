@@ -57,11 +57,14 @@ extension Replicator {
         }
     }
 
-    /// Equal as far as this node knows; origins with two versions of their log are left out, because their vectors say
-    /// nothing, and repairing records by the rule of the winner is what still makes the nodes equal.
+    /// Equal as far as this node knows. Left out are origins with two versions of their log, and ended ones that differ
+    /// for good: nothing streams there any more, so repairing records by the rule of the winner is what still makes the
+    /// nodes equal.
     private func vectorsAreEqual(_ node: NodeID) -> Bool {
-        Set(rows.keys).union(peers[node]!.rows.keys).allSatisfy {
-            intakes[$0]?.quarantine == .fork || head($0) == peers[node]!.head($0)
+        Set(rows.keys).union(peers[node]!.rows.keys).allSatisfy { origin in
+            if head(origin) == peers[node]!.head(origin) || intakes[origin]?.quarantine == .fork { return true }
+            let movedAt = self.movedAt[origin] ?? startedAt
+            return rows[origin]?.isSealed == true && now.ticks - movedAt >= ReplicationLimits.quietFor
         }
     }
 

@@ -108,6 +108,7 @@ extension Replicator {
         var row = rows[applied.origin] ?? OriginState(origin: applied.origin)
         guard applied.head > row.head else { return }
         counters.entriesApplied += applied.head - row.head
+        movedAt[applied.origin] = now.ticks
         (row.head, row.stamp, row.chain) = (applied.head, applied.stamp, applied.chain)
         rows[applied.origin] = row
         if row.isSealed, row.head > row.seal {

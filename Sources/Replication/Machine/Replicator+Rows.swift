@@ -53,6 +53,7 @@ extension Replicator {
         for row in list {
             let before = peers[session.node]!.head(row.origin)
             peers[session.node]!.rows[row.origin] = row
+            if row.head != before { movedAt[row.origin] = now.ticks }
             if row.origin == own {
                 if row.head > head(own) { doubt(.peerKnowsMore(session.node)) }
                 if row.head == head(own), row.head > 0, row.chain != rows[own]!.chain {
@@ -75,7 +76,11 @@ extension Replicator {
 
     private mutating func raiseCeiling(_ row: OriginState) {
         guard row.ceiling > rows[row.origin]?.ceiling ?? 0 else { return }
-        rows[row.origin, default: OriginState(origin: row.origin)].ceiling = row.ceiling
+        var known = rows[row.origin] ?? OriginState(origin: row.origin)
+        known.ceiling = row.ceiling
+        // Without an entry the stamp says up to when the ceiling is known to have held.
+        if known.head == 0 { known.stamp = max(known.stamp, row.stamp) }
+        rows[row.origin] = known
         effects.append(.ceiling(row.origin, row.ceiling))
         announce(row.origin)
     }
@@ -139,11 +144,11 @@ extension Replicator {
     mutating func proveContinuity() {
         guard !isContinuous else { return }
         isContinuous = true
-        var highest: Highest?
-        for row in rows.values where NodeID(row.origin) == settings.member.id && row.ceiling > 0 {
-            if row.ceiling >= highest?.ceiling ?? 0 { highest = Highest(ceiling: row.ceiling, at: row.stamp.instant) }
+        let known = (Array(rows.values) + peers.values.flatMap(\.rows.values)).filter {
+            NodeID($0.origin) == settings.member.id && $0.ceiling > 0
         }
-        effects.append(.continuityProven(highest))
+        let highest = known.max { ($0.ceiling, $0.stamp) < ($1.ceiling, $1.stamp) }
+        effects.append(.continuityProven(highest.map { Highest(ceiling: $0.ceiling, at: $0.stamp.instant) }))
     }
 
     mutating func judgeReadiness() {

@@ -19,6 +19,8 @@ package struct Replicator: Sendable {
     var sessions: [ConnectionID: PeerSession] = [:]
     var dials: [String: Dial] = [:]
     var intakes: [Origin: Intake] = [:]
+    /// When a head of an origin was last seen to move, here or at a peer.
+    var movedAt: [Origin: Int64] = [:]
     var joining = Joining.no
     /// When the attempt to join last got on.
     var joiningAt: Int64 = 0
