@@ -127,6 +127,21 @@ struct ComparisonTests {
         #expect(bench.frames == [.records(Records(next: [], bytes: [1]))])
     }
 
+    @Test func silentPeerIsPassedOver() {
+        var bench = Bench()
+        let ids = [bench.connect(), bench.connect(Bench.hello(Bench.third, run: 3))]
+        bench.tell(.damagedRecord(key: [3, 97]))
+        var asked: [ConnectionID] = []
+        for _ in 0..<8 {
+            for id in ids {
+                bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+            }
+            bench.wait(5000)
+            asked += bench.sent.filter { $0.frame.type == .recordRequest }.map(\.id)
+        }
+        #expect(asked == [ids[1]] && bench.machine.comparison.damaged.isEmpty)
+    }
+
     /// A damaged record is fetched from the nearest peer, and from the next one if that has none.
     @Test func damagedRecordIsFetched() {
         var bench = Bench()

@@ -44,6 +44,12 @@ struct LivesTests {
             #expect(bench.closes == [.newIncarnation] && bench.machine.own == Self.born.own)
             #expect(bench.effects.contains { if case .seal(Bench.own, let at) = $0 { at >= 5 } else { false } })
             #expect(bench.effects.contains(.cleared(.incarnationInDoubt)))
+            // What was issued before the doubt says nothing: numbers go on beyond what the peers know.
+            let known = Bench.row(Bench.own, 5, chain: 5, ceiling: 70)
+            let again = bench.open(certified: NodeID(Bench.second))
+            bench.receive(again, .hello(Bench.hello()))
+            bench.receive(again, .state(PeerState(credit: 0, rows: [known])))
+            #expect(bench.effects.contains(.continuityProven(Highest(ceiling: 70, at: Instant(milliseconds: 0)))))
         }
     }
 

@@ -19,7 +19,7 @@ package enum Effect: Equatable, Sendable {
     case seal(Origin, UInt64)
     /// Another node's codes may reach this counter.
     case ceiling(Origin, UInt64)
-    /// Begin a new life: never write under the old incarnation again.
+    /// Begin a new life: never write under the old incarnation again, and issue no number before `continuityProven`.
     case beginIncarnation(IncarnationReason)
     /// Write this entry of a member into the own log.
     case logMember(Member)

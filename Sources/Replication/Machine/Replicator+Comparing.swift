@@ -25,7 +25,6 @@ struct Comparison {
 
     mutating func closed(_ id: ConnectionID) {
         guard peer == id else { return }
-        if case .record(let key, _) = step { damaged.append((key, 1)) }
         (peer, step, nodes, buckets) = (nil, nil, [], [])
     }
 }

@@ -154,7 +154,7 @@ extension Replicator {
     /// nothing that counts.
     private mutating func refused(_ session: PeerSession, _ reject: Reject) {
         if let address = session.address {
-            if reject.reason == .own, session.hello == nil || session.hello!.run == settings.run {
+            if reject.reason == .own, session.hello?.run == settings.run {
                 dials[address]!.phase = .own
             } else if reject.reason != .busy {
                 raise(.rejected(reject.reason, by: address))

@@ -22,7 +22,7 @@ extension Replicator {
             for alarm in raised.sorted(by: { "\($0)" < "\($1)" }) {
                 if case .snapshotNeeded = alarm { clear(alarm) }
             }
-            (isReady, hasHeardPeer) = (false, false)
+            isReady = false
             beginAnew(Holdings(own: holdings.own, rows: holdings.rows, members: holdings.members, isFresh: true))
         case .installFailed:
             guard joining != .no else { return }

@@ -38,7 +38,7 @@ extension Replicator {
         for row in ack.rows {
             guard row.origin != own || row.head <= head(own) else { return doubt(.peerKnowsMore(session.node)) }
             let known = peers[session.node]!.rows[row.origin] ?? OriginState(origin: row.origin)
-            guard row.head > known.head, row.head <= known.seal || known.isSealed else { continue }
+            guard row.head > known.head else { continue }
             var changed = known
             changed.head = row.head
             changed.seal = max(changed.seal, row.head)

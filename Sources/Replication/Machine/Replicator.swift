@@ -175,6 +175,8 @@ package struct Replicator: Sendable {
     mutating func beginAnew(_ holdings: Holdings) {
         for id in sessionIDs { close(id, .newIncarnation) }
         joining = .no
+        // A store that was in doubt knows no better how far its numbers went.
+        (isContinuous, hasHeardPeer) = (false, false)
         take(holdings)
         clear(.incarnationInDoubt)
         for address in dials.keys where dials[address]!.phase != .own {
