@@ -47,6 +47,7 @@ let package = Package(
         .target(
             name: "Links", dependencies: ["Primitives", "CIDN"], swiftSettings: pure,
             linkerSettings: archives("idn2", "unistring")),
+        .target(name: "Replication", dependencies: ["Links", "Primitives"], swiftSettings: pure),
         .target(
             name: "Store", dependencies: ["Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
             swiftSettings: strict, linkerSettings: archives("lmdb", "crypto")),
@@ -61,6 +62,7 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
         .testTarget(
             name: "LinksTests", dependencies: ["Links"], swiftSettings: strict, linkerSettings: countedAllocator),
+        .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "CLMDB"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
         .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
@@ -72,6 +74,7 @@ let package = Package(
 if isFuzzing {
     package.targets.append(
         .executableTarget(
-            name: "fuzz", dependencies: ["Server", "HTTP", "Links", "Primitives"], exclude: ["Corpus"],
+            name: "fuzz", dependencies: ["Server", "Replication", "HTTP", "Links", "Primitives"],
+            exclude: ["Corpus"],
             swiftSettings: strict, linkerSettings: [.unsafeFlags(["-use-ld=lld"] + instrumentation)]))
 }

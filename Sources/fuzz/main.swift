@@ -2,11 +2,12 @@ import Glibc
 import HTTP
 import Links
 import Primitives
+import Replication
 import Server
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
-    case http, configuration, records, destination, json, forwarded
+    case http, configuration, records, destination, json, forwarded, replication
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -16,6 +17,7 @@ enum Target: String, CaseIterable {
         case .destination: fuzzDestination(bytes)
         case .json: fuzzJSON(bytes)
         case .forwarded: fuzzForwarded(bytes)
+        case .replication: fuzzReplication(bytes)
         }
     }
 }

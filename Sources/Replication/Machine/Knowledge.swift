@@ -1,0 +1,91 @@
+import Links
+import Primitives
+
+/// What was heard from one node, over all its connections.
+struct PeerKnowledge {
+    /// What it said that it durably holds.
+    var rows: [Origin: OriginState] = [:]
+    var heardAt: Int64?
+    /// Its wall clock less this node's, and when that was seen.
+    var clock: (offset: Int64, at: Int64)?
+
+    func head(_ origin: Origin) -> UInt64 { rows[origin]?.head ?? 0 }
+}
+
+/// Entries of one origin that are to come, or have come.
+struct Intake {
+    struct Received {
+        var connection: ConnectionID
+        var entries: Entries
+    }
+
+    var queue: [Received] = []
+    /// What the store works on, its size in credit, and whether it was cut because the rest is stamped too far ahead.
+    var applying: (received: Received, isCut: Bool)?
+    var quarantine: Quarantine?
+    /// When a quarantine that time may end is tried again, or a store that failed.
+    var retryAt: Int64?
+    /// Since when it has been behind a head that someone announced, without progress.
+    var behindSince: Int64?
+    /// Pulls since the last progress.
+    var pulls: Int64 = 0
+    var pulledAt: Int64?
+    var needsSnapshot = false
+}
+
+/// An address, and how reaching it goes.
+struct Dial {
+    enum Phase: Equatable {
+        case waiting(until: Int64)
+        case connecting
+        case connected(ConnectionID)
+        /// The address is this node's own.
+        case own
+    }
+
+    var phase: Phase
+    var failures: Int64 = 0
+    /// Who answered there last.
+    var node: NodeID?
+}
+
+/// A node that is far behind, on its way to another's state.
+enum Joining: Equatable {
+    case no
+    /// After a failure: not before.
+    case waiting(until: Int64)
+    case asked(ConnectionID, request: UInt32)
+    case installing(ConnectionID, request: UInt32, rows: [OriginState], chunks: UInt32)
+    case finishing
+    /// The store was asked for a new incarnation: everything else waits.
+    case reborn
+
+    /// The old state takes nothing more.
+    var isFrozen: Bool {
+        switch self {
+        case .no, .waiting: false
+        case .asked, .installing, .finishing, .reborn: true
+        }
+    }
+
+    var connection: ConnectionID? {
+        switch self {
+        case .asked(let connection, _), .installing(let connection, _, _, _): connection
+        case .no, .waiting, .finishing, .reborn: nil
+        }
+    }
+}
+
+/// Figures for people and tests.
+package struct Counters: Equatable, Sendable {
+    package var entriesApplied: UInt64 = 0
+    package var entriesIgnored: UInt64 = 0
+    package var gaps: UInt64 = 0
+    package var pulls: UInt64 = 0
+    package var snapshotsGiven: UInt64 = 0
+    package var snapshotsInstalled: UInt64 = 0
+    package var comparisons: UInt64 = 0
+    package var bucketsRepaired: UInt64 = 0
+    package var recordsRepaired: UInt64 = 0
+    package var rejected: UInt64 = 0
+}

@@ -1,0 +1,97 @@
+import Links
+import Primitives
+
+/// One connection.
+///
+///     dialler                          listener
+///        │ ──── HELLO ───────────────────▶ │   cluster, version?
+///        │ ◀─────────────────── HELLO ──── │
+///        │ ──── AUTH ────────────────────▶ │   proof? then: own, duplicate, retired, secret, map, skew?
+///        │ ◀──────────── AUTH, STATE ───── │
+///        │ ──── STATE ───────────────────▶ │
+///        │ ◀──────── stream ─────────────▶ │
+///
+/// With certificates AUTH is left out, because the transport has proved the peer already.
+struct PeerSession {
+    enum Phase: Equatable {
+        /// The dialler after its own HELLO, the listener before.
+        case awaitingHello
+        case awaitingAuth
+        /// The peer is authenticated and admitted.
+        case awaitingState
+        case open
+    }
+
+    /// Entries on their way to the peer.
+    struct Stream: Equatable {
+        var next: UInt64
+        var through: UInt64
+    }
+
+    /// A snapshot that this node gives.
+    enum Providing: Equatable {
+        case opening(request: UInt32)
+        case running(request: UInt32, chunks: UInt32, isReading: Bool)
+    }
+
+    let id: ConnectionID
+    let role: Role
+    let address: String?
+    let nonce: UInt128
+    let certified: NodeID?
+    let openedAt: Int64
+    var phase = Phase.awaitingHello
+    /// Payloads of the HELLOs, as AUTH covers them.
+    var ownHello: [UInt8] = []
+    var peerHello: [UInt8] = []
+    /// The peer's, from `awaitingAuth` on.
+    var hello: Hello?
+
+    var heardAt: Int64
+    var headsSentAt: Int64 = 0
+    /// The peer's clock reading that is to be echoed, and when it came.
+    var echo: (sent: UInt64, at: Int64)?
+    var roundTrip = ReplicationLimits.assumedRoundTrip
+    /// Rows that changed since HEADS were sent.
+    var dirty: Set<Origin> = []
+
+    var streams: [Origin: Stream] = [:]
+    /// Served last; the next one is behind it.
+    var lastServed: Origin?
+    var isReading = false
+    var sentBytes: UInt64 = 0
+    var credit: UInt64 = 0
+    var providing: Providing?
+
+    var receivedBytes: UInt64 = 0
+    var consumedBytes: UInt64 = 0
+    var granted = ReplicationLimits.creditWindow
+    var acksDue: Set<Origin> = []
+
+    init(_ id: ConnectionID, address: String?, nonce: UInt128, certified: NodeID?, now: Moment) {
+        (self.id, self.address, self.nonce, self.certified) = (id, address, nonce, certified)
+        role = address == nil ? .listener : .dialler
+        (openedAt, heardAt) = (now.ticks, now.ticks)
+    }
+
+    var isAuthenticated: Bool { phase == .awaitingState || phase == .open }
+    var isOpen: Bool { phase == .open }
+
+    /// Who is at the other end; asked of authenticated sessions only.
+    var peer: Origin { hello!.origin }
+    var node: NodeID { NodeID(peer) }
+
+    var creditLeft: UInt64 { credit > sentBytes ? credit - sentBytes : 0 }
+
+    /// The stream to be read from next: those that have something, in turn.
+    func nextStream(_ head: (Origin) -> UInt64) -> Origin? {
+        let ready = streams.filter { $0.value.next <= min($0.value.through, head($0.key)) }.keys.sorted()
+        guard let lastServed else { return ready.first }
+        return ready.first { $0 > lastServed } ?? ready.first
+    }
+
+    /// The HELLOs of dialler and listener.
+    var hellos: (dialler: [UInt8], listener: [UInt8]) {
+        role == .dialler ? (ownHello, peerHello) : (peerHello, ownHello)
+    }
+}

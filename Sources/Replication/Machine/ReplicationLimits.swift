@@ -1,0 +1,70 @@
+/// Times and sizes of the protocol's conduct. All times in milliseconds.
+package enum ReplicationLimits {
+    /// From a connection's opening until its peer has proved who it is.
+    package static let authenticationTimeout: Int64 = 5000
+    package static let unauthenticatedConnections = 64
+    /// A peer that says nothing for so long is gone.
+    package static let silenceTimeout: Int64 = 10_000
+    /// HEADS are sent at least so often, and at most so often while heads move.
+    package static let keepAliveInterval: Int64 = 2000
+    package static let headsInterval: Int64 = 100
+    /// A peer heard so recently is alive for the question whether two nodes have one id.
+    package static let aliveFor: Int64 = 3000
+
+    package static let firstBackOff: Int64 = 200
+    package static let longestBackOff: Int64 = 10_000
+
+    /// Bytes that a receiver lets a peer send ahead of what it has applied.
+    package static let creditWindow: UInt64 = 4 << 20
+    /// What one read of the log, or of a snapshot, may cost of the credit at most.
+    static let creditForOneRead = UInt64(WireLimits.entriesBytes + 4096)
+
+    /// A node that stays behind a head that it heard of asks for it after so long, or two round trips if that is longer.
+    package static let pullDelay: Int64 = 250
+    package static let longestPullDelay: Int64 = 8000
+    /// What is taken for a round trip before one was measured.
+    package static let assumedRoundTrip: Int64 = 100
+    /// After the store could not take a batch.
+    package static let storeRetry: Int64 = 1000
+
+    /// A stamp further ahead of the wall clock is not applied; a peer's clock further ahead looks wrong.
+    package static let clockTolerance: Int64 = 60_000
+    package static let longestClockRetry: Int64 = 30_000
+    /// Clocks that differ by more are a mistake of setting, and no connection is made.
+    package static let refusedSkew: Int64 = 24 * 3_600_000
+    /// What a peer's clock said counts for so long.
+    package static let clockOpinionAge: Int64 = 60_000
+
+    /// Entries that all members have are kept for so long, others until the hard cap.
+    package static let settledAge: Int64 = 24 * 3_600_000
+    package static let hardCapAge: Int64 = 7 * 24 * 3_600_000
+    /// A member silent for so long no longer holds truncation back.
+    package static let memberSilence: Int64 = 7 * 24 * 3_600_000
+    package static let truncationInterval: Int64 = 60_000
+
+    package static let snapshotsAtOnce = 2
+    /// The log stays pinned for so long after a snapshot ended, so that its receiver finds it.
+    package static let pinAfterSnapshot: Int64 = 3_600_000
+    package static let snapshotRetry: Int64 = 5000
+    /// Between the question and the offer, and between two chunks; then the attempt is given up.
+    package static let snapshotTimeout: Int64 = 60_000
+    /// A node that has a store and hears no peer for so long is ready with what it has.
+    package static let readyWithoutPeers: Int64 = 10_000
+
+    /// The store calls a bucket quiet that did not change for so long.
+    package static let quietFor: Int64 = 60_000
+    package static let digestInterval: Int64 = 60_000
+    package static let requestTimeout: Int64 = 10_000
+    /// Nodes of the tree of digests that wait to be compared; more are left for the next round.
+    package static let digestQueue = 1024
+    /// Damaged records that wait for a peer's copy.
+    package static let damagedRecords = 1024
+
+    /// The relations that the rest relies on.
+    package static func check() {
+        precondition(creditForOneRead <= creditWindow / 4)
+        precondition(keepAliveInterval * 4 <= silenceTimeout && keepAliveInterval < aliveFor)
+        precondition(aliveFor < silenceTimeout && headsInterval < pullDelay)
+        precondition(settledAge < hardCapAge && clockTolerance < refusedSkew)
+    }
+}

@@ -1,0 +1,182 @@
+import Links
+import Primitives
+
+/// Equal vectors must mean equal records. Now and then this node walks down the tree of sums together with a peer, to
+/// the buckets that differ and were quiet, and takes over the records there that win over its own; the peer does the
+/// same in its turn. One question is open at a time.
+struct Comparison {
+    enum Step: Equatable {
+        case digests(DigestNode, request: UInt32)
+        /// The peer's answer, while the store reads the own sums.
+        case reading(Digests)
+        case bucket(BucketRequest, request: UInt32)
+        case record([UInt8], request: UInt32)
+        /// Records are with the store; what to ask for after.
+        case merging(BucketRequest?)
+    }
+
+    var peer: ConnectionID?
+    var step: Step?
+    var askedAt: Int64 = 0
+    var nodes: [DigestNode] = []
+    var buckets: [UInt64] = []
+    /// Keys of records that are damaged here, and how many peers had no sound copy.
+    var damaged: [(key: [UInt8], tries: Int)] = []
+
+    mutating func closed(_ id: ConnectionID) {
+        guard peer == id else { return }
+        (peer, step, nodes, buckets) = (nil, nil, [], [])
+    }
+}
+
+extension Replicator {
+    mutating func handleComparison(_ event: Event) {
+        switch event {
+        case .digestsRead(let id, let read, let digests):
+            if let request = read.request {
+                guard sessions[id]?.isOpen == true, let digests else { return }
+                send(id, .digests(digests), request: request)
+            } else {
+                compare(id, digests)
+            }
+        case .recordsRead(let id, let request, let records):
+            if sessions[id]?.isOpen == true { send(id, .records(records), request: request) }
+        case .merged(let id, let changed):
+            guard comparison.peer == id, case .merging(let next) = comparison.step else { return }
+            counters.recordsRepaired += UInt64(changed)
+            comparison.step = nil
+            if let next { ask(next) } else { continueComparison() }
+        case .damagedRecord(let key):
+            guard comparison.damaged.count < ReplicationLimits.damagedRecords,
+                !comparison.damaged.contains(where: { $0.key == key })
+            else { return }
+            comparison.damaged.append((key, 0))
+            continueComparison()
+        default: preconditionFailure("not of a comparison")
+        }
+    }
+
+    /// Equal as far as this node knows. Left out are origins with two versions of their log, and ended ones that differ
+    /// for good: nothing streams there any more, so repairing records by the rule of the winner is what still makes the
+    /// nodes equal.
+    private func vectorsAreEqual(_ node: NodeID) -> Bool {
+        Set(rows.keys).union(peers[node]!.rows.keys).allSatisfy { origin in
+            if head(origin) == peers[node]!.head(origin) || intakes[origin]?.quarantine == .fork { return true }
+            let movedAt = self.movedAt[origin] ?? startedAt
+            return rows[origin]?.isSealed == true && now.ticks - movedAt >= ReplicationLimits.quietFor
+        }
+    }
+
+    mutating func compareIfDue() {
+        if let step = comparison.step, now.ticks - comparison.askedAt >= ReplicationLimits.requestTimeout,
+            !isWithStore(step)
+        {
+            comparison.closed(comparison.peer!)
+        }
+        if comparison.step == nil { continueComparison() }
+        guard comparison.step == nil, now.ticks - comparedAt >= ReplicationLimits.digestInterval, !joining.isFrozen
+        else { return }
+        let equal = nearest.filter { vectorsAreEqual($0.node) }
+        guard !equal.isEmpty else { return }
+        comparedAt = now.ticks
+        counters.comparisons += 1
+        comparison.peer = equal[Int(counters.comparisons) % equal.count].id
+        comparison.nodes = [.root]
+        continueComparison()
+    }
+
+    private func isWithStore(_ step: Comparison.Step) -> Bool {
+        switch step {
+        case .reading, .merging: true
+        case .digests, .bucket, .record: false
+        }
+    }
+
+    /// The next question: damaged records first, which people wait for.
+    private mutating func continueComparison() {
+        guard comparison.step == nil, !joining.isFrozen else { return }
+        if !comparison.damaged.isEmpty, !nearest.isEmpty {
+            let (key, tries) = comparison.damaged.removeFirst()
+            guard tries < nearest.count else { return continueComparison() }
+            let peer = nearest[tries].id
+            if comparison.peer != peer { (comparison.nodes, comparison.buckets) = ([], []) }
+            comparison.peer = peer
+            begin(peer, .record(key, request: nextRequest()))
+            comparison.damaged.append((key, tries + 1))
+            send(peer, .recordRequest(RecordRequest(key: key)), request: lastRequest)
+            return
+        }
+        guard let peer = comparison.peer else { return }
+        if let bucket = comparison.buckets.popLast() {
+            ask(BucketRequest(bucket: bucket, after: []))
+        } else if let node = comparison.nodes.popLast() {
+            begin(peer, .digests(node, request: nextRequest()))
+            send(peer, .digestsRequest(node), request: lastRequest)
+        } else {
+            comparison.peer = nil
+        }
+    }
+
+    private mutating func begin(_ peer: ConnectionID, _ step: Comparison.Step) {
+        comparison.step = step
+        comparison.askedAt = now.ticks
+    }
+
+    private mutating func ask(_ bucket: BucketRequest) {
+        guard let peer = comparison.peer else { return }
+        begin(peer, .bucket(bucket, request: nextRequest()))
+        send(peer, .bucketRequest(bucket), request: lastRequest)
+    }
+
+    mutating func received(_ digests: Digests, _ request: UInt32, _ id: ConnectionID) {
+        guard comparison.peer == id, case .digests(digests.node, request) = comparison.step else { return }
+        comparison.step = .reading(digests)
+        effects.append(.readDigests(id, DigestRead(node: digests.node, request: nil)))
+    }
+
+    private mutating func compare(_ id: ConnectionID, _ own: Digests?) {
+        guard comparison.peer == id, case .reading(let theirs) = comparison.step else { return }
+        comparison.step = nil
+        guard let own else { return continueComparison() }
+        precondition(own.node == theirs.node)
+        let node = own.node
+        let mine = Dictionary(uniqueKeysWithValues: own.children.map { ($0.byte, $0) })
+        let their = Dictionary(uniqueKeysWithValues: theirs.children.map { ($0.byte, $0) })
+        for byte in Set(mine.keys).union(their.keys).sorted() where mine[byte]?.sum ?? 0 != their[byte]?.sum ?? 0 {
+            guard node.childrenAreBuckets else {
+                if comparison.nodes.count < ReplicationLimits.digestQueue {
+                    comparison.nodes.append(DigestNode(level: node.level + 1, prefix: node.childPrefix(byte)))
+                }
+                continue
+            }
+            // Something on its way touches a bucket at different times here and there.
+            guard mine[byte]?.isQuiet ?? true, their[byte]?.isQuiet ?? true else { continue }
+            counters.bucketsRepaired += 1
+            raise(.diverged(bucket: node.childPrefix(byte)))
+            comparison.buckets.append(node.childPrefix(byte))
+        }
+        continueComparison()
+    }
+
+    mutating func received(_ records: Records, _ request: UInt32, _ id: ConnectionID) {
+        guard comparison.peer == id else { return }
+        switch comparison.step {
+        case .bucket(let asked, request):
+            let next = records.next.isEmpty ? nil : BucketRequest(bucket: asked.bucket, after: records.next)
+            // Keys ascend, or an answer would be asked for without end.
+            guard next.map({ asked.after.lexicographicallyPrecedes($0.after) }) ?? true else {
+                return close(id, .violation)
+            }
+            comparison.step = .merging(next)
+        case .record(let key, request):
+            guard !records.bytes.isEmpty else {
+                comparison.step = nil
+                return continueComparison()
+            }
+            comparison.damaged.removeAll { $0.key == key }
+            comparison.step = .merging(nil)
+        default: return
+        }
+        effects.append(.merge(id, records.bytes))
+    }
+}

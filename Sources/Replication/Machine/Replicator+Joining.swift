@@ -1,0 +1,105 @@
+import Links
+import Primitives
+
+/// Taking a snapshot. A node that is below everyone's floor replaces its state by a peer's, and never merges the two:
+/// the store sets aside what it holds beyond the peer's vector and logs it again under a new incarnation.
+///
+/// From the question on the old state takes nothing in and pushes nothing out, so that this remainder is known; it goes
+/// on being served, and local writes go on into it. A connection that ends, or a chunk that is missing, ends the attempt;
+/// nothing of it is kept.
+extension Replicator {
+    mutating func handleSnapshot(_ event: Event) {
+        switch event {
+        case .snapshotOpened(let id, let rows): snapshotOpened(id, rows)
+        case .snapshotRead(let id, let bytes): snapshotRead(id, bytes)
+        case .snapshotRan(let id, let end): snapshotRan(id, end)
+        case .chunkInstalled(let sizeBytes):
+            guard let id = joining.connection else { return }
+            sessions[id]?.consumedBytes += UInt64(sizeBytes) + 4
+        case .installed(let holdings):
+            counters.snapshotsInstalled += 1
+            isFresh = true  // It is ready once it has covered the heads again.
+            for alarm in raised.sorted(by: { "\($0)" < "\($1)" }) {
+                if case .snapshotNeeded = alarm { clear(alarm) }
+            }
+            isReady = false
+            beginAnew(Holdings(own: holdings.own, rows: holdings.rows, members: holdings.members, isFresh: true))
+        case .installFailed:
+            guard joining != .no else { return }
+            leaveJoining()
+        default: preconditionFailure("not of a snapshot")
+        }
+    }
+
+    mutating func joinIfNeeded() {
+        switch joining {
+        case .no: break
+        case .waiting(let until): if until > now.ticks { return }
+        case .asked, .installing:
+            if now.ticks - joiningAt >= ReplicationLimits.snapshotTimeout { leaveJoining() }
+            return
+        case .finishing, .reborn: return
+        }
+        guard let origin = intakes.keys.sorted().first(where: { intakes[$0]!.needsSnapshot }) else { return }
+        guard intakes.values.allSatisfy({ $0.applying == nil }) else { return }
+        raise(.snapshotNeeded(origin))
+        guard let session = holders(origin).first(where: { covers($0.node) }) else { return }
+        let request = nextRequest()
+        joining = .asked(session.id, request: request)
+        joiningAt = now.ticks
+        send(session.id, .snapshotRequest, request: request)
+        judgeReadiness()
+    }
+
+    /// Whether a peer holds all that this node does, but for what it can no longer get because the log here has lost it:
+    /// before, this node waits for the peer to pull the rest.
+    private func covers(_ node: NodeID) -> Bool {
+        rows.values.allSatisfy { row in
+            let theirs = peers[node]!.head(row.origin)
+            return theirs >= row.head || row.floor > theirs || intakes[row.origin]?.quarantine == .fork
+        }
+    }
+
+    mutating func received(_ offer: SnapshotOffer, _ request: UInt32, _ id: ConnectionID) {
+        guard joining == .asked(id, request: request) else { return }
+        joining = .installing(id, request: request, rows: offer.rows, chunks: 0)
+        joiningAt = now.ticks
+        effects.append(.beginInstall)
+    }
+
+    mutating func received(_ chunk: SnapshotChunk, _ request: UInt32, _ id: ConnectionID) {
+        let size = UInt64(chunk.payloadSizeBytes)
+        guard let session = sessions[id], session.receivedBytes + size <= session.granted else {
+            return close(id, .violation)
+        }
+        sessions[id]!.receivedBytes += size
+        guard case .installing(id, request, let rows, let chunks) = joining else {
+            // Of an attempt that was given up.
+            sessions[id]!.consumedBytes += size
+            return
+        }
+        guard chunk.index == chunks else { return close(id, .violation) }
+        joining = .installing(id, request: request, rows: rows, chunks: chunks + 1)
+        joiningAt = now.ticks
+        effects.append(.installChunk(chunk.bytes))
+    }
+
+    mutating func received(_ end: SnapshotEnd, _ request: UInt32, _ id: ConnectionID) {
+        switch joining {
+        case .installing(id, request, let rows, let chunks):
+            guard end.outcome == .complete, end.chunks == chunks else { return leaveJoining() }
+            joining = .finishing
+            effects.append(.finishInstall(rows: rows, end))
+        case .asked(id, request): leaveJoining()
+        default: return
+        }
+    }
+
+    /// It is tried again after a while.
+    mutating func leaveJoining() {
+        if case .installing = joining { effects.append(.abandonInstall) }
+        joining = .waiting(until: now.ticks + ReplicationLimits.snapshotRetry)
+        for origin in intakes.keys { noteBehind(origin) }
+        judgeReadiness()
+    }
+}

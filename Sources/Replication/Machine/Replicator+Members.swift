@@ -1,0 +1,61 @@
+import Links
+import Primitives
+
+/// Whom acknowledgement, truncation and formats speak of.
+extension Replicator {
+    mutating func membersChanged() {
+        let me = settings.member
+        if members[me.id]?.isRetired == true {
+            raise(.retired)
+        } else if members[me.id] != me {
+            effects.append(.logMember(me))
+        }
+        learnAddresses()
+        for id in sessionIDs where sessions[id]!.isAuthenticated && members[sessions[id]!.node]?.isRetired == true {
+            reject(id, .retired, "\(sessions[id]!.node) is retired")
+        }
+        // A kind of entry is written only once every member reads it.
+        let readers = members.values.filter { !$0.isRetired && $0.id != me.id }.map(\.logFormat)
+        let lowest = min(me.logFormat, readers.min() ?? me.logFormat)
+        if lowest != format {
+            format = lowest
+            effects.append(.writableFormat(lowest))
+        }
+        judgeReadiness()
+    }
+
+    /// Members that hold truncation back: neither retired nor silent for too long. One that was not heard since the
+    /// start counts as heard then.
+    private var holding: [NodeID] {
+        members.values.filter { member in
+            let heardAt = peers[member.id]?.heardAt ?? startedAt
+            return member.id != settings.member.id && !member.isRetired
+                && now.ticks - heardAt < ReplicationLimits.memberSilence
+        }.map(\.id)
+    }
+
+    /// The least that any of them has durably acknowledged; what a snapshot needs stays in any case.
+    mutating func truncate() {
+        truncatedAt = now.ticks
+        pins.removeAll { $0.connection == nil && $0.until <= now.ticks }
+        let holding = self.holding
+        let list = rows.values.filter { $0.head > $0.floor }.sorted { $0.origin < $1.origin }.map { row in
+            var (acknowledged, pinned) = (row.head, row.head)
+            for node in holding { acknowledged = min(acknowledged, peers[node]?.head(row.origin) ?? 0) }
+            for pin in pins { pinned = min(pinned, pin.rows.first { $0.origin == row.origin }?.head ?? 0) }
+            return Truncation.Row(origin: row.origin, acknowledged: acknowledged, pinned: pinned)
+        }
+        guard !list.isEmpty, !joining.isFrozen else { return }
+        let wall = min(now.wall, reference)
+        effects.append(
+            .truncate(
+                Truncation(
+                    rows: list, settledBefore: wall.advanced(byMilliseconds: -ReplicationLimits.settledAge),
+                    cappedBefore: wall.advanced(byMilliseconds: -ReplicationLimits.hardCapAge))))
+    }
+
+    /// Every member that is not retired has said what it holds since this start: nothing counts as lost before.
+    package var allMembersReported: Bool {
+        members.values.allSatisfy { $0.id == settings.member.id || $0.isRetired || peers[$0.id]?.heardAt != nil }
+    }
+}

@@ -1,0 +1,205 @@
+import Links
+import Primitives
+
+/// The rules that keep regions equal: one value that takes events and the time, and says what to do. It has no clock, no
+/// socket and no disk; the same events give the same effects.
+///
+/// Read in this order: `Replicator` (state, dispatch), `+Dialling`, `+Handshake` (who may speak), `+Rows` (what peers say
+/// they hold: heads, seals, ceilings), `+Sending` (cursors and credit), `+Receiving` (contiguity, chain, clock,
+/// quarantine), `+Pulling` (relay), `+Clock`, `+Members` (truncation, formats), `+Providing` and `+Joining` (snapshots),
+/// `+Comparing` (digests and repair), `+Timers`.
+package struct Replicator: Sendable {
+    let settings: Settings
+    package internal(set) var own: Origin
+    /// What is durably held here, by origin, with what is known of ceilings and seals.
+    var rows: [Origin: OriginState] = [:]
+    var members: [NodeID: Member] = [:]
+    var isFresh: Bool
+    var peers: [NodeID: PeerKnowledge] = [:]
+    var sessions: [ConnectionID: PeerSession] = [:]
+    var dials: [String: Dial] = [:]
+    var intakes: [Origin: Intake] = [:]
+    /// When a head of an origin was last seen to move, here or at a peer.
+    var movedAt: [Origin: Int64] = [:]
+    var joining = Joining.no
+    /// When the attempt to join last got on.
+    var joiningAt: Int64 = 0
+    var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
+    var comparison = Comparison()
+    var raised: Set<Alarm> = []
+    package internal(set) var counters = Counters()
+
+    var isContinuous = false
+    package internal(set) var isReady = false
+    var mayChange = true
+    var format: UInt16?
+    /// Heads that peers showed and this node must cover before it is ready.
+    var goals: [Origin: UInt64] = [:]
+    var hasHeardPeer = false
+    var ownClockIsWrong = false
+
+    let startedAt: Int64
+    var truncatedAt: Int64
+    var comparedAt: Int64
+    var deadline: Int64?
+    var lastRequest: UInt32 = 0
+    var random: SeededRandom
+    var now: Moment
+    /// Of the event in hand.
+    var effects: [Effect] = []
+
+    package init(_ settings: Settings, _ holdings: Holdings, now: Moment) {
+        ReplicationLimits.check()
+        WireLimits.check()
+        precondition(NodeID(holdings.own) == settings.member.id && settings.run != 0)
+        self.settings = settings
+        (own, isFresh, self.now) = (holdings.own, holdings.isFresh, now)
+        (startedAt, truncatedAt, comparedAt) = (now.ticks, now.ticks, now.ticks)
+        random = SeededRandom(seed: settings.seed)
+        take(holdings)
+        for address in settings.peers { dials[address] = Dial(phase: .waiting(until: now.ticks)) }
+    }
+
+    /// The first effects; then one call for each event.
+    package mutating func start() -> [Effect] {
+        membersChanged()
+        sealOwnOlderLives()
+        judgeReadiness()
+        return finish()
+    }
+
+    package mutating func handle(_ event: Event, now: Moment) -> [Effect] {
+        precondition(now.ticks >= self.now.ticks, "steady time went back")
+        self.now = now
+        switch event {
+        case .opened(let id, let address, let nonce, let certified):
+            opened(PeerSession(id, address: address, nonce: nonce, certified: certified, now: now))
+        case .connectFailed(let address): backOff(address)
+        case .closed(let id): forget(id)
+        case .received(let id, let bytes): received(id, bytes)
+        case .deadline: deadline = nil
+        case .snapshotOpened, .snapshotRead, .snapshotRan, .chunkInstalled, .installed, .installFailed:
+            handleSnapshot(event)
+        case .digestsRead, .recordsRead, .merged, .damagedRecord: handleComparison(event)
+        case .committed, .applied, .logRead, .truncated, .membersChanged, .incarnationBegan: handleLog(event)
+        case .command(let command): handle(command)
+        }
+        return finish()
+    }
+
+    private mutating func handleLog(_ event: Event) {
+        switch event {
+        case .committed(let head): committed(head)
+        case .applied(let applied): self.applied(applied)
+        case .logRead(let read, let result): logRead(read, result)
+        case .truncated(let floors): for floor in floors { raiseFloor(floor.origin, floor.floor) }
+        case .membersChanged(let list):
+            members = Dictionary(uniqueKeysWithValues: list.map { ($0.id, $0) })
+            membersChanged()
+        case .incarnationBegan(let holdings): beginAnew(holdings)
+        default: preconditionFailure("not of the log")
+        }
+    }
+
+    private mutating func handle(_ command: Event.Command) {
+        switch command {
+        case .noPeers: proveContinuity()
+        case .retire(let node):
+            guard var member = members[node], node != settings.member.id else { return }
+            member.isRetired = true
+            effects.append(.logMember(member))
+        case .release(let origin): release(origin)
+        }
+    }
+
+    /// What follows from any event: timers, streams, acknowledgements, the next deadline.
+    private mutating func finish() -> [Effect] {
+        if deadline.map({ $0 <= now.ticks }) ?? true { runTimers() }
+        for id in sessionIDs { pump(id) }
+        for id in sessionIDs { acknowledge(id) }
+        scheduleDeadline()
+        defer { effects = [] }
+        return effects
+    }
+
+    // MARK: What all parts use
+
+    /// In a fixed order, so that the same events give the same effects.
+    var sessionIDs: [ConnectionID] { sessions.keys.sorted() }
+
+    /// Open sessions in order of distance.
+    var nearest: [PeerSession] {
+        sessions.values.filter(\.isOpen).sorted { ($0.roundTrip, $0.node, $0.id) < ($1.roundTrip, $1.node, $1.id) }
+    }
+
+    func head(_ origin: Origin) -> UInt64 { rows[origin]?.head ?? 0 }
+
+    mutating func send(_ id: ConnectionID, _ frame: Frame, request: UInt32 = 0) {
+        effects.append(.send(id, frame.encoded(request: request)))
+    }
+
+    mutating func nextRequest() -> UInt32 {
+        lastRequest = lastRequest == .max ? 1 : lastRequest + 1
+        return lastRequest
+    }
+
+    mutating func close(_ id: ConnectionID, _ reason: CloseReason) {
+        guard sessions[id] != nil else { return }
+        effects.append(.close(id, reason))
+        forget(id)
+    }
+
+    mutating func raise(_ alarm: Alarm) {
+        if raised.insert(alarm).inserted { effects.append(.alarm(alarm)) }
+    }
+
+    mutating func clear(_ alarm: Alarm) {
+        if raised.remove(alarm) != nil { effects.append(.cleared(alarm)) }
+    }
+
+    /// The row changed: every open session is to hear of it.
+    mutating func announce(_ origin: Origin) {
+        for id in sessions.keys where sessions[id]!.isAuthenticated { sessions[id]!.dirty.insert(origin) }
+    }
+
+    mutating func take(_ holdings: Holdings) {
+        (own, isFresh) = (holdings.own, holdings.isFresh)
+        rows = Dictionary(uniqueKeysWithValues: holdings.rows.map { ($0.origin, $0) })
+        if rows[own] == nil { rows[own] = OriginState(origin: own) }
+        members = Dictionary(uniqueKeysWithValues: holdings.members.map { ($0.id, $0) })
+        intakes = [:]
+        goals = [:]
+    }
+
+    /// A new incarnation: what HELLO said no longer holds, so every connection begins again.
+    mutating func beginAnew(_ holdings: Holdings) {
+        for id in sessionIDs { close(id, .newIncarnation) }
+        joining = .no
+        // A store that was in doubt knows no better how far its numbers went.
+        (isContinuous, hasHeardPeer) = (false, false)
+        take(holdings)
+        clear(.incarnationInDoubt)
+        for address in dials.keys where dials[address]!.phase != .own {
+            dials[address]!.phase = .waiting(until: now.ticks)
+        }
+        membersChanged()
+        sealOwnOlderLives()
+        judgeReadiness()
+    }
+
+    /// Facts that hold between events; for tests and the simulator.
+    package func checkInvariants() {
+        for (origin, row) in rows {
+            precondition(row.origin == origin && row.floor <= row.head && row.head <= row.seal)
+        }
+        precondition(!rows[own]!.isSealed || joining == .reborn, "writes under an ended incarnation")
+        for session in sessions.values where session.isOpen {
+            precondition(session.consumedBytes <= session.receivedBytes && session.receivedBytes <= session.granted)
+            precondition(session.sentBytes <= session.credit)
+        }
+        let queued = intakes.values.reduce(0) { sum, intake in
+            sum + intake.queue.reduce(0) { $0 + $1.entries.payloadSizeBytes }
+        }
+        precondition(UInt64(queued) <= ReplicationLimits.creditWindow * UInt64(max(sessions.count, 1)))
+    }
+}

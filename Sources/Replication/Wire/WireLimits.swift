@@ -1,0 +1,34 @@
+import Links
+
+/// Every bound on what a peer may send. A length or a count that a stranger wrote is compared with these, and with the
+/// bytes that are there, before anything is reserved for it.
+package enum WireLimits {
+    /// Payload of a frame before its sender has proved who it is.
+    package static let payloadBeforeAuthentication = 4096
+    package static let payload = 1 << 20
+    package static let clusterBytes = 64
+    package static let regionNameBytes = 64
+    package static let regions = 62
+    package static let rejectDetailBytes = 256
+    /// Origins of one cluster: their rows fit into one frame.
+    package static let origins = 16_384
+    /// Log entries, with their lengths, in one ENTRIES frame that holds more than one.
+    package static let entriesBytes = 256 << 10
+    package static let chunkBytes = 256 << 10
+    package static let recordsBytes = 512 << 10
+    package static let keyBytes = LinkKey.maximumSizeBytes
+    /// A node of the tree of digests has a child for each value of a byte, over the eight bytes of a bucket's key.
+    package static let digestLevels: UInt8 = 8
+
+    /// What a length prefix of an entry takes at most.
+    static let entryLengthBytes = 3
+
+    /// The relations that the rest relies on.
+    package static func check() {
+        precondition(origins * OriginState.sizeBytes + Heads.headSizeBytes <= payload)
+        precondition(origins * Ack.rowSizeBytes + 10 <= payload)
+        precondition(entriesBytes >= LogEntry.maximumSizeBytes + entryLengthBytes)
+        precondition(entriesBytes + Entries.headSizeBytes <= payload && chunkBytes + 4 <= payload)
+        precondition(recordsBytes + keyBytes + 3 <= payload)
+    }
+}

@@ -1,0 +1,260 @@
+import Links
+import Primitives
+import Testing
+
+@testable import Replication
+
+struct HandshakeTests {
+    /// HELLO of a stranger, and the machine's answer.
+    private func greet(_ bench: inout Bench, _ hello: Hello) -> (id: ConnectionID, theirs: [UInt8])? {
+        let id = bench.open()
+        bench.receive(id, .hello(hello))
+        guard case .hello(let own)? = bench.frames.first else { return nil }
+        return (id, Bench.payload(.hello(own)))
+    }
+
+    private func proof(_ role: Role, dialler: Hello, listener: [UInt8]) -> Frame {
+        .auth(Bench.proof.auth(of: role, dialler: Bench.payload(.hello(dialler)), listener: listener))
+    }
+
+    private func rejects(_ bench: Bench) -> [Reject.Reason] {
+        bench.frames.compactMap { if case .reject(let reject) = $0 { reject.reason } else { nil } }
+    }
+
+    @Test func listener() throws {
+        var bench = Bench()
+        #expect(bench.open().rawValue == 1 && bench.frames == [], "a listener says nothing first")
+        let hello = Bench.hello()
+        let (id, listener) = try #require(greet(&bench, hello))
+        #expect(bench.frames.map(\.type) == [.hello], "and proves nothing to a stranger")
+        bench.receive(id, proof(.dialler, dialler: hello, listener: listener))
+        #expect(bench.frames.map(\.type) == [.auth, .state])
+        #expect(bench.frames.first == proof(.listener, dialler: hello, listener: listener))
+        #expect(bench.effects.contains(.authenticated(id, NodeID(Bench.second))))
+        bench.receive(id, .state(PeerState(credit: 0, rows: [])))
+        #expect(bench.closes == [])
+    }
+
+    @Test func dialler() {
+        var bench = Bench()
+        #expect(bench.effects.contains(.connect(address: "b")) && bench.effects.contains(.connect(address: "c")))
+        let id = bench.open(address: "b")
+        guard case .hello(let own)? = bench.frames.first else { return #expect(Bool(false)) }
+        var hello = Bench.hello()
+        hello.nonce = 99
+        bench.receive(id, .hello(hello))
+        let theirs = Bench.payload(.hello(hello))
+        #expect(bench.frames == [proof(.dialler, dialler: own, listener: theirs)])
+        bench.receive(id, proof(.listener, dialler: own, listener: theirs))
+        #expect(bench.frames.map(\.type) == [.state])
+    }
+
+    /// Without the proof only cluster and version are looked at, and nothing is alarmed.
+    @Test func beforeTheProof() {
+        let table: [(Reject.Reason?, (inout Hello) -> Void)] = [
+            (.cluster, { $0.cluster = [1] }), (.version, { $0.versions = 2...9 }),
+            (nil, { $0.secretCheck = 0 }), (nil, { $0.regions = [] }), (nil, { $0.origin = Bench.own }),
+            (nil, { $0.wall = Instant(milliseconds: 5) }),
+        ]
+        for (reason, change) in table {
+            var (bench, hello) = (Bench(), Bench.hello())
+            change(&hello)
+            let id = bench.open()
+            bench.receive(id, .hello(hello))
+            #expect(rejects(bench) == [reason].compactMap { $0 })
+            #expect(bench.alarms == [])
+            #expect(bench.closes == [reason].compactMap { $0 }.map { .rejected($0) })
+        }
+    }
+
+    @Test func afterTheProof() throws {
+        let table: [(Reject.Reason, (inout Hello) -> Void)] = [
+            (.codeSecret, { $0.secretCheck = 0 }), (.characterMap, { $0.regions.removeLast() }),
+            (.own, { ($0.origin, $0.run) = (Bench.own, 1) }), (.duplicateNode, { $0.origin = Bench.own }),
+            (.skew, { $0.wall = $0.wall.advanced(byMilliseconds: 86_400_001) }),
+            (.skew, { $0.wall = $0.wall.advanced(byMilliseconds: -86_400_001) }),
+            (.retired, { $0.origin = Bench.third }),
+        ]
+        for (reason, change) in table {
+            let gone = Member(id: NodeID(Bench.third), addresses: [], logFormat: 1, isRetired: true)
+            var (bench, hello) = (Bench(members: [gone]), Bench.hello())
+            change(&hello)
+            let (id, listener) = try #require(greet(&bench, hello))
+            bench.receive(id, proof(.dialler, dialler: hello, listener: listener))
+            #expect(rejects(bench) == [reason] && bench.closes == [.rejected(reason)])
+            #expect(bench.alarms == (reason == .duplicateNode ? [.duplicateNode(Bench.id)] : []))
+            #expect(!bench.frames.contains { $0.type == .state })
+        }
+    }
+
+    @Test func wrongReplayedAndReflectedProofs() throws {
+        let hello = Bench.hello()
+        var bench = Bench()
+        let (first, listener) = try #require(greet(&bench, hello))
+        let recorded = proof(.dialler, dialler: hello, listener: listener)
+        bench.receive(first, .auth(Auth(mac: [UInt8](repeating: 0, count: 32))))
+        #expect(rejects(bench) == [.auth])
+        // The same HELLO and proof again: the nonce of the answer is another.
+        let (second, _) = try #require(greet(&bench, hello))
+        bench.receive(second, recorded)
+        #expect(rejects(bench) == [.auth])
+        // The proof that the node itself would give for this exchange.
+        let (third, again) = try #require(greet(&bench, hello))
+        bench.receive(third, proof(.listener, dialler: hello, listener: again))
+        #expect(rejects(bench) == [.auth])
+        // Its own HELLO and proof, sent back to it.
+        let dialled = bench.open(address: "b")
+        guard case .hello(let own)? = bench.frames.first else { return #expect(Bool(false)) }
+        bench.receive(dialled, .hello(own))
+        let reflected = bench.frames[0]
+        bench.receive(dialled, reflected)
+        #expect(rejects(bench) == [.auth])
+        #expect(!bench.effects.contains { if case .authenticated = $0 { true } else { false } })
+    }
+
+    @Test func certificateNamesAnother() {
+        var bench = Bench()
+        let id = bench.open(certified: NodeID(Bench.third))
+        bench.receive(id, .hello(Bench.hello()))
+        #expect(rejects(bench) == [.auth])
+    }
+
+    @Test func tooManyStrangers() {
+        var bench = Bench()
+        for _ in 0..<64 {
+            _ = bench.open()
+            #expect(rejects(bench) == [])
+        }
+        _ = bench.open()
+        #expect(rejects(bench) == [.busy])
+        bench.wait(5000)
+        #expect(bench.closes.count == 64 && bench.closes.allSatisfy { $0 == .authenticationTimeout })
+        _ = bench.open()
+        #expect(rejects(bench) == [])
+    }
+
+    @Test func silenceCloses() {
+        var bench = Bench()
+        let id = bench.connect()
+        for _ in 0..<4 {
+            bench.wait(9000)
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+            #expect(bench.closes == [])
+        }
+        bench.wait(10_000)
+        #expect(bench.closes == [.silence])
+    }
+
+    @Test func framesOutOfPlace() {
+        for frame in Samples.frames where ![.hello, .reject].contains(frame.type) {
+            var bench = Bench()
+            let id = bench.open()
+            bench.receive(id, frame)
+            #expect(bench.closes == [.violation], "\(frame.type)")
+        }
+        var bench = Bench()
+        let id = bench.connect()
+        bench.receive(id, .hello(Bench.hello()))
+        #expect(bench.closes == [.violation])
+        let other = bench.connect(Bench.hello(Bench.third, run: 3))
+        bench.tell(.received(other, [1, 2, 3]))
+        #expect(bench.closes == [.malformed])
+    }
+
+    /// A stranger's frame above 4 KiB is refused whatever it holds.
+    @Test func largeFrameBeforeAuthentication() {
+        var (bench, hello) = (Bench(), Bench.hello())
+        hello.later = [UInt8](repeating: 0, count: 5000)
+        let id = bench.open()
+        bench.receive(id, .hello(hello))
+        #expect(bench.closes == [.malformed])
+    }
+
+    // MARK: Two of one
+
+    @Test func twoConnectionsToOneProcess() {
+        // The own id is smaller, so what this node dialled stays; of the same direction the newer.
+        var bench = Bench()
+        let accepted = bench.connect()
+        let newer = bench.connect()
+        #expect(newer != accepted)
+        bench = Bench()
+        _ = bench.connect()
+        let dialled = bench.open(address: "b", certified: NodeID(Bench.second))
+        bench.receive(dialled, .hello(Bench.hello()))
+        #expect(
+            bench.closes == [.duplicateConnection]
+                && bench.effects.contains(.authenticated(dialled, NodeID(Bench.second))))
+        bench.receive(dialled, .state(PeerState(credit: 0, rows: [])))
+        let late = bench.open(certified: NodeID(Bench.second))
+        bench.receive(late, .hello(Bench.hello()))
+        #expect(bench.effects.contains(.close(late, .duplicateConnection)))
+    }
+
+    /// The second of two live nodes with one id is refused, and both know; a silent one gives way.
+    @Test func twoLiveNodesWithOneID() {
+        var bench = Bench()
+        _ = bench.connect()
+        let twin = Bench.hello(Origin(region: 0x32, node: 0, incarnation: 99), run: 3)
+        bench.wait(3000)
+        let refused = bench.open(certified: NodeID(Bench.second))
+        bench.receive(refused, .hello(twin))
+        #expect(rejects(bench) == [.duplicateNode] && bench.alarms == [.duplicateNode(NodeID(Bench.second))])
+        bench.wait(1)
+        let taken = bench.open(certified: NodeID(Bench.second))
+        bench.receive(taken, .hello(twin))
+        #expect(bench.closes == [.duplicateConnection])
+        #expect(bench.effects.contains(.authenticated(taken, NodeID(Bench.second))))
+
+        var other = Bench()
+        let id = other.open(address: "b")
+        other.receive(id, .hello(Bench.hello()))
+        other.receive(id, .reject(Reject(.duplicateNode, "another live node is 1/0")))
+        #expect(other.alarms.contains(.duplicateNode(Bench.id)))
+    }
+
+    // MARK: Dialling
+
+    @Test func backOffDoublesWithJitter() {
+        var (bench, delays) = (Bench(peers: ["b"]), [Int64]())
+        for failure in 0..<12 {
+            bench.tell(.connectFailed(address: "b"))
+            let start = bench.now.ticks
+            while !bench.effects.contains(.connect(address: "b")) { bench.wait(10) }
+            let whole = min(ReplicationLimits.firstBackOff << Int64(failure), ReplicationLimits.longestBackOff)
+            delays.append(bench.now.ticks - start)
+            #expect((whole / 2...whole * 3 / 2 + 10).contains(delays.last!), "failure \(failure)")
+        }
+        #expect(Set(delays.suffix(6)).count > 1, "no jitter: \(delays)")
+    }
+
+    @Test func ownAddressIsNotDialledAgain() {
+        var bench = Bench(peers: ["a"])
+        let id = bench.open(address: "a")
+        bench.receive(id, .hello(Bench.hello(Bench.own, run: 1)))
+        bench.receive(id, .reject(Reject(.own, "")))
+        for _ in 0..<100 {
+            bench.wait(1000)
+            #expect(!bench.effects.contains(.connect(address: "a")))
+        }
+        #expect(bench.machine.isReady, "a node without peers waits for none")
+    }
+
+    /// A connected node's other addresses are left alone until it is gone.
+    @Test func connectedNodeIsNotDialled() {
+        let member = Member(id: NodeID(Bench.second), addresses: ["b2"], logFormat: 1)
+        var bench = Bench(members: [member], peers: [])
+        let id = bench.connect()
+        bench.tell(.connectFailed(address: "b2"))
+        for _ in 0..<15 {
+            bench.wait(1900)
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+            #expect(!bench.effects.contains(.connect(address: "b2")))
+        }
+        bench.tell(.closed(id))
+        bench.wait(ReplicationLimits.longestBackOff)
+        #expect(bench.effects.contains(.connect(address: "b2")))
+    }
+
+    @Test func limitsFitTogether() { ReplicationLimits.check() }
+}

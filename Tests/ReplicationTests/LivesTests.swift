@@ -1,0 +1,288 @@
+import Links
+import Primitives
+import Testing
+
+@testable import Replication
+
+/// Incarnations, seals, members, truncation, clocks.
+struct LivesTests {
+    private static func heads(_ bench: Bench, _ rows: [OriginState], ahead: Int64 = 0) -> Frame {
+        .heads(
+            Heads(
+                wall: bench.now.wall.advanced(byMilliseconds: ahead), sent: 1, echo: 0, held: 0,
+                rows: rows.sorted { $0.origin < $1.origin }))
+    }
+
+    private static let born = Holdings(
+        own: Origin(region: 0x31, node: 0, incarnation: 12), rows: [Bench.row(Bench.own, 5, chain: 5)],
+        members: [Bench.settings().member], isFresh: false)
+
+    // MARK: A new incarnation on any doubt
+
+    @Test(
+        arguments: [
+            (6, 6, OriginState.unsealed, .peerKnowsMore(NodeID(Bench.second))),
+            (5, 55, OriginState.unsealed, .chainMismatch(NodeID(Bench.second))),
+            (4, 4, 4, .sealed(NodeID(Bench.second))), (5, 5, OriginState.unsealed, nil),
+            (4, 4, OriginState.unsealed, nil),
+        ] as [(UInt64, UInt128, UInt64, IncarnationReason?)])
+    func doubt(head: UInt64, chain: UInt128, seal: UInt64, reason: IncarnationReason?) {
+        let row = Bench.row(Bench.own, head, chain: chain, seal: seal)
+        for first in [true, false] {
+            var bench = Bench(rows: [Bench.row(Bench.own, 5, chain: 5)])
+            let id = bench.connect(state: first ? [row] : [])
+            if !first { bench.receive(id, Self.heads(bench, [row])) }
+            let begun = bench.effects.compactMap { if case .beginIncarnation(let why) = $0 { why } else { nil } }
+            #expect(begun == [reason].compactMap { $0 })
+            guard reason != nil else { continue }
+            #expect(bench.alarms.contains(.incarnationInDoubt))
+            #expect(bench.reads == [], "nothing more is sent under the old one")
+            bench.committed(6)
+            #expect(bench.reads == [])
+            // The store has a new life: connections begin again, the old one is sealed.
+            bench.tell(.incarnationBegan(Self.born))
+            #expect(bench.closes == [.newIncarnation] && bench.machine.own == Self.born.own)
+            #expect(bench.effects.contains { if case .seal(Bench.own, let at) = $0 { at >= 5 } else { false } })
+            #expect(bench.effects.contains(.cleared(.incarnationInDoubt)))
+            // What was issued before the doubt says nothing: numbers go on beyond what the peers know.
+            let known = Bench.row(Bench.own, 5, chain: 5, ceiling: 70)
+            let again = bench.open(certified: NodeID(Bench.second))
+            bench.receive(again, .hello(Bench.hello()))
+            bench.receive(again, .state(PeerState(credit: 0, rows: [known])))
+            #expect(bench.effects.contains(.continuityProven(Highest(ceiling: 70, at: Instant(milliseconds: 0)))))
+        }
+    }
+
+    @Test func acknowledgementOfMoreThanThereIs() {
+        var bench = Bench(rows: [Bench.row(Bench.own, 5, chain: 5)])
+        let id = bench.connect()
+        bench.receive(id, .ack(Ack(credit: 4 << 20, rows: [.init(origin: Bench.own, head: 6)])))
+        #expect(bench.effects.contains(.beginIncarnation(.peerKnowsMore(NodeID(Bench.second)))))
+    }
+
+    /// The same sequence with other bytes below the own head shows when the log is read for the peer.
+    @Test func forkBelowTheHead() {
+        var bench = Bench(rows: [Bench.row(Bench.own, 5, chain: 5)])
+        _ = bench.connect(state: [Bench.row(Bench.own, 3, chain: 333)])
+        #expect(bench.reads.map(\.from) == [4])
+        bench.tell(.logRead(bench.reads[0], .entries(Bench.entries(4...5, Bench.own))))
+        #expect(bench.effects.contains(.beginIncarnation(.chainMismatch(NodeID(Bench.second)))))
+        #expect(!bench.frames.contains { $0.type == .entries })
+    }
+
+    @Test func forkOfAnother() {
+        // In what is announced, in what comes, and in what the store makes of it.
+        for way in 0..<3 {
+            var bench = Bench(rows: [Bench.row(Bench.third, 5, chain: 5)])
+            let id = bench.connect(state: way == 0 ? [Bench.row(Bench.third, 5, chain: 55)] : [])
+            if way > 0 {
+                var entries = Bench.entries(6...6, Bench.third)
+                if way == 1 { entries.chainBefore = Chain(rawValue: 9) }
+                bench.receive(id, .entries(entries))
+                if way == 2 { bench.applied(Bench.third, 5, .chainMismatch) }
+            }
+            #expect(bench.alarms == [.quarantined(Bench.third, .fork)] && bench.batches == [], "way \(way)")
+            bench.receive(id, .entries(Bench.entries(6...6, Bench.third)))
+            #expect(bench.batches == [])
+            #expect(!bench.effects.contains { if case .beginIncarnation = $0 { true } else { false } })
+        }
+    }
+
+    // MARK: Seals
+
+    /// The highest head that anyone reports; it only grows.
+    @Test func seals() {
+        func sealed(_ bench: Bench) -> [UInt64] {
+            bench.effects.compactMap { if case .seal(Bench.second, let at) = $0 { at } else { nil } }
+        }
+        var bench = Bench(rows: [Bench.row(Bench.second, 4, chain: 4)])
+        let third = bench.connect(Bench.hello(Bench.third, run: 3), state: [Bench.row(Bench.second, 6, chain: 6)])
+        #expect(sealed(bench) == [], "it lives as far as anyone knows")
+        let risen = Origin(region: 0x32, node: 0, incarnation: 23)
+        let id = bench.open(certified: NodeID(risen))
+        bench.receive(id, .hello(Bench.hello(risen, run: 4)))
+        #expect(sealed(bench) == [6])
+        bench.receive(third, Self.heads(bench, [Bench.row(Bench.second, 7, chain: 7, seal: 7)]))
+        #expect(sealed(bench) == [7])
+        bench.receive(third, Self.heads(bench, [Bench.row(Bench.second, 7, chain: 7, seal: 7)]))
+        #expect(sealed(bench) == [])
+        bench.receive(third, .entries(Bench.entries(5...8)))
+        bench.applied(Bench.second, 8)
+        #expect(sealed(bench) == [8], "an entry beyond it raises it")
+    }
+
+    @Test func nothingIsLostBeforeAllMembersReported() {
+        let members = [Bench.second, Bench.third].map { Member(id: NodeID($0), addresses: [], logFormat: 1) }
+        var bench = Bench(members: members)
+        #expect(!bench.machine.allMembersReported)
+        _ = bench.connect()
+        #expect(!bench.machine.allMembersReported)
+        _ = bench.connect(Bench.hello(Bench.third, run: 3))
+        #expect(bench.machine.allMembersReported)
+    }
+
+    // MARK: Members
+
+    @Test func eachNodeLogsAnEntryAboutItself() {
+        let me = Bench.settings().member
+        #expect(!Bench().effects.contains(.logMember(me)))
+        var machine = Replicator(
+            Bench.settings(), Holdings(own: Bench.own, rows: [], members: [], isFresh: false), now: Bench.start)
+        #expect(machine.start().contains(.logMember(me)))
+    }
+
+    @Test func formatIsWrittenOnceAllReadIt() {
+        var settings = Bench.settings()
+        settings.member.logFormat = 3
+        let others = [(Bench.second, 2), (Bench.third, 3)].map { origin, format in
+            Member(id: NodeID(origin), addresses: [], logFormat: UInt16(format))
+        }
+        var machine = Replicator(
+            settings, Holdings(own: Bench.own, rows: [], members: [settings.member] + others, isFresh: false),
+            now: Bench.start)
+        #expect(machine.start().contains(.writableFormat(2)))
+        var raised = others
+        raised[0].logFormat = 4
+        let effects = machine.handle(.membersChanged([settings.member] + raised), now: Bench.start)
+        #expect(effects.contains(.writableFormat(3)))
+    }
+
+    @Test func retiring() {
+        let member = Member(id: NodeID(Bench.second), addresses: ["b2"], logFormat: 1)
+        var bench = Bench(members: [member])
+        _ = bench.connect()
+        bench.tell(.command(.retire(member.id)))
+        var gone = member
+        gone.isRetired = true
+        #expect(bench.effects.contains(.logMember(gone)))
+        bench.tell(.membersChanged([Bench.settings().member, gone]))
+        #expect(bench.closes == [.rejected(.retired)])
+        var other = Bench()
+        let id = other.open(address: "b")
+        other.receive(id, .hello(Bench.hello()))
+        other.receive(id, .reject(Reject(.retired, "")))
+        #expect(other.alarms.contains(.retired))
+    }
+
+    /// What every member has synced may go; a member counts until it was silent for seven days or is retired.
+    @Test func truncation() {
+        func order(_ bench: Bench) -> Truncation? {
+            bench.effects.lazy.compactMap { if case .truncate(let order) = $0 { order } else { nil } }.first
+        }
+        let members = [Bench.second, Bench.third].map { Member(id: NodeID($0), addresses: [], logFormat: 1) }
+        var bench = Bench(rows: [Bench.row(Bench.own, 9, chain: 9)], members: members)
+        let id = bench.connect(state: [Bench.row(Bench.own, 6, chain: 6)])
+        bench.wait(60_000)
+        #expect(order(bench)?.rows.map(\.acknowledged) == [0], "one was never heard")
+        #expect(order(bench)?.settledBefore == bench.now.wall.advanced(byMilliseconds: -86_400_000))
+        #expect(order(bench)?.cappedBefore == bench.now.wall.advanced(byMilliseconds: -7 * 86_400_000))
+        let third = bench.connect(
+            Bench.hello(Bench.third, run: 3, wall: bench.now.wall), state: [Bench.row(Bench.own, 8, chain: 8)])
+        bench.wait(60_000)
+        #expect(order(bench)?.rows.map(\.acknowledged) == [6])
+        _ = (id, third)
+        bench.wait(ReplicationLimits.memberSilence)
+        #expect(order(bench)?.rows.map(\.acknowledged) == [9])
+        bench.tell(.truncated([Floor(origin: Bench.own, floor: 9)]))
+        bench.wait(60_000)
+        #expect(order(bench) == nil, "nothing is left")
+    }
+
+    // MARK: Quarantine
+
+    @Test(
+        arguments: [(.unknownKind(sequence: 2), .unknownKind), (.poison(sequence: 2), .poison)]
+            as [(Applied.Outcome, Quarantine)])
+    func applierCannot(outcome: Applied.Outcome, reason: Quarantine) {
+        var bench = Bench()
+        let id = bench.connect(state: [Bench.row(Bench.second, 3, chain: 3), Bench.row(Bench.third, 1, chain: 1)])
+        bench.receive(id, .entries(Bench.entries(1...3)))
+        bench.applied(Bench.second, 1, outcome)
+        #expect(bench.alarms == [.quarantined(Bench.second, reason)])
+        for _ in 0..<20 {
+            bench.receive(id, .entries(Bench.entries(2...3)))
+            #expect(bench.batches == [] && bench.alarms == [] && bench.closes == [])
+        }
+        bench.receive(id, .entries(Bench.entries(1...1, Bench.third)))
+        #expect(bench.batches.count == 1, "other origins go on")
+        bench.tell(.command(.release(Bench.second)))
+        #expect(bench.effects.contains(.cleared(.quarantined(Bench.second, reason))))
+        bench.receive(id, .entries(Bench.entries(2...3)))
+        #expect(bench.batches.map(\.first) == [2])
+    }
+
+    // MARK: Clocks
+
+    /// More than 60 s ahead: what stands before is applied, the rest is neither applied, acknowledged nor relayed, and
+    /// tried again.
+    @Test func stampsTooFarAhead() {
+        var bench = Bench()
+        let wall = Bench.start.wall.milliseconds
+        let id = bench.connect(state: [Bench.row(Bench.second, 2, chain: 2)])
+        var entries = Bench.entries(1...1, stamp: wall + 60_000)
+        let late = Bench.entries(2...2, stamp: wall + 61_500)
+        (entries.bytes, entries.count, entries.chainAfter) = (entries.bytes + late.bytes, 2, late.chainAfter)
+        bench.receive(id, .entries(entries))
+        #expect(bench.batches.map(\.count) == [1] && bench.batches[0].chainAfter == nil)
+        bench.applied(Bench.second, 1)
+        #expect(bench.alarms == [.quarantined(Bench.second, .clock)])
+        bench.receive(id, .entries(late))
+        #expect(bench.batches == [])
+        bench.wait(1000)
+        #expect(
+            bench.pulls.map(\.pull.from) == [2] && bench.effects.contains(.cleared(.quarantined(Bench.second, .clock))))
+        bench.receive(id, .entries(late))
+        #expect(bench.batches == [] && bench.alarms.count == 1)
+        var waited = 0
+        while bench.batches == [], waited < 10 {
+            repeat { bench.wait(100) } while bench.pulls.isEmpty
+            bench.receive(id, .entries(late))
+            waited += 1
+        }
+        #expect(bench.batches.map(\.first) == [2])
+    }
+
+    /// With two peers at least, of which more than half look ahead, the own clock is wrong.
+    @Test(
+        arguments: [
+            ([61_000], false), ([61_000, 0], false), ([61_000, 62_000], true), ([60_000, 60_000], false),
+            ([61_000, 62_000, 0], true), ([-90_000, -90_000], false),
+        ] as [([Int64], Bool)])
+    func ownClock(offsets: [Int64], isWrong: Bool) {
+        var (bench, ids) = (Bench(), [ConnectionID]())
+        for (index, offset) in offsets.enumerated() {
+            let origin = Origin(region: 0x32 + UInt8(index), node: 0, incarnation: 5)
+            let hello = Bench.hello(
+                origin, run: UInt64(index) + 2, wall: bench.now.wall.advanced(byMilliseconds: offset))
+            ids.append(bench.open(certified: NodeID(origin)))
+            bench.receive(ids[index], .hello(hello))
+            bench.receive(ids[index], .state(PeerState(credit: 0, rows: [])))
+            if index < offsets.count - 1 { #expect(!bench.effects.contains(.localChanges(allowed: true))) }
+        }
+        #expect(bench.machine.ownClockIsWrong == isWrong)
+        let origin = Origin(region: 0x32, node: 0, incarnation: 5)
+        bench.receive(ids[0], .entries(Bench.entries(1...1, origin, stamp: bench.now.wall.milliseconds + 61_000)))
+        #expect(bench.batches.isEmpty != isWrong, "it goes on applying")
+        guard isWrong else { return }
+        for id in ids { bench.receive(id, Self.heads(bench, [])) }
+        #expect(!bench.machine.ownClockIsWrong)
+    }
+
+    @Test func ownClockIsTold() {
+        var bench = Bench()
+        var told: [Effect] = []
+        for index in 0..<2 as Range<UInt8> {
+            let origin = Origin(region: 0x32 + index, node: 0, incarnation: 5)
+            let id = bench.open(certified: NodeID(origin))
+            bench.receive(
+                id,
+                .hello(
+                    Bench.hello(origin, run: UInt64(index) + 2, wall: bench.now.wall.advanced(byMilliseconds: 70_000))))
+            told += bench.effects
+        }
+        #expect(told.contains(.localChanges(allowed: false)) && told.contains(.alarm(.ownClockWrong)))
+        bench.wait(61_000)
+        #expect(
+            bench.effects.contains(.localChanges(allowed: true)) && bench.effects.contains(.cleared(.ownClockWrong)))
+    }
+}

@@ -1,0 +1,201 @@
+import Links
+import Primitives
+import Testing
+
+@testable import Replication
+
+/// Snapshots, readiness, comparison and repair.
+struct SnapshotTests {
+    private static let floored = [Bench.row(Bench.second, 9, chain: 9, floor: 5)]
+
+    /// A bench that has asked its only peer for a snapshot.
+    private func asked() -> (bench: Bench, id: ConnectionID, request: UInt32)? {
+        var bench = Bench(rows: [Bench.row(Bench.second, 2, chain: 2)])
+        let id = bench.connect(state: Self.floored)
+        bench.wait(400)
+        guard let asked = bench.sent.first(where: { $0.frame == .snapshotRequest }) else { return nil }
+        return (bench, id, asked.request)
+    }
+
+    @Test func belowTheFloorASnapshotIsAskedFor() throws {
+        var (bench, id, request) = try #require(asked())
+        #expect(bench.alarms == [.snapshotNeeded(Bench.second)] && bench.pulls.isEmpty)
+        bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request)
+        #expect(bench.effects.contains(.beginInstall))
+        for index in 0..<2 as Range<UInt32> {
+            bench.receive(id, .snapshotChunk(SnapshotChunk(index: index, bytes: [1, 2])), request: request)
+            #expect(bench.effects.contains(.installChunk([1, 2])))
+            bench.tell(.chunkInstalled(sizeBytes: 2))
+        }
+        bench.committed(1)
+        #expect(bench.reads == [], "what is written meanwhile is set aside, not pushed")
+        bench.receive(id, .entries(Bench.entries(3...3)))
+        #expect(bench.batches == [], "and nothing more is taken in")
+        let end = SnapshotEnd(.complete, chunks: 2, records: 4, sum: 8)
+        bench.receive(id, .snapshotEnd(end), request: request)
+        #expect(bench.effects.contains(.finishInstall(rows: Self.floored, end)))
+        let own = Origin(region: 0x31, node: 0, incarnation: 12)
+        bench.tell(
+            .installed(Holdings(own: own, rows: Self.floored, members: [Bench.settings().member], isFresh: true)))
+        #expect(bench.closes == [.newIncarnation] && bench.machine.own == own && !bench.machine.isReady)
+        _ = bench.connect(state: Self.floored)
+        #expect(bench.machine.isReady)
+    }
+
+    /// Another node whose log goes far enough back is asked for the entries instead.
+    @Test func noSnapshotWhereSomeoneHasTheLog() {
+        var bench = Bench(rows: [Bench.row(Bench.second, 2, chain: 2)])
+        _ = bench.connect(state: Self.floored)
+        let third = bench.connect(
+            Bench.hello(Bench.third, run: 3), state: [Bench.row(Bench.second, 8, chain: 8, floor: 2)])
+        bench.wait(400)
+        #expect(bench.pulls.map(\.id) == [third] && !bench.frames.contains(.snapshotRequest))
+    }
+
+    /// What only this node holds must be with the peer before its state is replaced by the peer's.
+    @Test func waitsUntilThePeerCoversIt() {
+        var bench = Bench(rows: [Bench.row(Bench.second, 2, chain: 2), Bench.row(Bench.third, 4, chain: 4)])
+        let id = bench.connect(state: Self.floored)
+        for _ in 0..<5 {
+            bench.wait(1000)
+            #expect(!bench.frames.contains(.snapshotRequest))
+            let heads = Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])
+            bench.receive(id, .heads(heads))
+        }
+        bench.receive(id, .ack(Ack(credit: 4 << 20, rows: [.init(origin: Bench.third, head: 4)])))
+        bench.wait(1000)
+        #expect(bench.frames.contains(.snapshotRequest))
+    }
+
+    @Test(arguments: 0..<5) func failedAttemptLeavesNothing(way: Int) throws {
+        var (bench, id, request) = try #require(asked())
+        if way > 0 { bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request) }
+        switch way {
+        case 0: bench.receive(id, .snapshotEnd(SnapshotEnd(.refused)), request: request)
+        case 1: bench.tell(.closed(id))
+        case 2: bench.receive(id, .snapshotEnd(SnapshotEnd(.complete, chunks: 1)), request: request)
+        case 3:
+            bench.receive(id, .snapshotChunk(SnapshotChunk(index: 1, bytes: [])), request: request)
+            #expect(bench.closes == [.violation])
+        default:
+            bench.receive(id, .snapshotEnd(SnapshotEnd(.failed)), request: request)
+        }
+        #expect(bench.effects.contains(.abandonInstall) == (way > 0))
+        #expect(!bench.effects.contains { if case .finishInstall = $0 { true } else { false } })
+        guard bench.machine.sessions[id] != nil else { return }
+        bench.wait(ReplicationLimits.snapshotRetry - 1)
+        #expect(!bench.frames.contains(.snapshotRequest))
+        bench.wait(1)
+        #expect(bench.frames.contains(.snapshotRequest), "it is tried again")
+    }
+
+    @Test func silentProviderIsGivenUp() throws {
+        var (bench, id, _) = try #require(asked())
+        for _ in 0..<6 {
+            bench.wait(10_000 - 1)
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+        }
+        bench.wait(10)
+        #expect(bench.machine.joining != .no && bench.machine.joining.connection == nil)
+    }
+
+    @Test func providing() throws {
+        var bench = Bench(rows: [Bench.row(Bench.third, 9, chain: 9)])
+        let id = bench.connect()
+        bench.receive(id, .snapshotRequest, request: 5)
+        #expect(bench.effects.contains(.openSnapshot(id)))
+        let rows = [Bench.row(Bench.third, 9, chain: 9)]
+        bench.tell(.snapshotOpened(id, rows: rows))
+        #expect(bench.sent.contains { $0.frame == .snapshotOffer(SnapshotOffer(rows: rows)) && $0.request == 5 })
+        #expect(bench.effects.contains(.readSnapshot(id)))
+        bench.tell(.snapshotRead(id, chunk: [7]))
+        #expect(bench.frames.contains(.snapshotChunk(SnapshotChunk(index: 0, bytes: [7]))))
+        // The log is pinned while it runs, and an hour longer, for the receiver comes back for the rest.
+        func pinned(_ bench: Bench) -> [UInt64] {
+            bench.effects.compactMap { if case .truncate(let order) = $0 { order.rows.map(\.pinned) } else { nil } }
+                .flatMap { $0 }
+        }
+        bench.receive(id, .entries(Bench.entries(10...12, Bench.third)))
+        bench.applied(Bench.third, 12)
+        bench.tell(.snapshotRan(id, SnapshotEnd(.complete, records: 1, sum: 3)))
+        #expect(bench.frames.contains(.snapshotEnd(SnapshotEnd(.complete, chunks: 1, records: 1, sum: 3))))
+        #expect(bench.effects.contains(.closeSnapshot(id)))
+        bench.wait(60_000)
+        #expect(pinned(bench) == [9])
+        bench.wait(ReplicationLimits.pinAfterSnapshot)
+        #expect(pinned(bench) == [12])
+    }
+
+    @Test func providerGoesAtTheReceiversPace() {
+        var bench = Bench(rows: [Bench.row(Bench.third, 9, chain: 9)])
+        let id = bench.connect(credit: ReplicationLimits.creditForOneRead)
+        bench.receive(id, .snapshotRequest, request: 5)
+        bench.tell(.snapshotOpened(id, rows: []))
+        bench.tell(.snapshotRead(id, chunk: [7]))
+        #expect(!bench.effects.contains(.readSnapshot(id)))
+        bench.receive(id, .ack(Ack(credit: 4 << 20, rows: [])))
+        #expect(bench.effects.contains(.readSnapshot(id)))
+        bench.tell(.closed(id))
+        #expect(bench.effects.contains(.closeSnapshot(id)))
+    }
+
+    @Test func atMostTwoSnapshotsAtOnce() {
+        var bench = Bench()
+        for index in 0..<3 as Range<UInt8> {
+            let id = bench.connect(
+                Bench.hello(Origin(region: 0x32 + index, node: 0, incarnation: 1), run: UInt64(index) + 2))
+            bench.receive(id, .snapshotRequest, request: 1)
+            #expect(bench.effects.contains(.openSnapshot(id)) == (index < 2))
+            #expect(bench.frames.contains(.snapshotEnd(SnapshotEnd(.refused))) == (index == 2))
+        }
+    }
+
+    /// Two that want each other's state do not swap: the smaller id gets it.
+    @Test func mutualRequests() throws {
+        var (bench, id, _) = try #require(asked())
+        bench.receive(id, .snapshotRequest, request: 9)
+        #expect(bench.frames == [.snapshotEnd(SnapshotEnd(.refused))], "2/0 is not smaller than 1/0")
+    }
+
+    // MARK: Readiness and continuity
+
+    @Test(
+        arguments: [
+            // fresh, peers are configured, their heads: ready and continuous after 10 s, after STATE, after catching up
+            (false, true, 0, [true, true, true]), (false, true, 3, [true, true, true]),
+            (true, true, 0, [false, true, true]),
+            (true, true, 3, [false, false, true]), (true, false, 0, [true, true, true]),
+        ] as [(Bool, Bool, UInt64, [Bool])])
+    func readiness(isFresh: Bool, hasPeers: Bool, head: UInt64, expected: [Bool]) {
+        func continuous(_ bench: Bench) -> Bool { bench.machine.isContinuous }
+        var bench = Bench(isFresh: isFresh, peers: hasPeers ? ["b"] : [])
+        #expect(bench.machine.isReady == !hasPeers && continuous(bench) == !hasPeers)
+        bench.wait(10_000)
+        #expect(bench.machine.isReady == expected[0])
+        #expect(continuous(bench) == !hasPeers, "no number before a peer was heard")
+        let id = bench.connect(
+            Bench.hello(wall: bench.now.wall), state: [Bench.row(Bench.second, head, chain: UInt128(head))])
+        #expect(bench.machine.isReady == expected[1])
+        #expect(continuous(bench) == (!isFresh || expected[1]))
+        guard head > 0 else { return }
+        bench.receive(id, .entries(Bench.entries(1...head)))
+        bench.applied(Bench.second, head)
+        #expect(bench.machine.isReady == expected[2] && continuous(bench))
+    }
+
+    /// Numbers go on beyond the highest ceiling of this node that anyone knows.
+    @Test func continuityFromWhatPeersKnow() {
+        var bench = Bench()
+        let former = Origin(region: 0x31, node: 0, incarnation: 10)
+        var known = Bench.row(former, 3, chain: 3, ceiling: 900)
+        known.stamp = Stamp(milliseconds: 1_600_000_000_000, counter: 0)
+        let id = bench.open(certified: NodeID(Bench.second))
+        bench.receive(id, .hello(Bench.hello()))
+        bench.receive(id, .state(PeerState(credit: 0, rows: [known])))
+        let highest = Highest(ceiling: 900, at: Instant(milliseconds: 1_600_000_000_000))
+        #expect(bench.effects.contains(.continuityProven(highest)))
+        var alone = Bench()
+        alone.tell(.command(.noPeers))
+        #expect(alone.effects.contains(.continuityProven(nil)))
+    }
+}
