@@ -127,6 +127,9 @@ final class ReadTransaction {
         try LMDBError.check(mdb_txn_commit(raw))
     }
 
+    /// Of the last commit that the snapshot shows.
+    var id: UInt64 { UInt64(mdb_txn_id(raw)) }
+
     func reset() { mdb_txn_reset(raw) }
     func renew() throws(LMDBError) { try LMDBError.check(mdb_txn_renew(raw)) }
 
@@ -185,6 +188,10 @@ struct WriteTransaction: ~Copyable {
     fileprivate init(raw: OpaquePointer) { self.raw = raw }
 
     deinit { mdb_txn_abort(raw) }
+
+    /// What snapshots have that show its commit, and later ones exceed; also that of the next transaction, if this one
+    /// is given up.
+    var id: UInt64 { UInt64(mdb_txn_id(raw)) }
 
     /// Writes and syncs; afterwards every reader that begins sees it.
     consuming func commit() throws(LMDBError) {

@@ -5,6 +5,8 @@ import Primitives
 package enum Found {
     case link(FoundLink)
     case absent
+    /// It cannot exist, by arithmetic; this may change before the next snapshot, and without a stamp.
+    case impossible
     /// A row stands there, or stood there, and its checksum does not hold.
     case damaged
 }
@@ -49,6 +51,8 @@ package final class LinkReader {
     /// Of tables that the snapshot has, at least those.
     private var catalogue: Catalogue
     private var transaction: ReadTransaction
+    /// Of what is found from `begin` on.
+    package private(set) var tag: CacheTag
     private var spent: [ReadTransaction] = []
     private static let replacements = 8
 
@@ -56,6 +60,7 @@ package final class LinkReader {
         self.store = store
         catalogue = store.catalogue
         transaction = try store.environment.beginRead()
+        tag = store.stamps.tag(environment: Store.environmentNumber, transaction: 0)
         transaction.reset()
     }
 
@@ -66,6 +71,7 @@ package final class LinkReader {
         do throws(LMDBError) { try transaction.renew() } catch {
             throw .system(path: store.directory.storePath, reason: error.description)
         }
+        tag = store.stamps.tag(environment: Store.environmentNumber, transaction: transaction.id)
     }
 
     package func end() {
@@ -77,12 +83,24 @@ package final class LinkReader {
     package func find(_ code: RawSpan) -> Found {
         if let decoded = store.codeSpace.decode(code) {
             let found = find(decoded)
-            guard case .absent = found, store.hasShapedAliases else { return found }
+            switch found {
+            case .absent where store.hasShapedAliases: return findAlias(code)
+            case .impossible where store.hasShapedAliases:
+                // What is no alias either is told of by arithmetic still.
+                let alias = findAlias(code)
+                if case .absent = alias { return .impossible }
+                return alias
+            case .absent, .impossible, .link, .damaged: return found
+            }
         } else if store.codeSpace.hasGeneratedShape(code), !store.hasShapedAliases {
             counters.impossible += 1
-            return .absent
+            return .impossible
         }
-        guard code.byteCount <= LinkKey.maximumSizeBytes, code.byteCount > 0 else { return .absent }
+        return findAlias(code)
+    }
+
+    private func findAlias(_ code: RawSpan) -> Found {
+        guard code.byteCount < LinkKey.maximumSizeBytes, code.byteCount > 0 else { return .impossible }
         return code.withUnsafeBytes { search(catalogue.aliases, .aliases, $0, .alias) }
     }
 
@@ -91,7 +109,11 @@ package final class LinkReader {
     package func findEvenly(_ code: RawSpan) -> Found {
         let searches = counters.lookups
         let found = find(code)
-        let isAbsent = if case .absent = found { true } else { false }
+        let isAbsent =
+            switch found {
+            case .absent, .impossible: true
+            case .link, .damaged: false
+            }
         Self.nobody.withUnsafeBytes { nobody in
             if !isAbsent || counters.lookups == searches {
                 _ = search(catalogue.aliases, .aliases, nobody, .alias)
@@ -111,7 +133,7 @@ package final class LinkReader {
                 let table = catalogue.links(region: region, node: node)
             else {
                 counters.impossible += 1
-                return .absent
+                return .impossible
             }
             return withUnsafeBytes(of: number.bigEndian) { bytes in
                 search(

@@ -40,6 +40,10 @@ package final class Store: @unchecked Sendable {
     /// Whether this start began a new incarnation in a store that had an older one.
     package let didBeginIncarnation: Bool
     let ceilings: Ceilings
+    /// What cached answers of this store hold on to.
+    package let stamps: CacheStamps
+    /// Counts the environments that have been the store, of which there is one.
+    static let environmentNumber: UInt16 = 1
     private let shapedAliases: Atomic<Bool>
     private let stopping = Atomic(false)
     let queue = WaitingQueue<WriteOperation>(capacity: StoreLimits.queuedWrites)
@@ -69,8 +73,14 @@ package final class Store: @unchecked Sendable {
         ceilings = Ceilings(opening.image.origins.values)
         published = Mutex(StoreFigures())
         originNames = Mutex(opening.rows.mapValues(\.origin))
+        stamps = CacheStamps(
+            key0: .random(in: 0 ... .max), key1: .random(in: 0 ... .max), slotCount: settings.stampSlots)
         let writer: Writer
-        do throws(LMDBError) { writer = try Writer(opening, settings, codeSpace: codeSpace) } catch {
+        do throws(LMDBError) {
+            writer = try Writer(
+                opening, settings, codeSpace: codeSpace,
+                stamps: CodeStamps(stamps, codeSpace, environment: Self.environmentNumber))
+        } catch {
             throw .system(path: opening.directory.storePath, reason: error.description)
         }
         shapedAliases = Atomic(writer.state.merge.hasShapedAliases)
@@ -133,6 +143,8 @@ package final class Store: @unchecked Sendable {
 
     func publish(_ figures: StoreFigures) { published.withLock { $0 = figures } }
 
+    func noteShapedAliases() { shapedAliases.store(true, ordering: .releasing) }
+
     func noteNames(_ names: [UInt16: Origin]) { originNames.withLock { $0 = names } }
 
     /// What a transaction changed that is durable now; ceilings last, because they make readers look.
@@ -143,7 +155,6 @@ package final class Store: @unchecked Sendable {
             tables.withLock { $0 = state.merge.catalogue }
             tableCount.store(count, ordering: .releasing)
         }
-        if state.merge.hasShapedAliases { shapedAliases.store(true, ordering: .releasing) }
         let origins = state.merge.origins
         for row in origins.touched.map({ origins.rows[$0]! }) + [state.row] {
             ceilings.raise(row.origin.region, row.origin.node, to: row.ceiling)

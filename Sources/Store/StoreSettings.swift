@@ -20,6 +20,8 @@ package struct StoreSettings: Sendable {
     package var codeSecret: [UInt8]?
     package var mapSizeBytes: Int
     package var issuerLimits = Issuer.Limits()
+    /// See `CacheStamps`; fewer where no cache is.
+    package var stampSlots = CacheLimits.stampSlots
     /// Of the store's threads, see `SystemThread`.
     package var niceness: Int32 = 0
     /// The wall clock.

@@ -22,6 +22,7 @@ extension Writer {
             case .capped(let milliseconds): return .failure(.rateCapped(retryAfterMilliseconds: milliseconds))
             }
         }
+        state.merge.stamps!.note(code)
         let stamp = state.clock.stamp(now: now)
         var body: [UInt8] = []
         link.body.encode(into: &body)

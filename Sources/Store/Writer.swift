@@ -33,7 +33,9 @@ final class Writer: @unchecked Sendable {
     private var figures = StoreFigures()
     private var fullSince: Instant?
 
-    init(_ opening: StoreOpening, _ settings: StoreSettings, codeSpace: CodeSpace) throws(LMDBError) {
+    init(
+        _ opening: StoreOpening, _ settings: StoreSettings, codeSpace: CodeSpace, stamps: CodeStamps
+    ) throws(LMDBError) {
         self.settings = settings
         self.codeSpace = codeSpace
         (directory, sideFile) = (opening.directory, opening.sideFile)
@@ -41,6 +43,7 @@ final class Writer: @unchecked Sendable {
         originIndex = opening.ownIndex
         ownTable = opening.image.catalogue.links(region: settings.region.character, node: settings.node)!
         state = try Self.resume(opening, settings, codeSpace)
+        state.merge.stamps = stamps
     }
 
     var catalogue: Catalogue { state.merge.catalogue }
@@ -185,6 +188,7 @@ final class Writer: @unchecked Sendable {
         _ operations: [WriteOperation], _ now: Instant, takesLinks: Bool, _ store: Store
     ) throws(LMDBError) -> [Outcome] {
         let transaction = try environment.beginWrite()
+        state.merge.stamps!.begin(transaction)
         var outcomes: [Outcome] = []
         outcomes.reserveCapacity(operations.count)
         var isChanged = false
@@ -221,8 +225,9 @@ final class Writer: @unchecked Sendable {
         try state.merge.origins.write(catalogue.origins, transaction)
         try sums.write(now, catalogue, transaction)
         try keepSideFileAhead()
-        // Whoever finds a record finds its author.
+        // Whoever finds a record finds its author, and whoever finds none has looked wherever one could be.
         if !state.merge.origins.touched.isEmpty { store.noteNames(state.merge.origins.names) }
+        if state.merge.hasShapedAliases { store.noteShapedAliases() }
         try transaction.commit()
         return outcomes
     }

@@ -54,7 +54,7 @@ struct Judge {
 
     private static func destination(_ found: Found) -> String? {
         switch found {
-        case .absent: nil
+        case .absent, .impossible: nil
         case .damaged: "damaged"
         case .link(let link): link.view.prefix.description + String(decoding: link.destination, as: UTF8.self)
         }

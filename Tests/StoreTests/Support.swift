@@ -145,12 +145,19 @@ extension Store {
 }
 
 extension LinkReader {
+    func findsNothing(_ code: [UInt8]) -> Bool {
+        switch find(code.span.bytes) {
+        case .absent, .impossible: true
+        case .link, .damaged: false
+        }
+    }
+
     /// What a redirect would give: the destination, or a word for why there is none.
     func destination(_ code: [UInt8]) throws -> String {
         try begin()
         defer { end() }
         switch find(code.span.bytes) {
-        case .absent: return "absent"
+        case .absent, .impossible: return "absent"
         case .damaged: return "damaged"
         case .link(let link): return link.view.prefix.description + String(decoding: link.destination, as: UTF8.self)
         }

@@ -290,7 +290,7 @@ final class API: RequestHandler, @unchecked Sendable {
         do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
         defer { reader.end() }
         switch reader.findEvenly(bytes.span.bytes) {
-        case .absent:
+        case .absent, .impossible:
             // What is read of a link that is there and not shown, so that both take as long.
             _ = try? StoredRecord(decoding: Self.standIn.span.bytes)
             missing(call)

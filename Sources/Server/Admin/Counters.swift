@@ -1,3 +1,5 @@
+import Links
+import Store
 import Synchronization
 
 /// Counts what one thread does and any thread may read: a relaxed load and store, no locked instruction.
@@ -9,6 +11,10 @@ struct Counter: ~Copyable {
     func add(_ amount: UInt64 = 1) {
         count.store(count.load(ordering: .relaxed) &+ amount, ordering: .relaxed)
     }
+
+    /// To what the same thread counts elsewhere.
+    @inline(__always)
+    func set(_ value: UInt64) { count.store(value, ordering: .relaxed) }
 
     var value: UInt64 { count.load(ordering: .relaxed) }
 }
@@ -36,6 +42,7 @@ final class WorkerCounters: Sendable {
     private let sheddings = CounterRow(count: Shedding.allCases.count)
     let accessLogDrops = Counter()
     let answers = AnswerCounts()
+    let lookups = LookupCounters()
     let latencySumMicroseconds = Counter()
     private let latencies = CounterRow(count: latencyBoundsMicroseconds.count + 1)
 
@@ -61,6 +68,34 @@ final class WorkerCounters: Sendable {
 
     /// Not cumulative; the last is for all beyond the bounds.
     var latencyCounts: [UInt64] { latencies.values }
+}
+
+/// How a worker's cache and store lookups went, as of its last wake-up.
+final class LookupCounters: Sendable {
+    let hits = Counter()
+    let misses = Counter()
+    let expired = Counter()
+    let overtaken = Counter()
+    let insertions = Counter()
+    let evictions = Counter()
+    let rejections = Counter()
+    let entries = Counter()
+    let searches = Counter()
+    let impossible = Counter()
+
+    func set(_ cache: CodeCache.Counters, entryCount: Int, _ reader: LinkReader.Counters) {
+        hits.set(cache.hits)
+        searches.set(reader.lookups)
+        impossible.set(reader.impossible)
+        guard cache.misses != misses.value else { return }
+        misses.set(cache.misses)
+        expired.set(cache.expired)
+        overtaken.set(cache.overtaken)
+        insertions.set(cache.insertions)
+        evictions.set(cache.evictions)
+        rejections.set(cache.rejections)
+        entries.set(UInt64(entryCount))
+    }
 }
 
 /// Counters side by side, each as `Counter`.

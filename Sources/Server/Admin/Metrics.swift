@@ -12,6 +12,7 @@ struct Metrics {
     init(_ node: Node) {
         let workers = node.workerCounters
         addRedirects(workers)
+        addLookups(workers.map(\.lookups))
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
         addRequests(workers, node.api.answers.rows)
@@ -49,6 +50,29 @@ struct Metrics {
         output.histogram(
             "edge_redirect_duration_seconds", "From reading a redirect's request to having written its answer.",
             bounds: bounds.map { Double($0) / 1e6 }, counts: counts, sum: sum { $0.latencySumMicroseconds.value } / 1e6)
+    }
+
+    private mutating func addLookups(_ counters: [LookupCounters]) {
+        func sum(_ count: (LookupCounters) -> UInt64) -> Double { Double(counters.reduce(0) { $0 + count($1) }) }
+        let (expired, overtaken) = (sum { $0.expired.value }, sum { $0.overtaken.value })
+        output.metric(
+            "edge_cache_requests_total", .counter, "Codes looked for in the workers' caches, by what was found.")
+        for (result, count) in [
+            ("hit", sum { $0.hits.value }), ("miss", max(0, sum { $0.misses.value } - expired - overtaken)),
+            ("expired", expired), ("overtaken", overtaken),
+        ] { output.sample("edge_cache_requests_total", ["result": result], count) }
+        output.metric("edge_cache_insertions_total", .counter, "Answers that caches were offered, by what came of it.")
+        output.sample("edge_cache_insertions_total", ["result": "taken"], sum { $0.insertions.value })
+        output.sample("edge_cache_insertions_total", ["result": "rejected"], sum { $0.rejections.value })
+        output.value(
+            "edge_cache_evictions_total", .counter, "Answers that went for others.", sum { $0.evictions.value })
+        output.value("edge_cache_entries", .gauge, "Answers in the workers' caches.", sum { $0.entries.value })
+        output.value(
+            "edge_store_lookups_total", .counter, "Searches of the store for redirects.", sum { $0.searches.value })
+        output.value(
+            "edge_impossible_codes_total", .counter,
+            "Codes that cannot exist by arithmetic: answered without a search.",
+            sum { $0.impossible.value })
     }
 
     private mutating func addConnections(_ workers: [WorkerCounters], _ budget: ConnectionBudget) {

@@ -20,6 +20,12 @@ struct NodeStatus: Codable {
         var queuedWrites: Int
     }
 
+    struct Cache: Codable {
+        var entries: UInt64
+        var requests: UInt64
+        var hits: UInt64
+    }
+
     var version: String
     var cluster: String
     var region: String
@@ -28,6 +34,7 @@ struct NodeStatus: Codable {
     var address: String
     var ready: Bool
     var codes: Codes?
+    var cache: Cache
     var store: StoreState
 
     init(_ node: Node) {
@@ -44,6 +51,10 @@ struct NodeStatus: Codable {
                 left: $0.numbersLeft, ratePerSecond: $0.ratePerSecond, secondsToEmpty: $0.secondsToEmpty,
                 breaker: Self.name($0.breaker))
         }
+        let lookups = node.workerCounters.map(\.lookups)
+        func sum(_ count: (LookupCounters) -> UInt64) -> UInt64 { lookups.reduce(0) { $0 + count($1) } }
+        let hits = sum { $0.hits.value }
+        cache = Cache(entries: sum { $0.entries.value }, requests: hits + sum { $0.misses.value }, hits: hits)
         store = StoreState(
             usedBytes: figures.size.usedBytes, mapBytes: figures.size.mapBytes, isFull: figures.isFull,
             logHead: figures.head, commits: figures.commits, queuedWrites: figures.queuedWrites)
@@ -63,6 +74,7 @@ struct NodeStatus: Codable {
             ("region", "\(region) (node \(node), cluster \(cluster))"), ("incarnation", incarnation),
             ("address", address), ("ready", ready ? "yes" : "no"), ("version", version),
             ("log head", "\(store.logHead) in \(store.commits) commits since the start"),
+            ("cache", "\(cache.entries) answers, \(cache.hits) hits in \(cache.requests) requests"),
             ("queue", "\(store.queuedWrites) writes"),
             ("store", "\(mebibytes(store.usedBytes)) of \(mebibytes(store.mapBytes))\(store.isFull ? ", FULL" : "")"),
         ]

@@ -25,6 +25,7 @@ package struct Configuration: Equatable, Sendable {
     package var codeSecretFile: String?
     /// Redirect threads, 1 to 256. `automaticWorkers` stands only in a configuration that is not loaded yet.
     package var workers = Configuration.automaticWorkers
+    package var cacheEntries = 65_536
     /// Size of the LMDB map: a multiple of 4096.
     package var mapSizeBytes = 1 << 40
     /// Client connections on the public port, 1 to 1 000 000; `automaticConnections`: as many as there are descriptors

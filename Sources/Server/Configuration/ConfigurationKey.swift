@@ -1,3 +1,5 @@
+import Links
+
 /// One key of the configuration: what the file, the flags, the help and the example know of it comes from here.
 package struct ConfigurationKey: Sendable {
     package let name: String
@@ -50,6 +52,9 @@ package struct ConfigurationKey: Sendable {
             "file with the secret that keys generated codes; none: made at first start and kept in the store",
             secret: true),
         .init("workers", \.workers, .workers, "redirect threads; auto: one for each core"),
+        .init(
+            "cache_entries", \.cacheEntries, .integer(CacheLimits.entries),
+            "answers that each redirect thread keeps in memory, 216 bytes each"),
         .init(
             "map_size", \.mapSizeBytes, .mapSize, "most that the store can grow to; virtual memory, the file is sparse"
         ),

@@ -2,22 +2,34 @@ import HTTP
 import Links
 import Primitives
 
-/// The parts of a redirect's answer that stay the same for a second: a redirect is three copies.
+/// The parts of a redirect's answer. What is the same for all of a second stands before the destination, so that a
+/// redirect is three copies.
+///
+///     status line, Content-Length, X-Served-By, Date, Cache-Control, "Location: "     head
+///     destination
+///     CRLF, what hangs on the connection and on the link's expiry, CRLF               tail
 struct RedirectText {
-    private let head: [UInt8]
+    /// Where the destination was found.
+    enum Source: Int, CaseIterable {
+        case cache, store
+
+        /// As `X-Served-By` names it.
+        var name: StaticString {
+            switch self {
+            case .cache: "l1"
+            case .store: "store"
+            }
+        }
+    }
+
+    private let status: Int
     private let cacheTTLSeconds: Int64
-    private var tail: [UInt8] = []
+    private var heads: (cache: [UInt8], store: [UInt8]) = ([], [])
     private(set) var date: [UInt8] = []
     private var second: Int64 = .min
 
     init(status: Int, cacheTTLMilliseconds: Int64) {
-        var head: [UInt8] = []
-        head.append("HTTP/1.1 ")
-        head.append(decimal: status)
-        head.append(UInt8(ascii: " "))
-        head.append(Response.reasonPhrase(status))
-        head.append("\r\nLocation: ")
-        self.head = head
+        self.status = status
         cacheTTLSeconds = cacheTTLMilliseconds / 1000
     }
 
@@ -27,38 +39,48 @@ struct RedirectText {
         if second == self.second { return }
         self.second = second
         date = Array(CalendarTime(now).httpDate.utf8)
-        tail.removeAll(keepingCapacity: true)
-        tail.append("Content-Length: 0\r\nX-Served-By: store\r\nDate: ")
-        tail += date
-        tail.append("\r\n\r\n")
+        heads = (head(.cache), head(.store))
     }
 
-    func append(
-        _ link: FoundLinkText, form: Response.Form, now: Instant, to output: inout OutputBuffer
+    private func head(_ source: Source) -> [UInt8] {
+        var head: [UInt8] = []
+        head.append("HTTP/1.1 ")
+        head.append(decimal: status)
+        head.append(UInt8(ascii: " "))
+        head.append(Response.reasonPhrase(status))
+        head.append("\r\nContent-Length: 0\r\nX-Served-By: ")
+        head.append(source.name)
+        head.append("\r\nDate: ")
+        head += date
+        if cacheTTLSeconds == 0 { head.append("\r\nCache-Control: private, no-store") }
+        head.append("\r\nLocation: ")
+        return head
+    }
+
+    @inline(__always)
+    func appendHead(_ source: Source, to output: inout OutputBuffer) {
+        switch source {
+        case .cache: output.append(heads.cache)
+        case .store: output.append(heads.store)
+        }
+    }
+
+    /// After the destination. `expiresAtMilliseconds`: of the link, later than now.
+    @inline(__always)
+    func appendTail(
+        _ form: Response.Form, expiresAtMilliseconds: Int64, now: Instant, to output: inout OutputBuffer
     ) {
-        output.append(head)
-        output.append(link.prefix)
-        output.append(link.destination)
-        if cacheTTLSeconds == 0 {
-            output.append("\r\nCache-Control: private, no-store\r\n")
-        } else {
-            let left = (link.expiresAtMilliseconds - now.milliseconds) / 1000
+        if cacheTTLSeconds > 0 {
+            let left = (expiresAtMilliseconds - now.milliseconds) / 1000
             output.append("\r\nCache-Control: public, max-age=")
-            output.append(Array(String(min(cacheTTLSeconds, left)).utf8))
-            output.append("\r\n")
+            output.append(decimal: Int(min(cacheTTLSeconds, left)))
         }
         if !form.keepsAlive {
-            output.append("Connection: close\r\n")
+            output.append("\r\nConnection: close\r\n\r\n")
         } else if form.minorVersion == 0 {
-            output.append("Connection: keep-alive\r\n")
+            output.append("\r\nConnection: keep-alive\r\n\r\n")
+        } else {
+            output.append("\r\n\r\n")
         }
-        output.append(tail)
     }
-}
-
-/// A destination as it is stored, good until the reader's snapshot ends.
-struct FoundLinkText {
-    let prefix: StaticString
-    let destination: UnsafeRawBufferPointer
-    let expiresAtMilliseconds: Int64
 }

@@ -28,6 +28,18 @@ extension Worker {
         noteAccess(result, response.status, head, bytes, from: start, since: wakeUpMicroseconds, connection)
     }
 
+    /// As above, to a request for a code.
+    func append(
+        _ answer: FixedAnswer, _ form: Response.Form, as result: AccessResult, _ head: RequestHead,
+        _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        let start = output.count
+        answer.append(form, date: redirects.date, to: &output)
+        counters.answers.add(.code, answer.status)
+        guard logsAccess else { return }
+        noteAccess(result, answer.status, head, bytes, from: start, since: wakeUpMicroseconds, connection)
+    }
+
     /// One line of the access log, of the answer that stands in the output from `start` on.
     func noteAccess(
         _ result: AccessResult, _ status: Int, _ head: RequestHead?, _ bytes: UnsafeRawBufferPointer, from start: Int,

@@ -47,11 +47,11 @@ extension Worker {
         return limiter.takes(subject, atTick: now) ? nil : .rateLimited(limiter.look(subject, at: wakeUpMicroseconds))
     }
 
-    /// The answer to a request for a code that is not there. Only such requests take tokens, and only they are refused:
+    /// Why it is not even said that a code is not there. Only such requests take tokens, and only they are refused:
     /// a network may have many users, and while one of them tries codes the links of the others go on working.
-    func missing(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Problem {
-        guard let limiter = admission.miss else { return .notFound }
+    func missRefusal(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Problem? {
+        guard let limiter = admission.miss else { return nil }
         let answer = limiter.take(subject(head, bytes, connection), at: wakeUpMicroseconds)
-        return answer.isAllowed ? .notFound : .rateLimited(answer)
+        return answer.isAllowed ? nil : .rateLimited(answer)
     }
 }

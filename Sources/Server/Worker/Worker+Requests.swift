@@ -94,50 +94,8 @@ extension Worker {
         return consumed
     }
 
-    /// Answers a plain redirect into the output; false if the request is for the API thread.
-    func redirect(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Bool {
-        guard servesRedirects, head.method == .get || head.method == .head else { return false }
-        let path = UnsafeRawBufferPointer(rebasing: bytes[head.path.range])
-        let form = form(head)
-        guard let code = Route.code(path) else { return health(path, form, head, bytes, connection) }
-        func refuse(_ problem: Problem, _ result: AccessResult) {
-            let result = problem.status == 429 ? .limited : result
-            append(problem.response, form, as: result, on: .code, head, bytes, connection)
-        }
-        if let redirectTick, let refusal = refusal(head, bytes, connection, atTick: redirectTick) {
-            refuse(refusal, .limited)
-            if !form.keepsAlive { connection.phase = .closing }
-            return true
-        }
-        switch reader.find(code.bytes) {
-        case .link(let link) where link.view.redirects(at: now):
-            let text = FoundLinkText(
-                prefix: link.view.prefix, destination: link.destination,
-                expiresAtMilliseconds: link.view.expiresAtMilliseconds)
-            let start = output.count
-            redirects.append(text, form: form, now: now, to: &output)
-            redirectsInOutput += 1
-            if logsAccess {
-                noteAccess(
-                    .redirect, redirectStatus, head, bytes, from: start, since: wakeUpMicroseconds, connection)
-            }
-        case .link:
-            counters.goneCodes.add()
-            refuse(.gone, .gone)
-        case .absent:
-            counters.unknownCodes.add()
-            refuse(missing(head, bytes, connection), .unknown)
-        case .damaged:
-            counters.damagedRecords.add()
-            node.noteDamage()
-            refuse(.damagedRecord, .damaged)
-        }
-        if !form.keepsAlive { connection.phase = .closing }
-        return true
-    }
-
     /// Health is asked of the worker, which is alive if it answers, however much waits for the API thread.
-    private func health(
+    func health(
         _ path: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
         _ connection: Connection
     ) -> Bool {

@@ -54,10 +54,12 @@ final class Worker: @unchecked Sendable {
     let doneOrder = Atomic<UInt8>(0)
 
     let reader: LinkReader
+    let cache: CodeCache
+    let fixed = (notFound: FixedAnswer(Problem.notFound.response), gone: FixedAnswer(Problem.gone.response))
     /// Beats once for each turn of the loop.
     let pulse = Pulse()
     /// Records on their way to the access log.
-    let accessRing = ByteRing(capacityBytes: AccessLog.ringBytes)
+    let accessRing: ByteRing
     var configurationSeen: UInt64 = 0
     var redirects: RedirectText
     var redirectStatus: Int
@@ -96,6 +98,10 @@ final class Worker: @unchecked Sendable {
         (self.handler, self.servesRedirects) = (handler, servesRedirects)
         self.listener = listener
         reader = try node.store.makeReader()
+        cache = CodeCache(
+            entries: servesRedirects ? node.configuration.cacheEntries : CacheLimits.entries.lowerBound,
+            stamps: node.store.stamps)
+        accessRing = ByteRing(capacityBytes: servesRedirects ? AccessLog.ringBytes : 4096)
         admission = node.admission.admission
         let configuration = node.configuration
         redirects = RedirectText(
@@ -154,6 +160,7 @@ final class Worker: @unchecked Sendable {
             // A place that became free wakes whoever waits for one.
             if let acceptsAgainAt, monotonicNow >= acceptsAgainAt || !budget.isFull && awaitsPlace { acceptAgain() }
             tellSpare()
+            counters.lookups.set(cache.counters, entryCount: cache.entryCount, reader.counters)
             if isDraining { doneOrder.store(isBusy ? 0 : current.rawValue, ordering: .releasing) }
         }
         for connection in connections.all { drop(connection) }

@@ -12,6 +12,7 @@ extension LogMerge {
         let (rowKey, entryKey) = (change.key.rowKey, change.key.entryKey)
         let table = try handle(of: change.key, transaction)
         let hash = Digest.hash(entryKey, stamp: change.rank.stamp, origin: change.rank.origin)
+        if case .link(let key) = change.key { stamps?.note(key) }
         switch try stored(change.key, rowKey, table, transaction) {
         case .absent:
             let value = row(change, index, rowKey)

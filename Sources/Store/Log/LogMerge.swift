@@ -24,6 +24,8 @@ struct LogMerge {
     var hasShapedAliases: Bool
     var figures = MergeFigures()
     var ownNumbers = OwnNumbers()
+    /// Nil where nobody reads the store yet.
+    var stamps: CodeStamps?
 
     init(
         _ catalogue: Catalogue, _ origins: OriginTable, _ codeSpace: CodeSpace, hasShapedAliases: Bool,

@@ -5,13 +5,6 @@ extension NodeTests {
     @Suite struct AdminPort {
         private let flags = ["--admin_listen", "127.0.0.1:0"]
 
-        /// The value of a sample; nil if there is none of that name and labels.
-        private func sample(_ text: String, _ name: String) -> Double? {
-            text.split(separator: "\n").first { $0.hasPrefix(name + " ") }.flatMap {
-                Double($0.dropFirst(name.count + 1))
-            }
-        }
-
         @Test func metricsCountWhatHappened() throws {
             let node = try RunningNode(flags)
             let client = try node.connect()
@@ -24,26 +17,26 @@ extension NodeTests {
             let deadline = Deadline()
             repeat {
                 text = try admin.get("/metrics").text
-            } while sample(text, "edge_refused_requests_total") != 1
+            } while text.sample("edge_refused_requests_total") != 1
                 && !deadline.isOver
-            #expect(sample(text, "edge_refused_requests_total") == 1)
-            #expect(sample(text, #"edge_code_requests_total{result="redirect"}"#) == 5)
-            #expect(sample(text, #"edge_code_requests_total{result="unknown"}"#) == 1)
-            #expect(sample(text, "edge_redirect_duration_seconds_count") == 5)
+            #expect(text.sample("edge_refused_requests_total") == 1)
+            #expect(text.sample(#"edge_code_requests_total{result="redirect"}"#) == 5)
+            #expect(text.sample(#"edge_code_requests_total{result="unknown"}"#) == 1)
+            #expect(text.sample("edge_redirect_duration_seconds_count") == 5)
             for (route, status, count) in [
                 ("/{code}", 302, 5), ("/{code}", 404, 1), ("none", 400, 1), ("/api/v1/urls", 201, 1),
             ] {
-                let value = sample(text, #"edge_requests_total{route="\#(route)",status="\#(status)"}"#)
+                let value = text.sample(#"edge_requests_total{route="\#(route)",status="\#(status)"}"#)
                 #expect(value == Double(count), "\(route) \(status)")
             }
             #expect(
-                sample(text, "edge_store_commit_duration_seconds_count") == sample(text, "edge_store_commits_total"))
-            #expect(sample(text, "edge_store_commit_writes_sum") == 1)
-            #expect(sample(text, "edge_api_queue_length") == 0 && sample(text, "edge_store_queue_length") == 0)
-            #expect(sample(text, "edge_access_log_dropped_total") == 0)
-            #expect(sample(text, "edge_log_head") == 1)
-            #expect(sample(text, #"edge_codes_breaker{state="closed"}"#) == 1)
-            #expect(sample(text, "edge_ready") == 1)
+                text.sample("edge_store_commit_duration_seconds_count") == text.sample("edge_store_commits_total"))
+            #expect(text.sample("edge_store_commit_writes_sum") == 1)
+            #expect(text.sample("edge_api_queue_length") == 0 && text.sample("edge_store_queue_length") == 0)
+            #expect(text.sample("edge_access_log_dropped_total") == 0)
+            #expect(text.sample("edge_log_head") == 1)
+            #expect(text.sample(#"edge_codes_breaker{state="closed"}"#) == 1)
+            #expect(text.sample("edge_ready") == 1)
             #expect(!text.contains(code))
         }
 

@@ -3,7 +3,7 @@ import Testing
 extension NodeTests {
     @Suite struct Routes {
         @Test func redirects() throws {
-            let node = try RunningNode()
+            let node = try RunningNode(["--workers", "1"])
             let client = try node.connect()
             for url in [
                 "https://example.com/", "http://example.com", "https://EXAMPLE.com/%7e/../a?b=%20#c",
@@ -18,6 +18,7 @@ extension NodeTests {
                 #expect(answer["x-served-by"] == "store")
                 #expect(answer.body.isEmpty)
                 let head = try client.get("/\(code)", method: "HEAD")
+                #expect(head["x-served-by"] == "l1")
                 #expect(head.status == 302 && head["location"] == url)
                 #expect(try client.get("/\(code)?utm=1")["location"] == url)
                 // A body means nothing to a redirect.

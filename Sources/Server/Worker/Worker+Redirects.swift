@@ -1,0 +1,129 @@
+import HTTP
+import Links
+import Primitives
+import Store
+
+/// Answering requests for codes: from the cache, else from the store.
+///
+/// What the cache holds of a redirect is the destination and behind it, in eight bytes, when the link expires: all that
+/// is this link's own. The answer's other parts come from the configuration and the clock.
+extension Worker {
+    /// Answers a plain redirect into the output; false if the request is for the API thread.
+    func redirect(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Bool {
+        guard servesRedirects, head.method == .get || head.method == .head else { return false }
+        let path = UnsafeRawBufferPointer(rebasing: bytes[head.path.range])
+        let form = form(head)
+        guard let code = Route.code(path) else { return health(path, form, head, bytes, connection) }
+        if let redirectTick, let refusal = refusal(head, bytes, connection, atTick: redirectTick) {
+            append(refusal.response, form, as: .limited, on: .code, head, bytes, connection)
+        } else {
+            answer(code, form, head, bytes, connection)
+        }
+        if !form.keepsAlive { connection.phase = .closing }
+        return true
+    }
+
+    @inline(__always)
+    private func answer(
+        _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+        _ connection: Connection
+    ) {
+        guard let hit = cache.lookup(code.bytes, now: now) else { return find(code, form, head, bytes, connection) }
+        switch hit.kind {
+        case .redirect:
+            let start = output.count
+            redirects.appendHead(.cache, to: &output)
+            cache.copy(hit, to: output.reserve(hit.byteCount))
+            output.advance(by: hit.byteCount)
+            finish(start, output.takeExpiry(), form, head, bytes, connection)
+        case .notFound: unknown(form, head, bytes, connection)
+        case .gone: gone(form, head, bytes, connection)
+        }
+    }
+
+    private func find(
+        _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+        _ connection: Connection
+    ) {
+        switch reader.find(code.bytes) {
+        case .link(let link) where link.view.redirects(at: now):
+            let start = output.count
+            redirects.appendHead(.store, to: &output)
+            let destination = output.count
+            output.append(link.view.prefix)
+            output.append(link.destination)
+            let expiresAt = link.view.expiresAtMilliseconds
+            output.append(expiry: expiresAt)
+            keep(
+                .redirect, code, UnsafeRawBufferPointer(rebasing: output.bytes[destination...]),
+                until: Instant(milliseconds: expiresAt))
+            _ = output.takeExpiry()
+            finish(start, expiresAt, form, head, bytes, connection)
+        case .link:
+            keep(.gone, code)
+            gone(form, head, bytes, connection)
+        case .absent:
+            keep(.notFound, code)
+            unknown(form, head, bytes, connection)
+        case .impossible: unknown(form, head, bytes, connection)
+        case .damaged:
+            counters.damagedRecords.add()
+            node.noteDamage()
+            append(Problem.damagedRecord.response, form, as: .damaged, on: .code, head, bytes, connection)
+        }
+    }
+
+    /// The rest of a redirect's answer that begins at `start` of the output and goes as far as its destination.
+    @inline(__always)
+    private func finish(
+        _ start: Int, _ expiresAtMilliseconds: Int64, _ form: Response.Form, _ head: RequestHead,
+        _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        redirects.appendTail(form, expiresAtMilliseconds: expiresAtMilliseconds, now: now, to: &output)
+        redirectsInOutput += 1
+        if logsAccess {
+            noteAccess(.redirect, redirectStatus, head, bytes, from: start, since: wakeUpMicroseconds, connection)
+        }
+    }
+
+    private func gone(
+        _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        counters.goneCodes.add()
+        append(fixed.gone, form, as: .gone, head, bytes, connection)
+    }
+
+    private func unknown(
+        _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        counters.unknownCodes.add()
+        if let refusal = missRefusal(head, bytes, connection) {
+            append(refusal.response, form, as: .limited, on: .code, head, bytes, connection)
+        } else {
+            append(fixed.notFound, form, as: .unknown, head, bytes, connection)
+        }
+    }
+
+    /// What the reader has just found of `code`, for whoever asks next.
+    private func keep(
+        _ kind: CodeCache.Kind, _ code: UnsafeRawBufferPointer,
+        _ answer: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
+        until end: Instant = Instant(milliseconds: .max)
+    ) {
+        guard code.count <= CacheLimits.longestKeyBytes, answer.count <= CacheLimits.longestAnswerBytes else { return }
+        cache.insert(code.bytes, kind, answer: answer.bytes, tag: reader.tag, now: now, renderAgainAt: end)
+    }
+}
+
+extension OutputBuffer {
+    fileprivate mutating func append(expiry milliseconds: Int64) {
+        withUnsafeBytes(of: milliseconds) { append($0) }
+    }
+
+    @inline(__always)
+    fileprivate mutating func takeExpiry() -> Int64 {
+        let rest = count - MemoryLayout<Int64>.size
+        defer { truncate(to: rest) }
+        return bytes.loadUnaligned(fromByteOffset: rest, as: Int64.self)
+    }
+}
