@@ -11,7 +11,8 @@ import Primitives
 ///
 /// The steps depend on the bytes alone, not on how they arrived. After a refusal, or a request that ends the
 /// connection, there is nothing but `.ended`.
-package struct RequestReader: Sendable {
+/// Not to be copied: whoever asks one something would copy it.
+package struct RequestReader: ~Copyable, Sendable {
     package enum Step: Sendable {
         /// More bytes are needed. Of a head nothing is consumed until it is whole.
         case incomplete(consumed: Int)

@@ -31,38 +31,38 @@ final class Connection {
     let descriptor: Int32
     /// Position in the worker's table and the table slot's generation: names this connection and no later one.
     let handle: ConnectionHandle
-    var phase = Phase.open
-    var reader = RequestReader()
+    @exclusivity(unchecked) var phase = Phase.open
+    @exclusivity(unchecked) var reader = RequestReader()
     /// What was read and not consumed: a part of a request, or requests behind one that awaits its answer.
-    var input: [UInt8] = []
+    @exclusivity(unchecked) var input: [UInt8] = []
     /// What the client has not taken yet.
-    var output: [UInt8] = []
+    @exclusivity(unchecked) var output: [UInt8] = []
     /// Requests may be whole in `input` that were not answered, so that what is owed and what is done at a time stay
     /// bounded; they are looked at when the client can take more and others have had their turn.
-    var isHeldBack = false
+    @exclusivity(unchecked) var isHeldBack = false
     /// It is in the worker's queue for another turn.
-    var isQueued = false
+    @exclusivity(unchecked) var isQueued = false
     /// Who connected, or whom a trusted proxy connected for.
-    var peer = IPAddress(ipv4: 0)
+    @exclusivity(unchecked) var peer = IPAddress(ipv4: 0)
     /// The bucket of its network.
-    var subject = LimitSubject(hash: 0)
+    @exclusivity(unchecked) var subject = LimitSubject(hash: 0)
     /// What requests say of where they came from is believed.
-    var isTrustedProxy = false
+    @exclusivity(unchecked) var isTrustedProxy = false
     /// It may first say for whom it connected.
-    var mayBeginWithProxyHeader = false
+    @exclusivity(unchecked) var mayBeginWithProxyHeader = false
     /// Nothing has come yet.
-    var isFresh = true
+    @exclusivity(unchecked) var isFresh = true
     /// The client will send no more.
-    var hasEnded = false
+    @exclusivity(unchecked) var hasEnded = false
     /// What the event set is asked for; zero: nothing.
-    var interest = ConnectionInterest.reading
+    @exclusivity(unchecked) var interest = ConnectionInterest.reading
     /// In which of the table's lists it is, and since when, in monotonic microseconds. The table's to change.
-    var standing = Standing.idle
-    var since: Int64
+    @exclusivity(unchecked) var standing = Standing.idle
+    @exclusivity(unchecked) var since: Int64
     /// A request has become whole or bytes were taken: the deadline starts anew, though the standing may be the same.
-    var hasProgressed = false
+    @exclusivity(unchecked) var hasProgressed = false
     /// Of the bytes below, what the budget knows of.
-    var accountedBytes = 0
+    @exclusivity(unchecked) var accountedBytes = 0
 
     init(_ descriptor: Int32, _ handle: ConnectionHandle, now: Int64) {
         (self.descriptor, self.handle, since) = (descriptor, handle, now)

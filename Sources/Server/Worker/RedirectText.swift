@@ -8,7 +8,8 @@ import Primitives
 ///     status line, Content-Length, X-Served-By, Date, Cache-Control, "Location: "     head
 ///     destination
 ///     CRLF, what hangs on the connection and on the link's expiry, CRLF               tail
-struct RedirectText {
+/// Not to be copied, because a copy would count references at each answer.
+struct RedirectText: ~Copyable {
     /// Where the destination was found.
     enum Source: Int, CaseIterable {
         case cache, store
@@ -24,7 +25,8 @@ struct RedirectText {
 
     private let status: Int
     private let cacheTTLSeconds: Int64
-    private var heads: (cache: [UInt8], store: [UInt8]) = ([], [])
+    private var cacheHead: [UInt8] = []
+    private var storeHead: [UInt8] = []
     private(set) var date: [UInt8] = []
     private var second: Int64 = .min
 
@@ -39,7 +41,7 @@ struct RedirectText {
         if second == self.second { return }
         self.second = second
         date = Array(CalendarTime(now).httpDate.utf8)
-        heads = (head(.cache), head(.store))
+        (cacheHead, storeHead) = (head(.cache), head(.store))
     }
 
     private func head(_ source: Source) -> [UInt8] {
@@ -60,8 +62,8 @@ struct RedirectText {
     @inline(__always)
     func appendHead(_ source: Source, to output: inout OutputBuffer) {
         switch source {
-        case .cache: output.append(heads.cache)
-        case .store: output.append(heads.store)
+        case .cache: output.append(cacheHead)
+        case .store: output.append(storeHead)
         }
     }
 

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Which paths are redirects, and which are the API's.
 enum Route {
     /// Where it matters who asks and how often: not on pages for people, nor where it is asked how the node is.
@@ -23,12 +25,18 @@ enum Route {
     /// The reserved words that consist of a code's characters.
     private static func isReserved(_ segment: UnsafeRawBufferPointer) -> Bool {
         switch segment.count {
-        case 3: segment.elementsEqual("api".utf8)
-        case 6: segment.elementsEqual("health".utf8)
-        case 7: segment.elementsEqual("shorten".utf8)
-        case 8: segment.elementsEqual("problems".utf8)
-        case 9: segment.elementsEqual("analytics".utf8)
+        case 3: isWord("api", segment)
+        case 6: isWord("health", segment)
+        case 7: isWord("shorten", segment)
+        case 8: isWord("problems", segment)
+        case 9: isWord("analytics", segment)
         default: false
         }
+    }
+
+    /// `word` is as long as the segment.
+    @inline(__always)
+    private static func isWord(_ word: StaticString, _ segment: UnsafeRawBufferPointer) -> Bool {
+        memcmp(word.utf8Start, segment.baseAddress!, word.utf8CodeUnitCount) == 0
     }
 }

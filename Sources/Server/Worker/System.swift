@@ -10,11 +10,11 @@ enum System {
     }
 
     static func read(_ descriptor: Int32, _ buffer: UnsafeMutableRawBufferPointer) -> Transfer {
-        transfer { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
+        transfer { edge_read(descriptor, buffer.baseAddress, buffer.count) }
     }
 
     static func write(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Transfer {
-        transfer { send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL)) }
+        transfer { edge_send(descriptor, bytes.baseAddress, bytes.count) }
     }
 
     /// A new connection, non-blocking; `peer` is who connected.
@@ -138,6 +138,6 @@ struct EventSet: ~Copyable {
 
     /// The number of events written to `events`; none after the time-out or a signal.
     func wait(_ events: UnsafeMutableBufferPointer<epoll_event>, timeoutMilliseconds: Int32) -> Int {
-        max(0, Int(epoll_wait(descriptor, events.baseAddress, Int32(events.count), timeoutMilliseconds)))
+        max(0, Int(edge_epoll_wait(descriptor, events.baseAddress, Int32(events.count), timeoutMilliseconds)))
     }
 }

@@ -16,6 +16,15 @@ extension Worker {
         logsAccess = configuration.accessLog != .off && servesRedirects
     }
 
+    /// The redirects that were sent since the clock was looked at last; they are taken to have been sent just now.
+    func countRedirects(_ nowMicroseconds: Int64) {
+        guard redirectsSent > 0 else { return }
+        counters.redirects.add(redirectsSent)
+        counters.answers.add(.code, redirectStatus, redirectsSent)
+        counters.noteLatency(microseconds: nowMicroseconds - wakeUpMicroseconds, count: redirectsSent)
+        redirectsSent = 0
+    }
+
     /// Appends an answer of the worker's own. `bytes` is what `head` was read from; nil if there is no head.
     func append(
         _ response: Response, _ form: Response.Form, as result: AccessResult, on route: AnswerRoute,

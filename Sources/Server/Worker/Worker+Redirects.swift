@@ -80,7 +80,7 @@ extension Worker {
         _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) {
         redirects.appendTail(form, expiresAtMilliseconds: expiresAtMilliseconds, now: now, to: &output)
-        redirectsInOutput += 1
+        redirectsSent += 1
         if logsAccess {
             noteAccess(.redirect, redirectStatus, head, bytes, from: start, since: wakeUpMicroseconds, connection)
         }

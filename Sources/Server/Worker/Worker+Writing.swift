@@ -9,7 +9,6 @@ extension Worker {
     func flush(_ connection: Connection) {
         let isAlive = send(connection)
         output.clear()
-        countRedirects()
         if isAlive { settle(connection) } else { drop(connection) }
     }
 
@@ -86,15 +85,6 @@ extension Worker {
             take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
             flush(connection)
         }
-    }
-
-    private func countRedirects() {
-        guard redirectsInOutput > 0 else { return }
-        counters.redirects.add(redirectsInOutput)
-        counters.answers.add(.code, redirectStatus, redirectsInOutput)
-        counters.noteLatency(
-            microseconds: System.monotonicMicroseconds() - wakeUpMicroseconds, count: redirectsInOutput)
-        redirectsInOutput = 0
     }
 
     // MARK: Draining

@@ -40,7 +40,7 @@ final class Worker: @unchecked Sendable {
     let handler: any RequestHandler
     let servesRedirects: Bool
     let budget: ConnectionBudget
-    var timeouts: ConnectionTimeouts
+    @exclusivity(unchecked) var timeouts: ConnectionTimeouts
     let counters = WorkerCounters()
     let listener: Listener
     let events = EventSet()
@@ -60,33 +60,33 @@ final class Worker: @unchecked Sendable {
     let pulse = Pulse()
     /// Records on their way to the access log.
     let accessRing: ByteRing
-    var configurationSeen: UInt64 = 0
-    var redirects: RedirectText
-    var redirectStatus: Int
-    var logsAccess: Bool
-    var output = OutputBuffer()
+    @exclusivity(unchecked) var configurationSeen: UInt64 = 0
+    @exclusivity(unchecked) var redirects: RedirectText
+    @exclusivity(unchecked) var redirectStatus: Int
+    @exclusivity(unchecked) var logsAccess: Bool
+    @exclusivity(unchecked) var output = OutputBuffer()
     let input = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ConnectionLimits.readBytes, alignment: 16)
-    var connections = ConnectionTable()
+    @exclusivity(unchecked) var connections = ConnectionTable()
     /// Answers that came and wait for their turn, in the order of their coming, from an index on.
-    var delivered: [Delivery] = []
-    var nextDelivery = 0
+    @exclusivity(unchecked) var delivered: [Delivery] = []
+    @exclusivity(unchecked) var nextDelivery = 0
     /// Connections with more requests than a turn answers, in the order of their turns.
-    var waitingForTurn: [ConnectionHandle] = []
+    @exclusivity(unchecked) var waitingForTurn: [ConnectionHandle] = []
     /// While accepting rests.
-    var acceptsAgainAt: Int64?
-    var awaitsPlace = false
-    var monotonicNow: Int64 = 0
-    /// When the events in work were fetched, and how many redirects are in the output.
-    var wakeUpMicroseconds: Int64 = 0
-    var redirectsInOutput: UInt64 = 0
-    var now = Instant(milliseconds: 0)
-    var admission: Admission
+    @exclusivity(unchecked) var acceptsAgainAt: Int64?
+    @exclusivity(unchecked) var awaitsPlace = false
+    @exclusivity(unchecked) var monotonicNow: Int64 = 0
+    /// When the events in work were fetched, and how many redirects were answered that are not counted yet.
+    @exclusivity(unchecked) var wakeUpMicroseconds: Int64 = 0
+    @exclusivity(unchecked) var redirectsSent: UInt64 = 0
+    @exclusivity(unchecked) var now = Instant(milliseconds: 0)
+    @exclusivity(unchecked) var admission: Admission
     /// The wake-up's time for the limit of redirects, which is off if this is nil.
-    var redirectTick: UInt64?
-    var isDraining = false
-    var isShut = false
-    var nextSweep: Int64 = 0
+    @exclusivity(unchecked) var redirectTick: UInt64?
+    @exclusivity(unchecked) var isDraining = false
+    @exclusivity(unchecked) var isShut = false
+    @exclusivity(unchecked) var nextSweep: Int64 = 0
 
     init(
         _ node: Node, _ listener: Listener, _ handler: any RequestHandler, _ budget: ConnectionBudget,
@@ -156,6 +156,7 @@ final class Worker: @unchecked Sendable {
             if current != .serve, !isDraining { beginDraining() }
             if current == .shut { shut() }
             reader.end()
+            if redirectsSent > 0 { countRedirects(System.monotonicMicroseconds()) }
             if monotonicNow >= nextSweep { sweep() }
             // A place that became free wakes whoever waits for one.
             if let acceptsAgainAt, monotonicNow >= acceptsAgainAt || !budget.isFull && awaitsPlace { acceptAgain() }
@@ -187,9 +188,9 @@ final class Worker: @unchecked Sendable {
 
     /// A snapshot that lasts keeps pages from being used again: a long wake-up takes another.
     private func lookAgain() {
-        guard System.monotonicMicroseconds() - wakeUpMicroseconds > ConnectionLimits.snapshotMicroseconds else {
-            return
-        }
+        let nowMicroseconds = System.monotonicMicroseconds()
+        countRedirects(nowMicroseconds)
+        guard nowMicroseconds - wakeUpMicroseconds > ConnectionLimits.snapshotMicroseconds else { return }
         reader.end()
         look()
     }
