@@ -30,6 +30,11 @@ extension RawSpan {
     }
 
     @inline(__always)
+    private func scannedPair(_ offset: Int) -> SIMD2<UInt64> {
+        SIMD2(scannedWord(offset), scannedWord(offset &+ 8))
+    }
+
+    @inline(__always)
     private func checkBounds(_ start: Int, _ end: Int) { precondition(start >= 0 && end <= byteCount) }
 
     @inline(__always)
@@ -59,31 +64,36 @@ extension RawSpan {
 
     /// The first byte that may not stand in a field's value: a control other than HTAB, or DEL.
     ///
-    /// Eight at a time: subtracting 0x20 (or 1 from the difference to DEL) borrows out of exactly the first byte that
-    /// is below, so the lowest marked byte is right even where the borrow marks others above it.
+    /// Sixteen at a time, as long as there are so many, as two words: subtracting 0x20 (or 1 from the difference to DEL)
+    /// borrows out of exactly the first byte of a word that is below, so a word's lowest marked byte is right even where
+    /// the borrow marks others above it.
     @inline(__always)
     func endOfFieldContent(from start: Int, to end: Int) -> Int {
         checkBounds(start, end)
-        let ones: UInt64 = 0x0101_0101_0101_0101
         var offset = start
-        while true {
-            while offset &+ 8 <= end {
-                let word = scannedWord(offset)
-                let difference = word ^ (ones &* 0x7F)
-                let marks =
-                    (((word &- (ones &* 0x20)) & ~word) | ((difference &- ones) & ~difference)) & (ones &* 0x80)
-                if marks != 0 {
-                    offset &+= marks.trailingZeroBitCount &>> 3
-                    break
-                }
-                offset &+= 8
+        while offset &+ 16 <= end {
+            let words = scannedPair(offset)
+            let differences = words ^ Self.bytes(ASCII.delete)
+            let marks =
+                (((words &- Self.bytes(ASCII.space)) & ~words) | ((differences &- Self.bytes(1)) & ~differences))
+                & Self.bytes(0x80)
+            guard marks[0] | marks[1] != 0 else {
+                offset &+= 16
+                continue
             }
-            while offset < end, ASCII.isFieldContent(scanned(offset)) {
-                offset &+= 1
-                if offset &+ 8 <= end { break }
-            }
-            if offset >= end || !ASCII.isFieldContent(scanned(offset)) { return offset }
+            offset &+=
+                marks[0] != 0
+                ? marks[0].trailingZeroBitCount &>> 3 : 8 &+ marks[1].trailingZeroBitCount &>> 3
+            if scanned(offset) != ASCII.tab { return offset }
+            offset &+= 1
         }
+        while offset < end, ASCII.isFieldContent(scanned(offset)) { offset &+= 1 }
+        return offset
+    }
+
+    @inline(__always)
+    private static func bytes(_ byte: UInt8) -> SIMD2<UInt64> {
+        SIMD2(repeating: 0x0101_0101_0101_0101 &* UInt64(byte))
     }
 
     /// The first line feed in `start..<end`.

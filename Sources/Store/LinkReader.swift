@@ -46,14 +46,16 @@ package final class LinkReader {
         package var damaged: UInt64 = 0
     }
 
-    package private(set) var counters = Counters()
+    @exclusivity(unchecked) package private(set) var counters = Counters()
     private let store: Store
     /// Of tables that the snapshot has, at least those.
-    private var catalogue: Catalogue
-    private var transaction: ReadTransaction
+    @exclusivity(unchecked) private var catalogue: Catalogue
+    @exclusivity(unchecked) private var transaction: ReadTransaction
+    /// Between `begin` and `end`.
+    @exclusivity(unchecked) package private(set) var isOpen = false
     /// Of what is found from `begin` on.
-    package private(set) var tag: CacheTag
-    private var spent: [ReadTransaction] = []
+    @exclusivity(unchecked) package private(set) var tag: CacheTag
+    @exclusivity(unchecked) private var spent: [ReadTransaction] = []
     private static let replacements = 8
 
     init(_ store: Store) throws(LMDBError) {
@@ -72,9 +74,12 @@ package final class LinkReader {
             throw .system(path: store.directory.storePath, reason: error.description)
         }
         tag = store.stamps.tag(environment: Store.environmentNumber, transaction: transaction.id)
+        isOpen = true
     }
 
     package func end() {
+        guard isOpen else { return }
+        isOpen = false
         transaction.reset()
         if !spent.isEmpty { spent.removeAll() }
     }

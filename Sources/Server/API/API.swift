@@ -94,7 +94,7 @@ final class API: RequestHandler, @unchecked Sendable {
         var nextSweep = System.monotonicMicroseconds()
         while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
             pulse.beat()
-            if let configuration = live.newer(than: &configurationSeen) { adopt(configuration) }
+            if live.isNewer(than: &configurationSeen) { adopt(live.value) }
             let admission = admission.admission
             let now = System.monotonicMicroseconds()
             if now >= nextSweep {

@@ -71,7 +71,7 @@ final class AccessLog: @unchecked Sendable {
                 case .end: isEnding = true
                 }
             }
-            if let configuration = live.newer(than: &seen) { text = AccessText(format: configuration.logFormat) }
+            if live.isNewer(than: &seen) { text = AccessText(format: live.value.logFormat) }
             writeAll()
         }
         giveUp()

@@ -15,11 +15,12 @@ final class LiveConfiguration: Sendable {
         generation.add(1, ordering: .releasing)
     }
 
-    /// The configuration, if it was replaced after the generation `seen`, which then becomes the newest.
-    func newer(than seen: inout UInt64) -> Configuration? {
+    /// Whether the configuration was replaced after the generation `seen`, which then becomes the newest.
+    @inline(__always)
+    func isNewer(than seen: inout UInt64) -> Bool {
         let newest = generation.load(ordering: .relaxed)
-        if newest == seen { return nil }
+        if newest == seen { return false }
         seen = newest
-        return value
+        return true
     }
 }

@@ -16,10 +16,9 @@ enum Route {
     }
 
     private static func isCodeByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
-        default: false
-        }
+        // A bit for each of the first 128 bytes: digits, letters, hyphen and underscore.
+        let word: UInt64 = byte < 64 ? 0x03ff_2000_0000_0000 : 0x07ff_fffe_87ff_fffe
+        return byte < 128 && word &>> UInt64(byte) & 1 != 0
     }
 
     /// The reserved words that consist of a code's characters.

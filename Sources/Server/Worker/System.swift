@@ -82,6 +82,7 @@ enum System {
     }
 
     static func wallMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME) }
+    static func coarseWallMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME_COARSE) }
 
     private static func milliseconds(_ clock: clockid_t) -> Int64 {
         var time = timespec()

@@ -45,6 +45,10 @@ extension Worker {
         _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
         _ connection: Connection
     ) {
+        // The snapshot is of the first miss: a wake-up of hits needs none.
+        if !reader.isOpen {
+            do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
+        }
         switch reader.find(code.bytes) {
         case .link(let link) where link.view.redirects(at: now):
             let start = output.count
