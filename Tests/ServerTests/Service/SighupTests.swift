@@ -220,6 +220,7 @@ extension NodeTests {
             "data": "/var/lib/other", "user": "other", "cluster": "other", "regions": "local:1, other:2",
             "region": "local", "node": "7", "listen": "127.0.0.1:1", "admin_listen": "127.0.0.1:2",
             "public_url": "https://other.example", "code_secret_file": "other-secret", "workers": "9",
+            "cache_entries": "64",
             "map_size": "17MiB", "max_connections": "77", "resolve_timeout": "100ms", "durability": "sync",
             "clock_offset": "1h",
         ]
