@@ -35,6 +35,7 @@ final class WorkerCounters: Sendable {
     private let expiries = CounterRow(count: Connection.Standing.allCases.count)
     private let sheddings = CounterRow(count: Shedding.allCases.count)
     let accessLogDrops = Counter()
+    let clickDrops = Counter()
     let answers = AnswerCounts()
     let latencySumMicroseconds = Counter()
     private let latencies = CounterRow(count: latencyBoundsMicroseconds.count + 1)

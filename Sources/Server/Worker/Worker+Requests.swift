@@ -117,6 +117,7 @@ extension Worker {
             let start = output.count
             redirects.append(text, form: form, now: now, to: &output)
             redirectsInOutput += 1
+            noteClick(head, bytes, connection)
             if logsAccess {
                 noteAccess(
                     .redirect, redirectStatus, head, bytes, from: start, since: wakeUpMicroseconds, connection)

@@ -1,3 +1,4 @@
+import Analytics
 import CLinux
 import Glibc
 import HTTP
@@ -58,6 +59,9 @@ final class Worker: @unchecked Sendable {
     let pulse = Pulse()
     /// Records on their way to the access log.
     let accessRing = ByteRing(capacityBytes: AccessLog.ringBytes)
+    /// Clicks on their way to the thread that counts them.
+    let clickRing = SlotRing(slots: Clicks.ringSlots, slotBytes: ClickEvent.slotBytes)
+    let clickRecorder: ClickRecorder
     var configurationSeen: UInt64 = 0
     var redirects: RedirectText
     var redirectStatus: Int
@@ -96,6 +100,7 @@ final class Worker: @unchecked Sendable {
         (self.handler, self.servesRedirects) = (handler, servesRedirects)
         self.listener = listener
         reader = try node.store.makeReader()
+        clickRecorder = ClickRecorder(key: node.clicks.storage.networkKey)
         admission = node.admission.admission
         let configuration = node.configuration
         redirects = RedirectText(
@@ -174,6 +179,7 @@ final class Worker: @unchecked Sendable {
         now = node.now()
         if let configuration = node.live.newer(than: &configurationSeen) { adopt(configuration) }
         redirects.setNow(now)
+        clickRecorder.setNow(now)
         redirectTick = admission.redirect.map { $0.limit.ticks(UInt64(wakeUpMicroseconds)) }
         do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
     }
