@@ -5,8 +5,9 @@ import Primitives
 ///
 /// Safety: belongs to one thread. Its state stands behind a pointer, so that no access to it is checked for exclusivity.
 @safe package final class ClickRecorder {
-    /// User-Agents that are remembered.
-    static let agents = 1024
+    /// User-Agents that are remembered, in rows of one cache line.
+    static let agents = 8192
+    private static let row = 8
     /// Of longer fields only so much is looked at.
     static let fieldBytes = 1024
 
@@ -22,14 +23,15 @@ import Primitives
     }
 
     private let state: UnsafeMutablePointer<State>
-    /// By a hash's upper bits: the hash, its low bit replaced by the class. Zero if nothing is remembered.
+    /// A row by a hash's upper bits, anywhere in it the hash, its low bit replaced by the class. Zero if nothing is remembered.
     private let known: UnsafeMutablePointer<UInt64>
 
     /// `key` is the same for all recorders of a node, `hash` of this one's own.
     package init(key: NetworkKey, hash: FoldedHash = .random()) {
         unsafe state = .allocate(capacity: 1)
         unsafe state.initialize(to: State(key: key, networkHash: key.hash(0), hash: hash))
-        unsafe known = .allocate(capacity: Self.agents)
+        unsafe known = UnsafeMutableRawPointer.allocate(byteCount: Self.agents * 8, alignment: 64)
+            .bindMemory(to: UInt64.self, capacity: Self.agents)
         unsafe known.initialize(repeating: 0, count: Self.agents)
     }
 
@@ -114,17 +116,19 @@ import Primitives
         let start = unsafe bytes.baseAddress! + range.lowerBound
         let agent = unsafe UnsafeRawBufferPointer(start: start, count: min(range.count, AgentClass.agentBytes))
         let hash = unsafe state.pointee.hash.hash(agent)
-        let place = unsafe known + Int(truncatingIfNeeded: hash &>> 54)
-        let found = unsafe place.pointee
-        if (found ^ hash) &>> 1 == 0 { return UInt8(truncatingIfNeeded: found & 1) }
-        return unsafe learn(agent, hash, place)
+        let row = unsafe known + Int(truncatingIfNeeded: hash &>> 54) &* Self.row
+        for place in 0..<Self.row {
+            let found = unsafe row[place]
+            if (found ^ hash) &>> 1 == 0 { return UInt8(truncatingIfNeeded: found & 1) }
+        }
+        return unsafe learn(agent, hash, row)
     }
 
+    /// In the place of any other of its row.
     @inline(never)
-    private func learn(_ agent: UnsafeRawBufferPointer, _ hash: UInt64, _ place: UnsafeMutablePointer<UInt64>) -> UInt8
-    {
+    private func learn(_ agent: UnsafeRawBufferPointer, _ hash: UInt64, _ row: UnsafeMutablePointer<UInt64>) -> UInt8 {
         let agentClass = unsafe AgentClass(agent: agent).rawValue
-        unsafe place.pointee = hash & ~1 | UInt64(agentClass)
+        unsafe row[Int(hash &>> 1) & (Self.row - 1)] = hash & ~1 | UInt64(agentClass)
         return agentClass
     }
 

@@ -8,6 +8,10 @@ import Primitives
 /// so a count is too high by at most what it began with, its *error*, and no error is above the weight of all requests divided
 /// by the capacity. Every code with more than that share of the requests has a counter.
 ///
+/// Requests come in batches, summed up by code, and of codes without a counter only those get one that end among the largest:
+/// the rule by which two such sketches are merged (Agarwal et al., "Mergeable Summaries", 2012), with the same bounds. A batch of
+/// one code is the algorithm of the paper.
+///
 /// A request's weight halves with each `halfLife` (forward decay: Cormode, Shkapenyuk, Srivastava and Xu, 2009): newer
 /// requests weigh more instead of older ones less, so nothing has to be gone over. Of a code that is asked for r times a second
 /// the weights come to r × halfLife / ln 2: that is how a rate is told from a count. All that is older than ten half-lives
@@ -24,6 +28,7 @@ package struct HotCodes: ~Copyable {
     private static let doublings: Double = 64
 
     private struct Counter {
+        var hash: UInt64
         var code: [UInt8]
         var count: Double
         var error: Double
@@ -36,7 +41,11 @@ package struct HotCodes: ~Copyable {
     private var counters: [Counter] = []
     /// Indices of counters: none at i is smaller than that at (i - 1) / 2.
     private var heap: [Int] = []
-    private var indices: [[UInt8]: Int] = [:]
+    /// By the hash of the code; two codes of one hash would be one.
+    private var indices: [UInt64: Int] = [:]
+    private let hash = FoldedHash.random()
+    /// Of the batch: entries whose codes have no counter.
+    private var strangers: [Int] = []
     /// When a request weighs 1.
     private var start: Instant
     private var total: Double = 0
@@ -49,28 +58,71 @@ package struct HotCodes: ~Copyable {
         indices.reserveCapacity(capacity + 1)
     }
 
-    /// `requests` for a code at `now`; a clock that goes back weighs them less.
-    package mutating func add(_ code: [UInt8], requests: UInt64, now: Instant) {
-        var weight = weight(now)
-        if weight > exp2(Self.doublings) {
-            begin(at: now)
-            weight = 1
+    /// Adds what `tally` holds beyond `known`, which has the requests of its first entries that were added before, and then of
+    /// all. A clock that goes back weighs requests less.
+    package mutating func add(_ tally: ClickTally, known: inout [UInt64], now: Instant) {
+        let weight = weight(from: now)
+        let floor = floor
+        strangers.removeAll(keepingCapacity: true)
+        for index in 0..<tally.count {
+            let entry = unsafe tally.entry(at: index)
+            if index == known.count { known.append(0) }
+            let requests = unsafe entry.counts.sum - known[index]
+            if requests == 0 { continue }
+            total += Double(requests) * weight
+            if let counter = unsafe indices[hash.hash(entry.code)] {
+                counters[counter].count += Double(requests) * weight
+                sink(counters[counter].place)
+                known[index] &+= requests
+            } else {
+                strangers.append(index)
+            }
         }
-        let added = Double(requests) * weight
+        for index in strangers {
+            let entry = unsafe tally.entry(at: index)
+            let requests = unsafe entry.counts.sum - known[index]
+            unsafe admit(entry.code, Double(requests) * weight, above: floor)
+            known[index] &+= requests
+        }
+    }
+
+    /// A batch of one code.
+    package mutating func add(_ code: [UInt8], requests: UInt64, now: Instant) {
+        let added = Double(requests) * weight(from: now)
         total += added
-        if let index = indices[code] {
-            counters[index].count += added
-            sink(counters[index].place)
-        } else if counters.count < capacity {
-            indices[code] = counters.count
+        unsafe code.withUnsafeBytes { bytes in
+            if let counter = unsafe indices[hash.hash(bytes)] {
+                counters[counter].count += added
+                sink(counters[counter].place)
+            } else {
+                unsafe admit(bytes, added, above: floor)
+            }
+        }
+    }
+
+    /// What a code without a counter may have had before.
+    private var floor: Double { counters.count < capacity ? 0 : count(at: 0) }
+
+    private mutating func admit(_ code: UnsafeRawBufferPointer, _ added: Double, above floor: Double) {
+        let hash = unsafe hash.hash(code)
+        if let counter = indices[hash] {
+            // Another day's entry of the same code came before.
+            counters[counter].count += added
+            return sink(counters[counter].place)
+        }
+        var counter = Counter(hash: hash, code: [], count: floor + added, error: floor, place: 0)
+        if counters.count < capacity {
+            counter.code = unsafe Array(code)
+            counter.place = heap.count
+            indices[hash] = counters.count
             heap.append(counters.count)
-            counters.append(Counter(code: code, count: added, error: 0, place: heap.count - 1))
+            counters.append(counter)
             rise(heap.count - 1)
-        } else {
-            let least = counters[heap[0]]
-            indices[least.code] = nil
-            indices[code] = heap[0]
-            counters[heap[0]] = Counter(code: code, count: least.count + added, error: least.count, place: 0)
+        } else if counter.count > count(at: 0) {
+            counter.code = unsafe Array(code)
+            indices[counters[heap[0]].hash] = nil
+            indices[hash] = heap[0]
+            counters[heap[0]] = counter
             sink(0)
         }
     }
@@ -93,6 +145,14 @@ package struct HotCodes: ~Copyable {
     package func errorBound(now: Instant) -> Double { total / Double(capacity) * perSecond / max(weight(now), 1) }
 
     private var perSecond: Double { Glibc.log(2) * 1000 / Double(halfLifeMilliseconds) }
+
+    /// Of a request at `now`, after all were scaled back if it had become too large.
+    private mutating func weight(from now: Instant) -> Double {
+        let weight = weight(now)
+        if weight <= exp2(Self.doublings) { return weight }
+        begin(at: now)
+        return 1
+    }
 
     private func weight(_ now: Instant) -> Double {
         exp2(Double(now.millisecondsSince(start)) / Double(halfLifeMilliseconds))
@@ -144,7 +204,7 @@ package struct HotCodes: ~Copyable {
     package func checkInvariants() {
         precondition(indices.count == counters.count && heap.count == counters.count && counters.count <= capacity)
         for (index, counter) in counters.enumerated() {
-            precondition(indices[counter.code] == index && heap[counter.place] == index)
+            precondition(indices[counter.hash] == index && heap[counter.place] == index)
             precondition(counter.place == 0 || counter.count >= count(at: (counter.place - 1) / 2))
         }
     }

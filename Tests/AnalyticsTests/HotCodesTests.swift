@@ -9,7 +9,8 @@ import Testing
 
     /// Beside exact counts of the same requests by Zipf's law: no rate is too low, none is too high by more than its error, no
     /// error is above the bound of the paper, and every code with more than that share is there.
-    @Test(arguments: [0.8, 1, 1.2]) func errorBound(exponent: Double) {
+    /// One by one and in batches.
+    @Test(arguments: [0.8, 1, 1.2], [1, 700]) func errorBound(exponent: Double, batch: Int) {
         let seed = UInt64.random(in: 0 ... .max)
         var random = SeededRandom(seed: seed)
         let (capacity, codes) = (64, 5000)
@@ -17,13 +18,25 @@ import Testing
         let sums = weights.reduce(into: [0.0]) { $0.append($0.last! + $1) }
         var hot = HotCodes(capacity: capacity, halfLifeMilliseconds: Self.halfLife, now: noon)
         var exact: [[UInt8]: Double] = [:]
-        for _ in 0..<50_000 {
+        let tally = ClickTally(capacity: 5000)
+        var known: [UInt64] = []
+        for number in 1...50_000 {
             let place = Double.random(in: 0..<sums.last!, using: &random)
             let rank = sums.partitioningIndex { $0 > place } - 1
             let code = Array("c\(rank)".utf8)
             let requests = random.next() % 4 + 1
             exact[code, default: 0] += Double(requests) * Self.perSecond
-            hot.add(code, requests: requests, now: noon)
+            guard batch > 1 else {
+                hot.add(code, requests: requests, now: noon)
+                continue
+            }
+            _ = code.withUnsafeBytes { tally.add($0, today, ClickCounts(people: requests)) }
+            guard number % batch == 0 || number == 50_000 else { continue }
+            hot.add(tally, known: &known, now: noon)
+            // A tally that was not emptied is added as far as it has grown.
+            guard number % (3 * batch) == 0 else { continue }
+            tally.removeAll()
+            known = []
         }
         hot.checkInvariants()
         let found = hot.hottest(capacity, now: noon)

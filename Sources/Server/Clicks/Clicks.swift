@@ -157,14 +157,8 @@ final class Clicks: @unchecked Sendable {
         let instant = now()
         var sums = ClickCounts()
         storage.locked {
-            for index in 0..<gathered.count {
-                let entry = gathered.entry(at: index)
-                sums += entry.counts
-                if index == known.count { known.append(0) }
-                guard entry.counts.sum > known[index] else { continue }
-                hot.add(Array(entry.code), requests: entry.counts.sum - known[index], now: instant)
-                known[index] = entry.counts.sum
-            }
+            hot.add(gathered, known: &known, now: instant)
+            for index in 0..<gathered.count { sums += gathered.entry(at: index).counts }
         }
         return sums
     }

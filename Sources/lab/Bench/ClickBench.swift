@@ -9,40 +9,55 @@ import Server
 struct ClickBench {
     private static let links = 100_000
     private static let events = 1 << 14
+    /// A worker has just read the head that it tells of: as many as the processor keeps close.
+    private static let nearHeads = 32
     private let rounds: Rounds
 
     init(_ rounds: Rounds) { self.rounds = rounds }
 
-    /// Heads of requests, and where their fields lie.
-    private struct Requests {
-        private(set) var heads: [Head] = []
-
+    /// Heads of requests one behind the other, and where their fields lie.
+    private final class Requests {
         struct Head {
-            let bytes: [UInt8]
+            let start: Int
             let code, agent, referrer, language: Range<Int>
         }
 
+        private static let headBytes = 512
+        let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: ClickBench.events * headBytes, alignment: 64)
+        let heads: [Head]
+
         init(agents: Int, random: inout SeededRandom) {
             let law = Zipf(objects: ClickBench.links, exponent: 1)
-            for _ in 0..<ClickBench.events {
+            var heads: [Head] = []
+            for index in 0..<ClickBench.events {
                 var text = Array("GET /".utf8)
-                func add(_ before: String, _ value: String) -> Range<Int> {
-                    text += before.utf8
+                func add(_ value: String, _ next: String) -> Range<Int> {
                     let start = text.count
                     text += value.utf8
+                    defer { text += next.utf8 }
                     return start..<text.count
                 }
-                let code = add("", "1\(100_000 + law.rank(&random))")
                 let version = Int.random(in: 0..<agents, using: &random)
-                let agent = add(
-                    " HTTP/1.1\r\nHost: edge.example\r\nUser-Agent: ",
-                    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/\(version).0 "
-                        + "Safari/537.36")
-                let referrer = add("\r\nReferer: ", "https://www.example.com/a/page")
-                let language = add("\r\nAccept-Language: ", "en-GB,en;q=0.9")
-                _ = add("\r\n\r\n", "")
-                heads.append(Head(bytes: text, code: code, agent: agent, referrer: referrer, language: language))
+                heads.append(
+                    Head(
+                        start: index * Self.headBytes,
+                        code: add(
+                            "1\(100_000 + law.rank(&random))", " HTTP/1.1\r\nHost: edge.example\r\nUser-Agent: "),
+                        agent: add(
+                            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
+                                + "Chrome/\(version).0 Safari/537.36", "\r\nReferer: "),
+                        referrer: add("https://www.example.com/a/page", "\r\nAccept-Language: "),
+                        language: add("en-GB,en;q=0.9", "\r\n\r\n")))
+                UnsafeMutableRawBufferPointer(rebasing: bytes[(index * Self.headBytes)...]).copyBytes(from: text)
             }
+            self.heads = heads
+        }
+
+        deinit { bytes.deallocate() }
+
+        /// A head with what may stand behind it.
+        func bytes(_ head: Head) -> UnsafeRawBufferPointer {
+            UnsafeRawBufferPointer(start: bytes.baseAddress! + head.start, count: Self.headBytes)
         }
     }
 
@@ -54,7 +69,7 @@ struct ClickBench {
         var random = SeededRandom(seed: 1)
         let requests = Requests(agents: 300, random: &random)
         let samples = try rounds.samples([Contender(name: "clicks") { try Self.measure($0, requests) }])[0]
-        let distinct = Set(requests.heads.map { $0.bytes[$0.code] }).count
+        let distinct = Set(requests.heads.map { Array(requests.bytes($0)[$0.code]) }).count
         var table = Table(
             "a click, \(Figure.grouped(Self.links)) links by Zipf's law, \(rounds.description)", ["", "ns", "of floor"])
         for (name, value) in [
@@ -85,13 +100,20 @@ struct ClickBench {
         var now = start
         repeat {
             now = now.advanced(byMilliseconds: 1000)
-            sums[0] += try fill(requests, ring) { slot, head in
-                slot.copyMemory(from: head.baseAddress!, byteCount: 64)
+            sums[0] += try timed {
+                for index in 0..<events {
+                    let head = requests.heads[index % nearHeads]
+                    guard let slot = ring.claim() else { throw LabError("the ring is full") }
+                    slot.copyMemory(from: requests.bytes(head).baseAddress!, byteCount: 64)
+                    _ = ring.publish()
+                }
             }
             ring.release(events)
             sums[2] += try fill(requests, ring, recorder, sendsFields: false)
             ring.release(events)
             sums[1] += try fill(requests, ring, recorder, sendsFields: true)
+            ring.release(events)
+            for head in requests.heads { try record(head, requests, ring, recorder, sendsFields: true) }
             sums[3] += timed {
                 var left = events
                 while left > 0 {
@@ -102,10 +124,8 @@ struct ClickBench {
                 }
             }
             let begin = MonotonicClock.read(CLOCK_THREAD_CPUTIME_ID)
-            for index in 0..<tally.count {
-                let entry = tally.entry(at: index)
-                hot.add(Array(entry.code), requests: entry.counts.sum, now: now)
-            }
+            var known: [UInt64] = []
+            hot.add(tally, known: &known, now: now)
             sums[4] += (MonotonicClock.read(CLOCK_THREAD_CPUTIME_ID) - begin) * UInt64(events) / UInt64(tally.count)
             tally.removeAll()
             turns += 1
@@ -121,31 +141,24 @@ struct ClickBench {
     }
 
     private static func fill(
-        _ requests: Requests, _ ring: SlotRing, _ write: (UnsafeMutableRawPointer, UnsafeRawBufferPointer) -> Void
+        _ requests: Requests, _ ring: SlotRing, _ recorder: ClickRecorder, sendsFields: Bool
     ) throws -> UInt64 {
         try timed {
-            for head in requests.heads {
-                guard let slot = ring.claim() else { throw LabError("the ring is full") }
-                head.bytes.withUnsafeBytes { write(slot, $0) }
-                _ = ring.publish()
+            for index in 0..<events {
+                try record(requests.heads[index % nearHeads], requests, ring, recorder, sendsFields: sendsFields)
             }
         }
     }
 
-    private static func fill(
-        _ requests: Requests, _ ring: SlotRing, _ recorder: ClickRecorder, sendsFields: Bool
-    ) throws -> UInt64 {
-        try timed {
-            for head in requests.heads {
-                guard let slot = ring.claim() else { throw LabError("the ring is full") }
-                head.bytes.withUnsafeBytes { bytes in
-                    recorder.record(
-                        into: slot, bytes, code: head.code, isHead: false, network: 0xffff_7f00_0000,
-                        agent: sendsFields ? head.agent : 0..<0, referrer: sendsFields ? head.referrer : 0..<0,
-                        language: sendsFields ? head.language : 0..<0)
-                }
-                _ = ring.publish()
-            }
-        }
+    @inline(__always)
+    private static func record(
+        _ head: Requests.Head, _ requests: Requests, _ ring: SlotRing, _ recorder: ClickRecorder, sendsFields: Bool
+    ) throws {
+        guard let slot = ring.claim() else { throw LabError("the ring is full") }
+        recorder.record(
+            into: slot, requests.bytes(head), code: head.code, isHead: false, network: 0xffff_7f00_0000,
+            agent: sendsFields ? head.agent : 0..<0, referrer: sendsFields ? head.referrer : 0..<0,
+            language: sendsFields ? head.language : 0..<0)
+        _ = ring.publish()
     }
 }
