@@ -55,6 +55,8 @@ package final class ClickStore {
         path = Self.path(store)
         let now = store.settings.now()
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw .failed(reason: "\(path): \(systemReason())") }
+        var status = stat()
+        if stat(path, &status) == 0, status.st_mode & S_IFMT != S_IFDIR { throw .unusable(reason: "no directory") }
         try Self.checkFile(path + "/" + StoreFile.name)
         do throws(LMDBError) {
             environment = try Environment(
