@@ -25,11 +25,14 @@ final class ClickStorage: @unchecked Sendable {
     private(set) var networkKey: NetworkKey
     private var isFailing = false
     private var nextPartition = 0
+    /// By partition: the day of its last fold, which removes days that are over.
+    private var foldedOn: [ClickDay]
 
     /// Opens the environment if it can be opened.
     init(_ store: Store, gathered: ClickTally, figures: ClickFigures, now: Instant) throws(StoreError) {
         (self.store, self.gathered, self.figures) = (store, gathered, figures)
         links = try store.makeReader()
+        foldedOn = Array(repeating: ClickDay(now), count: ClickLimits.partitions)
         pending = (0..<ClickLimits.partitions).map { _ in
             ClickTally(capacity: ClickLimits.partitionCodes + ClickLimits.gatheredCodes)
         }
@@ -155,8 +158,9 @@ final class ClickStorage: @unchecked Sendable {
         return true
     }
 
-    /// An empty partition is folded too, for the sake of days that are over.
+    /// An empty partition is folded once a day, for the sake of days that are over: a node that rests leaves the disk alone.
     private func fold(_ partition: Int, _ today: ClickDay) -> Bool {
+        if pending[partition].count == 0, foldedOn[partition] == today { return true }
         guard let clicks, let keys = keys(pending[partition]) else { return false }
         do throws(ClickStoreError) {
             try clicks.fold(partition, pending[partition], links: keys, today: today, networkKey: networkKey)
@@ -164,6 +168,7 @@ final class ClickStorage: @unchecked Sendable {
             _ = recover(error, sequence: clicks.sequence)
             return false
         }
+        foldedOn[partition] = today
         locked {
             pending[partition].removeAll()
             folds = clicks.folds
