@@ -107,11 +107,9 @@ final class ClickStorage: @unchecked Sendable {
 
     /// Makes what was gathered durable, and empties it; false if it stays.
     func append() -> Bool {
-        guard open(), let clicks, foldFullPartitions() else { return false }
-        do throws(ClickStoreError) {
-            try clicks.append(gathered)
-        } catch {
-            guard recover(error, sequence: clicks.sequence) else { return false }
+        guard open(), foldFullPartitions() else { return false }
+        if let failure = attempt({ (clicks) throws(ClickStoreError) in try clicks.append(gathered) }) {
+            guard recover(failure) else { return false }
             // It had come to the disk before the failure, and so to `pending`.
             locked { gathered.removeAll() }
             return true
@@ -124,19 +122,34 @@ final class ClickStorage: @unchecked Sendable {
             }
             gathered.removeAll()
         }
-        figures.note(clicks)
         succeed()
         return true
     }
 
+    /// Why a write failed, and the sequence that the journal had before.
+    private struct Failure {
+        let error: ClickStoreError
+        let sequence: UInt64
+    }
+
+    /// Nobody holds the environment behind this, so that it can be opened anew.
+    private func attempt(_ write: (ClickStore) throws(ClickStoreError) -> Void) -> Failure? {
+        guard let clicks else { preconditionFailure("it was opened") }
+        defer { figures.note(clicks) }
+        do throws(ClickStoreError) { try write(clicks) } catch {
+            return Failure(error: error, sequence: clicks.sequence)
+        }
+        return nil
+    }
+
     /// After a failure: whether what was to be written then is on the disk.
-    private func recover(_ error: ClickStoreError, sequence: UInt64) -> Bool {
-        switch error {
-        case .full: return fail(error)
+    private func recover(_ failure: Failure) -> Bool {
+        switch failure.error {
+        case .full: return fail(failure.error)
         case .failed:
             close()
-            _ = fail(error)
-            return open() && clicks!.sequence > sequence
+            _ = fail(failure.error)
+            return open() && clicks!.sequence > failure.sequence
         case .unusable(let reason):
             close()
             if setAside(reason) { _ = open() }
@@ -161,19 +174,19 @@ final class ClickStorage: @unchecked Sendable {
     /// An empty partition is folded once a day, for the sake of days that are over: a node that rests leaves the disk alone.
     private func fold(_ partition: Int, _ today: ClickDay) -> Bool {
         if pending[partition].count == 0, foldedOn[partition] == today { return true }
-        guard let clicks, let keys = keys(pending[partition]) else { return false }
-        do throws(ClickStoreError) {
+        guard let keys = keys(pending[partition]) else { return false }
+        let failure = attempt { (clicks) throws(ClickStoreError) in
             try clicks.fold(partition, pending[partition], links: keys, today: today, networkKey: networkKey)
-        } catch {
-            _ = recover(error, sequence: clicks.sequence)
+        }
+        if let failure {
+            _ = recover(failure)
             return false
         }
         foldedOn[partition] = today
         locked {
             pending[partition].removeAll()
-            folds = clicks.folds
+            folds += 1
         }
-        figures.note(clicks)
         return true
     }
 
