@@ -47,23 +47,26 @@ let package = Package(
         .target(
             name: "Links", dependencies: ["Primitives", "CIDN"], swiftSettings: pure,
             linkerSettings: archives("idn2", "unistring")),
+        .target(name: "Analytics", dependencies: ["Primitives"], swiftSettings: pure),
         .target(name: "Replication", dependencies: ["Links", "Primitives"], swiftSettings: pure),
         .target(
-            name: "Store", dependencies: ["Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
+            name: "Store", dependencies: ["Analytics", "Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
             swiftSettings: strict, linkerSettings: archives("lmdb", "crypto")),
         .target(
-            name: "Server", dependencies: ["Store", "HTTP", "Links", "Primitives", "CLinux"],
+            name: "Server", dependencies: ["Store", "Analytics", "HTTP", "Links", "Primitives", "CLinux"],
             swiftSettings: strict),
         .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
         .executableTarget(
-            name: "lab", dependencies: ["Server", "Store", "Links", "Primitives", "CLinux"], swiftSettings: strict),
+            name: "lab", dependencies: ["Server", "Store", "Analytics", "Links", "Primitives", "CLinux"],
+            swiftSettings: strict),
 
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
         .testTarget(
             name: "LinksTests", dependencies: ["Links"], swiftSettings: strict, linkerSettings: countedAllocator),
+        .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: strict),
         .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: strict),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "CLMDB"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
         .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),

@@ -25,6 +25,9 @@ extension Node {
     var accessLogDropCount: UInt64 {
         workers.reduce(accessLog.lostLineCount) { $0 + $1.counters.accessLogDrops.value }
     }
+
+    /// Dropped by the workers because the ring was full, or lost behind it.
+    var clickDropCount: UInt64 { workers.reduce(clicks.figures.lost.value) { $0 + $1.counters.clickDrops.value } }
 }
 
 /// Counted by the main thread.

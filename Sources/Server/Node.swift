@@ -11,6 +11,7 @@ import Synchronization
 final class Node: @unchecked Sendable {
     let live: LiveConfiguration
     let store: Store
+    let clicks: Clicks
     let admission: CurrentAdmission
     private(set) var api: API!
     private var admin: Admin?
@@ -19,6 +20,7 @@ final class Node: @unchecked Sendable {
     private var threads: [SystemThread] = []
     private(set) var accessLog: AccessLog!
     private var accessLogThread: SystemThread?
+    private var clickThread: SystemThread?
     let reloads = ReloadCounts()
     private(set) var address: ListenAddress
     private(set) var adminAddress: ListenAddress?
@@ -47,8 +49,9 @@ final class Node: @unchecked Sendable {
         store = try Store(Self.settings(configuration, codeSecret))
         let publicURL = configuration.publicURL(boundTo: address)
         let offset = configuration.clockOffsetMilliseconds
+        clicks = try Clicks(store, live, now: { Self.clock(offset) })
         let api = try API(
-            store, live, admission, publicURL: publicURL,
+            store, live, admission, clicks.storage, publicURL: publicURL,
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
@@ -57,6 +60,7 @@ final class Node: @unchecked Sendable {
         self.api = api
         workers = try listeners.map { try Worker(self, $0, api, publicBudget, servesRedirects: true) }
         publicBudget.workers = workers
+        clicks.take(from: workers.map(\.clickRing))
         let accessLog = AccessLog(workers.map(\.accessRing), live, sink)
         self.accessLog = accessLog
         if let adminListener {
@@ -69,6 +73,7 @@ final class Node: @unchecked Sendable {
             threads.append(SystemThread("admin") { admin.run() })
         }
         accessLogThread = SystemThread("access-log", accessLog.run)
+        clickThread = SystemThread("clicks", niceness: Clicks.niceness, clicks.run)
         threads.append(SystemThread("api", niceness: API.niceness, api.run))
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
@@ -111,6 +116,9 @@ final class Node: @unchecked Sendable {
         admin?.close()
         for worker in workers { worker.give(.stop) }
         for thread in threads { thread.join() }
+        // All clicks are in the rings now.
+        clicks.close()
+        clickThread?.join()
         store.close()
         if accessLog.close() { accessLogThread?.join() }
     }

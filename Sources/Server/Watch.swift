@@ -8,13 +8,14 @@ package struct Watch {
     private var warning: Issuer.Warning?
     private var damagedAnswers: UInt64 = 0
     private var accessLogDrops: UInt64 = 0
+    private var clickDrops: UInt64 = 0
     private var codeConflicts: UInt64 = 0
 
     package init() {}
 
     /// The log lines for what has changed since the last call.
     package mutating func changes(
-        _ figures: StoreFigures, damagedAnswers: UInt64, accessLogDrops: UInt64 = 0
+        _ figures: StoreFigures, damagedAnswers: UInt64, accessLogDrops: UInt64 = 0, clickDrops: UInt64 = 0
     ) -> [Line] {
         var lines: [Line] = []
         if figures.isFull != isFull {
@@ -49,6 +50,10 @@ package struct Watch {
             let count = accessLogDrops - self.accessLogDrops
             lines.append(Line(.warning, "access-log-dropped", "\(count) lines could not be written in time"))
             self.accessLogDrops = accessLogDrops
+        }
+        if clickDrops > self.clickDrops {
+            lines.append(Line(.warning, "clicks-dropped", "\(clickDrops - self.clickDrops) clicks were not counted"))
+            self.clickDrops = clickDrops
         }
         return lines
     }

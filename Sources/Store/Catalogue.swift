@@ -49,6 +49,7 @@ struct Catalogue: Sendable {
         case .digests: digests
         case .keys: keys
         case .owners: owners
+        case .totals, .days, .journal: nil
         }
     }
 

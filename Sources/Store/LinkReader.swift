@@ -109,6 +109,20 @@ package final class LinkReader {
         return code.withUnsafeBytes { search(catalogue.aliases, .aliases, $0, .alias) }
     }
 
+    /// What the link of `code` is stored under, for one that is there.
+    package func key(of code: RawSpan) -> LinkKey {
+        guard let decoded = store.codeSpace.decode(code) else { return .alias([UInt8](code)) }
+        // Only then may an alias look like a generated code.
+        if store.hasShapedAliases, case .link(let link) = find(code), link.key == .alias {
+            return .alias([UInt8](code))
+        }
+        return switch decoded {
+        case .generated(let region, let node, let number):
+            .generated(region: region.byte, node: node, number: number)
+        case .snowflake(_, _, let number): .snowflake(number: number)
+        }
+    }
+
     /// As `find`, after the same work for a link that is there as for none: to find nothing takes a look around where
     /// the search ended, and a string that no code can be needs no search at all. For answers that must not tell.
     package func findEvenly(_ code: RawSpan) -> Found {

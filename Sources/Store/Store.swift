@@ -37,6 +37,8 @@ package final class Store: @unchecked Sendable {
     let environment: Environment
     package let codeSpace: CodeSpace
     package let origin: Origin
+    /// What the environment of clicks is known by as this store's.
+    let clickIdentity: [UInt8]
     /// Whether this start began a new incarnation in a store that had an older one.
     package let didBeginIncarnation: Bool
     let ceilings: Ceilings
@@ -70,6 +72,7 @@ package final class Store: @unchecked Sendable {
         origin = opening.ownRow.origin
         didBeginIncarnation = opening.endedRow != nil
         codeSpace = CodeSecret.space(opening.image.codeSecret, settings.regions.map(\.character))
+        clickIdentity = ClickRows.identity(opening.image.codeSecret, opening.image.identity, origin)
         ceilings = Ceilings(opening.image.origins.values)
         published = Mutex(StoreFigures())
         originNames = Mutex(opening.rows.mapValues(\.origin))

@@ -6,6 +6,8 @@ import Primitives
 enum TableID: Hashable {
     case links(region: UInt8, node: UInt8)
     case snowflakes, aliases, origins, meta, digests, keys, owners
+    /// Of the environment of clicks, which has a table `meta` too.
+    case totals, days, journal
 
     /// Region characters are above 0x2f, so the other tables' first byte is free.
     var bytes: (UInt8, UInt8) {
@@ -18,6 +20,9 @@ enum TableID: Hashable {
         case .digests: (0, 5)
         case .keys: (0, 7)
         case .owners: (0, 11)
+        case .totals: (0, 13)
+        case .days: (0, 14)
+        case .journal: (0, 15)
         }
     }
 
@@ -31,6 +36,9 @@ enum TableID: Hashable {
         case .digests: "digests"
         case .keys: "keys"
         case .owners: "owners"
+        case .totals: "totals"
+        case .days: "days"
+        case .journal: "journal"
         }
     }
 
@@ -113,7 +121,7 @@ extension LinkKey {
         case .aliases:
             guard !rowKey.isEmpty else { return nil }
             self = .alias([UInt8](rowKey))
-        case .origins, .meta, .digests, .keys, .owners: return nil
+        case .origins, .meta, .digests, .keys, .owners, .totals, .days, .journal: return nil
         }
     }
 }

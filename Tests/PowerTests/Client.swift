@@ -49,6 +49,13 @@ final class Client {
 
     func redirect(_ code: String) -> Answer? { exchange("GET /\(code) HTTP/1.1\r\nHost: edge\r\n\r\n") }
 
+    /// How many people clicked, as the API tells; nil if it does not.
+    func clicks(_ code: String) -> Int? {
+        let answer = exchange("GET /api/v1/analytics/\(code) HTTP/1.1\r\nHost: edge\r\n\r\n")
+        let object = answer.flatMap { try? JSONSerialization.jsonObject(with: Data($0.body)) as? [String: Any] }
+        return object?["clicks"] as? Int
+    }
+
     /// Nil if the connection ended, or was silent for too long, before the answer was whole.
     private func exchange(_ request: String) -> Answer? {
         let bytes = Array(request.utf8)

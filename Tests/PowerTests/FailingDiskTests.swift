@@ -85,6 +85,40 @@ import Testing
         #expect(course.victim == .page)
     }
 
+    /// Where the file of clicks fails, whatever was on its way: redirects go on, and every click is counted once.
+    @Test(arguments: [
+        Fault(call: "fdatasync", error: "EIO", when: "1"), Fault(call: "fdatasync", error: "EIO", when: "2"),
+        Fault(call: "pwrite64", error: "EIO", when: "1"), Fault(call: "pwrite64", error: "ENOSPC", when: "2"),
+    ])
+    func aFailingFileOfClicksLosesNone(fault: Fault) throws {
+        let directory = TemporaryDirectory()
+        let data = directory.path + "/data"
+        let first = try EdgeProcess(data: data)
+        let code = try #require(
+            Client(port: first.port)?.create("{\"long_url\":\"https://a.example/\"}")?.member("short_code"))
+        #expect(try first.drain() == 0)
+        let node = try EdgeProcess(
+            data: data, ["--click_flush", "100ms"],
+            strace: [
+                "-o", directory.path + "/trace", "-P", data + "/clicks/data.mdb", "-e", "trace=\(fault.call)", "-e",
+                fault.option,
+            ])
+        let client = try #require(Client(port: node.port))
+        // Until the fault has come and gone: each flush is one more try.
+        var clicks = 0
+        let deadline = ContinuousClock.now + .seconds(30)
+        while !node.lines.contains(where: { $0.contains("event=clicks-available") }), ContinuousClock.now < deadline {
+            #expect(client.redirect(code)?.status == 302)
+            clicks += 1
+        }
+        #expect(node.lines.contains { $0.contains("event=clicks-unavailable") }, "\(node.lines)")
+        #expect(try node.drain() == 0)
+        #expect(!node.lines.contains { $0.contains("event=clicks-dropped") || $0.contains("event=clicks-set-aside") })
+        let last = try EdgeProcess(data: data)
+        #expect(Client(port: last.port)?.clicks(code) == clicks)
+        #expect(try last.drain() == 0)
+    }
+
     /// A full disk, wherever it is noticed, refuses writes and ends when there is room, without a restart.
     @Test(arguments: [
         Fault(call: "fallocate", error: "ENOSPC", when: "1..4"), Fault(call: "writev", error: "ENOSPC", when: "1..2"),

@@ -1,3 +1,4 @@
+import Analytics
 import HTTP
 import Links
 import Primitives
@@ -37,6 +38,7 @@ final class API: RequestHandler, @unchecked Sendable {
     static let niceness: Int32 = 10
 
     private let store: Store
+    private let clicks: ClickStorage
     private let live: LiveConfiguration
     /// The thread's copy of what `live` holds.
     private var configuration: Configuration
@@ -58,13 +60,14 @@ final class API: RequestHandler, @unchecked Sendable {
     let answers = APIAnswers()
 
     init(
-        _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, publicURL: String,
+        _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ clicks: ClickStorage,
+        publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         (self.store, self.live, self.publicURL, self.policy) = (store, live, publicURL, policy)
-        self.admission = admission
+        (self.admission, self.clicks) = (admission, clicks)
         configuration = live.value
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         nameRule = NameRule(configuration, policy)
@@ -182,6 +185,10 @@ final class API: RequestHandler, @unchecked Sendable {
         default:
             if let code = Self.segment(path, after: "/api/v1/urls/") {
                 resource(call, "/api/v1/urls/{code}", [.get: { self.show($0, code) }])
+            } else if let code = Self.segment(path, after: "/api/v1/analytics/") {
+                resource(call, "/api/v1/analytics/{code}", [.get: { self.showClicks($0, code) }])
+            } else if let code = Self.segment(path, after: "/analytics/") {
+                resource(call, "/analytics/{code}", [.get: { self.showClicks($0, code) }])
             } else if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) {
                 // Redirects are the workers'; what comes here has another method.
                 resource(call, "/{code}", [.get: { $0.answer(Problem.notFound.response) }])
@@ -285,7 +292,51 @@ final class API: RequestHandler, @unchecked Sendable {
             ], body: body)
     }
 
+    /// A link that is there for its caller.
+    private struct ShownLink {
+        let code: [UInt8]
+        let isAlias: Bool
+        let record: StoredRecord
+        let origin: Origin
+    }
+
     private func show(_ call: APICall, _ code: String) {
+        look(call, code) { link in
+            let text = LinkText(
+                code: link.code, isAlias: link.isAlias, stamp: Stamp(rawValue: link.record.stamp), origin: link.origin,
+                body: link.record.body, publicURL: publicURL,
+                region: regionName(link.record.body.creation?.origin ?? link.origin))
+            return Response(
+                status: 200,
+                fields: [
+                    ("Content-Type", "application/json"), ("ETag", text.entityTag), ("Cache-Control", "no-store"),
+                ], body: text.json)
+        }
+    }
+
+    private func showClicks(_ call: APICall, _ code: String) {
+        let dayCount: Int
+        do throws(RefusedRequest) {
+            let query = try QueryValues(call.message.query)
+            try query.allow(["days"])
+            dayCount = try query.number("days", 1...ClickLimits.days) ?? ClickText.days
+        } catch {
+            return call.answer(error.problem.response)
+        }
+        look(call, code) { link in
+            let (key, today) = (reader.key(of: link.code.span.bytes), ClickDay(now()))
+            guard let history = clicks.history(of: link.code, key, dayCount: dayCount, today: today),
+                let since = clicks.since
+            else { return Problem.clicksUnavailable.response }
+            let text = ClickText(code: link.code, history: history, today: today, since: since)
+            return Response(
+                status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+                body: text.json)
+        }
+    }
+
+    /// Answers with what `answer` makes of a link, if there is one for the caller.
+    private func look(_ call: APICall, _ code: String, _ answer: (ShownLink) -> Response) {
         let bytes = Array(code.utf8)
         do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
         defer { reader.end() }
@@ -303,15 +354,7 @@ final class API: RequestHandler, @unchecked Sendable {
             guard record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
                 return call.answer(Problem.gone.response)
             }
-            let text = LinkText(
-                code: bytes, isAlias: link.key == .alias, stamp: Stamp(rawValue: record.stamp), origin: origin,
-                body: record.body, publicURL: publicURL, region: regionName(record.body.creation?.origin ?? origin))
-            call.answer(
-                Response(
-                    status: 200,
-                    fields: [
-                        ("Content-Type", "application/json"), ("ETag", text.entityTag), ("Cache-Control", "no-store"),
-                    ], body: text.json))
+            call.answer(answer(ShownLink(code: bytes, isAlias: link.key == .alias, record: record, origin: origin)))
         }
     }
 

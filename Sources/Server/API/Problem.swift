@@ -52,6 +52,7 @@ extension Problem {
     static let namePrivate = Problem(
         .invalidURL,
         "The host's name does not stand for public addresses alone; it must be one that everybody can reach.")
+    static let clicksUnavailable = Problem(.clicksUnavailable).retryAfter(seconds: 5)
     static let lookupFailed = Problem(.lookupFailed).retryAfter(seconds: 5)
     static let needsKey = unauthorized("This node makes no links for anonymous clients.")
     static let requestTimeout = Problem(

@@ -40,6 +40,10 @@ extension ProblemKind {
         "lookup-failed", 503, "The destination's name cannot be looked up now",
         "This node makes links to names that it can look up only, and had no answer in time. Nothing was changed.",
         remedy: "Ask again after the seconds that Retry-After gives; if it stays so, the name's servers may be down.")
+    static let clicksUnavailable = ProblemKind(
+        "clicks-unavailable", 503, "The clicks cannot be told now",
+        "This node keeps clicks apart from links, and has no place for them at the moment. Links go on working.",
+        remedy: "Ask again after the seconds that Retry-After gives; the node's log says what is wrong.")
     static let invalidAlias = ProblemKind(
         "invalid-alias", 422, "The alias is not accepted",
         "It has other characters than letters, digits, - and _, is too short or too long, is reserved, or looks like a "
@@ -144,7 +148,8 @@ extension ProblemKind {
 
 extension ProblemKind {
     static let all: [ProblemKind] = [
-        notFound, expired, damagedRecord, invalidURL, lookupFailed, invalidAlias, aliasTaken, invalidTitle, invalidTags,
+        notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
+        invalidTitle, invalidTags,
         invalidExpiry, unauthorized, invalidKey, forbidden, rateLimited, storageFull, overloaded, invalidJSON,
         unsupportedMediaType,
         payloadTooLarge,

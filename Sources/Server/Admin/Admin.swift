@@ -45,7 +45,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
     }
 
     private func response(_ message: Message) -> Response {
-        let paths = ["/metrics", "/status", "/health/ready"] + SnapshotRoutes.paths
+        let paths = ["/metrics", "/status", "/health/ready", "/debug/hot"] + SnapshotRoutes.paths
         guard paths.contains(message.path) else { return Problem.notFound.response }
         guard [.get, .head].contains(message.head.method) else {
             return Problem.methodNotAllowed(allow: "GET, HEAD").response
@@ -54,6 +54,13 @@ final class Admin: RequestHandler, @unchecked Sendable {
             return access.refusal(of: message)?.response ?? snapshot.response(message)
         }
         switch message.path {
+        case "/debug/hot":
+            // Who knows a code can follow its link.
+            if let refusal = access.refusal(of: message) { return refusal.response }
+            let hot = node.clicks.hottestCodes
+            return Response(
+                status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+                body: HotText(codes: hot.codes, errorBound: hot.errorBound).json)
         case "/metrics":
             let type = "text/plain; version=0.0.4; charset=utf-8"
             return Response(

@@ -41,6 +41,7 @@ final class WorkerCounters: Sendable {
     private let expiries = CounterRow(count: Connection.Standing.allCases.count)
     private let sheddings = CounterRow(count: Shedding.allCases.count)
     let accessLogDrops = Counter()
+    let clickDrops = Counter()
     let answers = AnswerCounts()
     let lookups = LookupCounters()
     let latencySumMicroseconds = Counter()

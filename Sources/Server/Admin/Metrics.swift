@@ -29,6 +29,7 @@ struct Metrics {
         let figures = node.store.figures
         addStore(figures)
         addCommits(figures)
+        addClicks(node)
         addOperation(node)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
         output.sample("edge_build_info", ["version": edgeVersion], 1)
@@ -145,6 +146,36 @@ struct Metrics {
             "edge_store_commit_writes", "Log entries of one transaction.",
             bounds: StoreFigures.commitWritesBounds.map(Double.init), counts: counts(figures.commitWrites),
             sum: Double(figures.commitWrites.sum))
+    }
+
+    private mutating func addClicks(_ node: Node) {
+        let figures = node.clicks.figures
+        output.metric("edge_clicks_total", .counter, "Redirects that were counted and made durable, by who asked.")
+        for (name, counter) in [
+            ("person", figures.people.value), ("bot", figures.bots.value), ("head", figures.heads.value),
+        ] { output.sample("edge_clicks_total", ["class": name], Double(counter)) }
+        output.value(
+            "edge_clicks_undurable", .gauge, "Clicks that are counted and not on the disk yet.",
+            Double(figures.undurable.load(ordering: .relaxed)))
+        output.value(
+            "edge_clicks_dropped_total", .counter, "Clicks that had no room.", Double(node.clickDropCount))
+        output.value(
+            "edge_click_commits_total", .counter, "Transactions of clicks made durable.", Double(figures.commits.value))
+        output.value(
+            "edge_click_damaged_rows_total", .counter, "Rows of clicks that were left out as damaged.",
+            Double(figures.damagedRows))
+        output.value(
+            "edge_click_stores_set_aside_total", .counter, "Files of clicks that could not be used.",
+            Double(figures.setAside.value))
+        output.value(
+            "edge_click_store_available", .gauge, "1 while clicks can be made durable.",
+            figures.isAvailable.load(ordering: .relaxed) ? 1 : 0)
+        output.value(
+            "edge_click_store_used_bytes", .gauge, "Of the file of clicks, pages in use or free.",
+            Double(figures.usedBytes.load(ordering: .relaxed)))
+        output.value(
+            "edge_hot_codes", .gauge, "Codes that are surely asked for more than 100 times a second lately.",
+            Double(node.clicks.hotCodeCount))
     }
 
     private mutating func addOperation(_ node: Node) {

@@ -44,6 +44,8 @@ package struct Configuration: Equatable, Sendable {
     package var redirectStatus = RedirectStatus.found
     /// `max-age` of a redirect, whole seconds; 0 forbids caches to keep it.
     package var redirectCacheTTLMilliseconds: Int64 = 0
+    /// The longest time from a click to its being durable.
+    package var clickFlushMilliseconds: Int64 = 1000
     /// Whether links may be created without a key.
     package var anonymousCreate = true
     /// Whether links may lead into private networks; for intranets.
@@ -137,6 +139,7 @@ package enum ConfigurationLimits {
     package static let connectionTimeoutMilliseconds: ClosedRange<Int64> = 100...86_400_000
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
     package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
+    package static let clickFlushMilliseconds: ClosedRange<Int64> = 100...3_600_000
     package static let resolveTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000
     package static let trustedProxies = 64
     package static let clockOffsetMilliseconds: ClosedRange<Int64> = -3650 * 86_400_000...3650 * 86_400_000

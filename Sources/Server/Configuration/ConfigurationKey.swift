@@ -90,6 +90,9 @@ package struct ConfigurationKey: Sendable {
             "how long caches may keep a redirect; 0s: not at all, so that changes and clicks are seen at once",
             reloadable: true),
         .init(
+            "click_flush", \.clickFlushMilliseconds, .duration(ConfigurationLimits.clickFlushMilliseconds),
+            "the longest time until a click is durable: what a crash may lose of them", reloadable: true),
+        .init(
             "anonymous_create", \.anonymousCreate, .onOff,
             "links may be created without a key; if left out, on only where listen is a loopback address",
             reloadable: true),

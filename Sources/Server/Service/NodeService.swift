@@ -101,7 +101,8 @@ private final class NodeService {
         guard now - watchedAt >= 1000 else { return }
         watchedAt = now
         let lines = watch.changes(
-            node.store.figures, damagedAnswers: node.damagedAnswerCount, accessLogDrops: node.accessLogDropCount)
+            node.store.figures, damagedAnswers: node.damagedAnswerCount, accessLogDrops: node.accessLogDropCount,
+            clickDrops: node.clickDropCount)
         for line in lines { Log.write(line.level, line.event, ["detail": .string(line.detail)]) }
     }
 

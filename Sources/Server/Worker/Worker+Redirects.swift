@@ -85,6 +85,7 @@ extension Worker {
     ) {
         redirects.appendTail(form, expiresAtMilliseconds: expiresAtMilliseconds, now: now, to: &output)
         redirectsSent += 1
+        noteClick(head, bytes, connection)
         if logsAccess {
             noteAccess(.redirect, redirectStatus, head, bytes, from: start, since: wakeUpMicroseconds, connection)
         }

@@ -1,3 +1,4 @@
+import Analytics
 import CLinux
 import Glibc
 import HTTP
@@ -62,6 +63,9 @@ final class Worker: @unchecked Sendable {
     let pulse = Pulse()
     /// Records on their way to the access log.
     let accessRing: ByteRing
+    /// Clicks on their way to the thread that counts them.
+    let clickRing = SlotRing(slots: Clicks.ringSlots, slotBytes: ClickEvent.slotBytes)
+    let clickRecorder: ClickRecorder
     @exclusivity(unchecked) var configurationSeen: UInt64 = 0
     @exclusivity(unchecked) var redirects: RedirectText
     @exclusivity(unchecked) var redirectStatus: Int
@@ -104,6 +108,7 @@ final class Worker: @unchecked Sendable {
             entries: servesRedirects ? node.configuration.cacheEntries : CacheLimits.entries.lowerBound,
             stamps: node.store.stamps)
         accessRing = ByteRing(capacityBytes: servesRedirects ? AccessLog.ringBytes : 4096)
+        clickRecorder = ClickRecorder(key: node.clicks.storage.networkKey)
         admission = node.admission.admission
         let configuration = node.configuration
         redirects = RedirectText(
@@ -184,6 +189,7 @@ final class Worker: @unchecked Sendable {
         now = node.coarseNow()
         if node.live.isNewer(than: &configurationSeen) { adopt(node.live.value) }
         redirects.setNow(now)
+        clickRecorder.setNow(now)
         redirectTick = admission.redirect.map { $0.limit.ticks(UInt64(wakeUpMicroseconds)) }
     }
 

@@ -84,7 +84,8 @@ final class SnapshotCopy {
             else { return noteDamaged(row, in: table, &report) }
             try count(.key(id), stamp: record.stamp, author, transaction, &report)
         case .meta: break
-        case .origins, .digests, .owners: preconditionFailure("the builder takes no such rows")
+        case .origins, .digests, .owners, .totals, .days, .journal:
+            preconditionFailure("the builder takes no such rows")
         }
         try transaction.putNew(merge.catalogue.handle(table)!, row.key, row.value, append: true)
     }

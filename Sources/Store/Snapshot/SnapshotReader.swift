@@ -139,7 +139,7 @@ extension TableID {
         switch self {
         case .links(let region, let node): Int(region) << 8 | Int(node)
         case .digests: .max
-        case .snowflakes, .aliases, .origins, .meta, .keys, .owners: 1 << 16 | Int(bytes.1)
+        case .snowflakes, .aliases, .origins, .meta, .keys, .owners, .totals, .days, .journal: 1 << 16 | Int(bytes.1)
         }
     }
 }

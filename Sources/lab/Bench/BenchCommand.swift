@@ -10,6 +10,7 @@ enum BenchCommand {
                lab bench overload [--connections 4000]
                lab bench idle     [--connections 10000]
                lab bench cache    [--requests 1000000] [--objects 100000] [--seed 1]
+               lab bench clicks
                lab bench all      [--small]
         With --limits a second node is beside the first, whose limit of redirects is on.
         With every one: [--rounds 5] [--seconds 4] [--directory DIR]
@@ -46,6 +47,7 @@ enum BenchCommand {
             case "cache":
                 let options = try options(rest, TraceOptions.names)
                 try CacheBench(try Rounds(options), try TraceOptions(options)).run()
+            case "clicks": try ClickBench(try Rounds(try options(rest, []))).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")
             }
@@ -70,6 +72,7 @@ enum BenchCommand {
         try SlowBench(rounds, clients: isSmall ? 200 : 2000).run()
         try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()
         try IdleBench(rounds, connections: isSmall ? 1000 : 10_000).run()
+        try ClickBench(rounds).run()
         try CacheBench(rounds, TraceOptions(count: isSmall ? 100_000 : 1_000_000)).run()
     }
 }

@@ -24,6 +24,9 @@ import Testing
         figures.merged.conflicts = 1
         #expect(events(&watch, figures, damaged: 4) == ["code-conflict"])
         #expect(events(&watch, figures, damaged: 4) == [])
+        for (drops, expected) in [(5, ["clicks-dropped"]), (5, []), (6, ["clicks-dropped"])] as [(UInt64, [String])] {
+            #expect(watch.changes(figures, damagedAnswers: 4, clickDrops: drops).map(\.event) == expected)
+        }
     }
 
     @Test func theBreakerAndTheWarnings() throws {
