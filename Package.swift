@@ -23,10 +23,12 @@ let standalone: [LinkerSetting] = [
     ])
 ]
 
-/// The test program's allocator is one that counts its calls: see `AllocationTests`.
+/// A program with `CountedAllocator` in it allocates by that. No part of a node: the tests and `lab` have it.
+/// By lld, because the older linker keeps the names from the libraries.
 let countedAllocator: [LinkerSetting] = [
     .unsafeFlags(
-        ["malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign"]
+        ["-use-ld=lld"]
+            + ["malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign"]
             .flatMap { ["-Xlinker", "--defsym=\($0)=counted_\($0)"] })
 ]
 
@@ -56,18 +58,19 @@ let package = Package(
             name: "Server", dependencies: ["Store", "Analytics", "HTTP", "Links", "Primitives", "CLinux"],
             swiftSettings: strict),
         .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
+        .target(name: "CountedAllocator", swiftSettings: strict, linkerSettings: countedAllocator),
         .executableTarget(
-            name: "lab", dependencies: ["Server", "Store", "Analytics", "Links", "Primitives", "CLinux"],
+            name: "lab",
+            dependencies: ["Server", "Store", "Analytics", "Links", "Primitives", "CountedAllocator", "CLinux"],
             swiftSettings: strict),
 
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
-        .testTarget(
-            name: "LinksTests", dependencies: ["Links"], swiftSettings: strict, linkerSettings: countedAllocator),
+        .testTarget(name: "LinksTests", dependencies: ["Links", "CountedAllocator"], swiftSettings: strict),
         .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: strict),
         .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: strict),
-        .testTarget(name: "LabTests", dependencies: ["lab"], swiftSettings: strict),
+        .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: strict),
         .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
         .testTarget(name: "StyleTests", swiftSettings: strict),

@@ -1,5 +1,5 @@
-// What the Glibc module of the Swift toolchain lacks: epoll, accept4, memmem, fallocate, pthread_setname_np, the CPU
-// affinity calls, prctl, and the CRC32C instruction.
+// What the Glibc module of the Swift toolchain lacks: epoll, accept4, memmem, fallocate, pthread_setname_np, tgkill, the
+// CPU affinity calls, prctl, and the CRC32C instruction.
 #pragma once
 #include <pthread.h>
 #include <sched.h>
@@ -15,6 +15,7 @@
 void *memmem(const void *haystack, size_t haystack_size, const void *needle, size_t needle_size);
 int fallocate(int descriptor, int mode, off_t offset, off_t size);
 int pthread_setname_np(pthread_t thread, const char *name);
+int tgkill(pid_t process, pid_t thread, int signal);
 int sched_getaffinity(pid_t process, size_t size, cpu_set_t *cpus);
 int sched_setaffinity(pid_t process, size_t size, const cpu_set_t *cpus);
 int accept4(int descriptor, struct sockaddr *restrict address, socklen_t *restrict size, int flags);

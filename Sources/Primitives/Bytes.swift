@@ -3,8 +3,14 @@ package struct MalformedBytes: Error, Equatable { package init() {} }
 
 /// Integers are big-endian, so that keys sort as numbers; a varint is LEB128, shortest form only, at most 10 bytes.
 extension [UInt8] {
+    @inlinable
     package mutating func append<Integer: FixedWidthInteger>(bigEndian value: Integer) {
         unsafe Swift.withUnsafeBytes(of: value.bigEndian) { unsafe append(contentsOf: $0) }
+    }
+
+    /// Puts the four bytes of `value` in the place of those from `start` on.
+    package mutating func replace(at start: Int, bigEndian value: UInt32) {
+        for offset in 0..<4 { self[start + offset] = UInt8(truncatingIfNeeded: value >> UInt32(24 - 8 * offset)) }
     }
 
     /// The low six bytes of `value`; the rest must be zero.

@@ -3,25 +3,32 @@ import Primitives
 
 /// The digests that write transactions change: read when first touched, written once at the end of each.
 struct DigestSums {
+    private struct Sum {
+        var digest: Digest
+        var isTouched: Bool
+    }
+
     /// Of the buckets that this and recent transactions touched.
-    private var sums: [DigestBucket: Digest] = [:]
-    private var touched: Set<DigestBucket> = []
+    private var sums: [DigestBucket: Sum] = [:]
+    private var touched: [DigestBucket] = []
 
     /// `replaced`: the hash of the record that stood under the key before.
     mutating func add(
         _ hash: UInt128, replacing replaced: UInt128? = nil, to bucket: DigestBucket, _ catalogue: Catalogue,
         _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {
-        if sums[bucket] == nil {
+        // Looked up once: most writes go to the bucket of the one before.
+        guard let place = sums.index(forKey: bucket) else {
             let value = try transaction.get(catalogue.digests, bucket.rowKey)
-            sums[bucket] = value.flatMap { Digest(row: bucket.rowKey, $0) } ?? Digest()
+            var digest = value.flatMap { Digest(row: bucket.rowKey, $0) } ?? Digest()
+            digest.add(hash, replacing: replaced)
+            sums[bucket] = Sum(digest: digest, isTouched: true)
+            return touched.append(bucket)
         }
-        if let replaced {
-            sums[bucket]!.sum &+= hash &- replaced
-        } else {
-            sums[bucket]!.add(hash)
-        }
-        touched.insert(bucket)
+        sums.values[place].digest.add(hash, replacing: replaced)
+        guard !sums.values[place].isTouched else { return }
+        sums.values[place].isTouched = true
+        touched.append(bucket)
     }
 
     mutating func write(
@@ -29,8 +36,9 @@ struct DigestSums {
     ) throws(LMDBError) {
         for bucket in touched {
             let key = bucket.rowKey
-            let payload = sums[bucket]!.payload(changedAt: now)
+            let payload = sums[bucket]!.digest.payload(changedAt: now)
             try transaction.put(catalogue.digests, key, Row.sealed(.digests, key, payload))
+            sums[bucket]!.isTouched = false
         }
         touched.removeAll(keepingCapacity: true)
         // Random aliases touch many buckets; neighbours of the newest number are all that will be needed again.

@@ -66,6 +66,12 @@ struct Digest: Equatable {
         records += 1
     }
 
+    /// `replaced`: the hash of the record that stood under the key before; nil: none did.
+    mutating func add(_ hash: UInt128, replacing replaced: UInt128?) {
+        guard let replaced else { return add(hash) }
+        sum &+= hash &- replaced
+    }
+
     func payload(changedAt: Instant) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(bigEndian: sum)

@@ -62,10 +62,18 @@ enum TableID: Hashable {
 /// A row's value: CRC32C over table, key and payload, then the payload.
 enum Row {
     static func sealed(_ table: TableID, _ key: [UInt8], _ payload: [UInt8]) -> [UInt8] {
+        sealed(table, key, payloadBytes: payload.count) { $0 += payload }
+    }
+
+    /// `append` adds the payload, which has about `payloadBytes`.
+    static func sealed(
+        _ table: TableID, _ key: [UInt8], payloadBytes: Int, _ append: (inout [UInt8]) -> Void
+    ) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(4 + payload.count)
-        bytes.append(bigEndian: checksum(table, key.span.bytes, payload.span.bytes))
-        bytes += payload
+        bytes.reserveCapacity(4 + payloadBytes)
+        bytes.append(bigEndian: UInt32(0))  // Becomes the checksum.
+        append(&bytes)
+        bytes.replace(at: 0, bigEndian: checksum(table, key.span.bytes, bytes.span.bytes.extracting(4...)))
         return bytes
     }
 

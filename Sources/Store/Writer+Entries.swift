@@ -5,12 +5,11 @@ import Primitives
 extension Writer {
     /// The value of the row that the entry's record stands in.
     func sealedRecord(_ table: TableID, _ rowKey: [UInt8], _ stamp: Stamp, _ body: [UInt8]) -> [UInt8] {
-        var payload: [UInt8] = []
-        payload.reserveCapacity(12 + body.count)
-        payload.append(bigEndian: stamp.rawValue)
-        payload.append(varint: UInt64(originIndex))
-        payload += body
-        return Row.sealed(table, rowKey, payload)
+        Row.sealed(table, rowKey, payloadBytes: 12 + body.count) { payload in
+            payload.append(bigEndian: stamp.rawValue)
+            payload.append(varint: UInt64(originIndex))
+            payload += body
+        }
     }
 
     func log(

@@ -4,6 +4,9 @@ import Server
 enum Lab {
     static let overview = """
         usage: lab bench BENCH [options]     measures the `edge` beside this program; `lab bench help` says more
+               lab build-store [options]     builds a store of many links; `lab build-store help` says more
+               lab codes [options]           prints codes of a store's links; `lab codes help` says more
+               lab count [options]           system calls and allocations of a redirect; `lab count help` says more
                lab attack [options]          attacks it, and says what it answered; `lab attack help` says more
                lab trace KIND [options]      writes requests to measure a cache with; `lab trace help` says more
                lab race [options]            a writer and workers at the cache's stamps; `lab race help` says more
@@ -15,6 +18,10 @@ enum Lab {
         switch arguments.first {
         case "bench": return BenchCommand.run(Array(arguments.dropFirst()))
         case "attack": return AttackCommand.run(Array(arguments.dropFirst()))
+        case "count": return run(CountCommand.run, arguments)
+        case CountedNode.command: return CountedNode.serve(Array(arguments.dropFirst()))
+        case "build-store": return run(BuildStoreCommand.run, arguments)
+        case "codes": return run(CodesCommand.run, arguments)
         case "trace": return run(TraceCommand.run, arguments)
         case "race": return run(RaceCommand.run, arguments)
         case RedirectFloor.command: return RedirectFloor.serve()

@@ -4,7 +4,8 @@ import Testing
 struct ImportTests {
     /// Lower modules know nothing of higher ones, nor of those beside them.
     private static let ranks = [
-        "Primitives": 0, "HTTP": 1, "Links": 1, "Analytics": 1, "Store": 2, "Replication": 2, "Simulation": 3,
+        "Primitives": 0, "CountedAllocator": 0, "HTTP": 1, "Links": 1, "Analytics": 1, "Store": 2, "Replication": 2,
+        "Simulation": 3,
         "Server": 4, "edge": 5, "lab": 5, "fuzz": 5,
     ]
 

@@ -34,17 +34,19 @@ package struct LogEntry: Equatable, Sendable {
 
     package func encode(into bytes: inout [UInt8]) {
         precondition(Self.headSizeBytes + key.count + value.count <= Self.maximumSizeBytes)
-        var tail: [UInt8] = [Self.version, kind]
-        tail.reserveCapacity(Self.headSizeBytes + key.count + value.count)
-        tail.append(bigEndian48: sequence)
-        tail.append(bigEndian: stamp)
-        tail.append(bigEndian: UInt16(key.count))
-        tail += key
-        tail += value
+        let start = bytes.count
+        bytes.reserveCapacity(start + Self.headSizeBytes + key.count + value.count)
+        bytes.append(bigEndian: UInt32(0))  // Becomes the checksum.
+        bytes.append(Self.version)
+        bytes.append(kind)
+        bytes.append(bigEndian48: sequence)
+        bytes.append(bigEndian: stamp)
+        bytes.append(bigEndian: UInt16(key.count))
+        bytes += key
+        bytes += value
         var crc = CRC32C()
-        unsafe crc.append(tail.span.bytes)
-        bytes.append(bigEndian: crc.value)
-        bytes += tail
+        unsafe crc.append(bytes.span.bytes.extracting((start + 4)...))
+        bytes.replace(at: start, bigEndian: crc.value)
     }
 
     /// Whether the checksum of an encoded entry holds.

@@ -36,12 +36,11 @@ extension LogMerge {
     }
 
     private func row(_ change: EntryChange, _ index: UInt16, _ rowKey: [UInt8]) -> [UInt8] {
-        var payload: [UInt8] = []
-        payload.reserveCapacity(12 + change.value.count)
-        payload.append(bigEndian: change.rank.stamp)
-        payload.append(varint: UInt64(index))
-        payload += change.value
-        return Row.sealed(change.key.table, rowKey, payload)
+        Row.sealed(change.key.table, rowKey, payloadBytes: 12 + change.value.count) { payload in
+            payload.append(bigEndian: change.rank.stamp)
+            payload.append(varint: UInt64(index))
+            payload += change.value
+        }
     }
 
     private func moveOwner(

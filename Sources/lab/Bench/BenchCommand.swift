@@ -4,22 +4,34 @@ import Server
 enum BenchCommand {
     static let help = """
         usage: lab bench create   [--connections 1,64] [--with postgresql,redis]
-               lab bench redirect [--connections 64] [--pipeline 1,16] [--links 100000] [--limits]
-               lab bench store    [--links 1000000]
+               lab bench redirect [STORE] [LAW] [--connections 64] [--forms plain,pipelined,new] [--limits]
+               lab bench mixed    [STORE] [LAW] [--connections 64] [--redirects-each 100]
+               lab bench cold     [STORE] [--connections 64]
+               lab bench scale    [--links 1000000,10000000 | --data DIR,DIR] [--zipf 1.0] [--connections 64] [--settle 5]
+               lab bench store    [--links 1000000] [--urls FILE] [--seed 1]
+               lab bench start    [STORE] [--cold]
                lab bench slow     [--clients 2000] [--rate 10000]
                lab bench overload [--connections 4000]
                lab bench idle     [--connections 10000]
                lab bench cache    [--requests 1000000] [--objects 100000] [--seed 1]
                lab bench clicks
                lab bench all      [--small]
-        With --limits a second node is beside the first, whose limit of redirects is on.
+        STORE: [--links N] [--urls FILE] [--seed 1] builds one, as `lab build-store` does; --data DIR takes one that is there,
+        to which `mixed` adds links. LAW: [--zipf EXPONENT | --uniform], else Zipf with exponent 1.
         With every one: [--rounds 5] [--seconds 4] [--directory DIR]
 
         Measures the `edge` beside this program. Each figure stands beside a floor that the same run measured: round by
         round everything is measured in turn, so that a drift of the machine hits all of it. What counts is the ratio,
         the median of the rounds; the absolute times belong to this machine and this hour. Files go to DIR (TMPDIR or
         /tmp), which should lie on the disk in question, and go away at the end. `all` runs them all; with --small in
-        less than a minute, to see that they work.
+        about a minute, to see that they work.
+
+        `redirect` asks in three forms: one at a time on each connection, 16 at a time, and with a connection for each request;
+        its floor does the same and looks nothing up. Every request is drawn anew by the law, so that no loop fits into a
+        cache. With --limits a second node is beside the first, whose limit of redirects is on. `mixed` makes a link for each
+        hundred redirects. `cold` asks for all links alike, of a node whose file is not in memory. `scale` sets stores of
+        several sizes beside each other; each node is asked for --settle seconds before it counts. `start` measures the time to the first
+        redirect, with --cold also with the file out of memory.
 
         `slow` compares the latency of a steady load with and without clients that trickle or take no answers; `overload`
         finds the best that the node answers in a closed loop, and then asks for twice that, and for links besides;
@@ -39,8 +51,12 @@ enum BenchCommand {
             switch name {
             case "create": try CreateBench(try options(rest, ["connections", "with"])).run()
             case "redirect":
-                try RedirectBench(try options(rest, ["connections", "pipeline", "links"], flags: ["limits"])).run()
-            case "store": try StoreBench(try options(rest, ["links"])).run()
+                try RedirectBench(try options(rest, RedirectBench.options, flags: RedirectBench.flags)).run()
+            case "mixed": try MixedBench(try options(rest, MixedBench.options, flags: ["uniform"])).run()
+            case "cold": try ColdBench(try options(rest, ColdBench.options)).run()
+            case "scale": try ScaleBench(try options(rest, ScaleBench.options)).run()
+            case "store": try StoreBench(try options(rest, StoreBench.options)).run()
+            case "start": try StartBench(try options(rest, StartBench.options, flags: ["cold"])).run()
             case "slow": try SlowBench(try options(rest, ["clients", "rate"])).run()
             case "overload": try OverloadBench(try options(rest, ["connections"])).run()
             case "idle": try IdleBench(try options(rest, ["connections"])).run()
@@ -68,6 +84,9 @@ enum BenchCommand {
         if isSmall { rounds = try Rounds(count: 2, seconds: 0.5, directory: options.text("directory")) }
         try CreateBench(rounds).run()
         try RedirectBench(rounds, links: isSmall ? 10_000 : 100_000).run()
+        try MixedBench(rounds, links: isSmall ? 10_000 : 100_000).run()
+        try ColdBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
+        try ScaleBench(rounds, links: isSmall ? [10_000, 50_000] : [1_000_000, 10_000_000]).run()
         try StoreBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
         try SlowBench(rounds, clients: isSmall ? 200 : 2000).run()
         try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()

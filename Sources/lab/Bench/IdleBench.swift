@@ -16,11 +16,10 @@ struct IdleBench {
 
     func run() throws {
         try raiseDescriptorLimit(atLeast: connections + 1000)
-        let data = rounds.directory.appending("idle")
-        let population = try LinkPopulation.make(1000, in: data, keepingCodes: 1000)
-        let node = try EdgeNode(data: data)
+        let subject = try Subject(1000, in: rounds, "idle", on: Processors.available)
+        let node = subject.node
         defer { node.stop() }
-        let request = Array("GET /".utf8) + population.codes[0] + Array(" HTTP/1.1\r\nHost: sho.rt\r\n\r\n".utf8)
+        let request = Array("GET /".utf8) + subject.firstCode + Array(" HTTP/1.1\r\nHost: sho.rt\r\n\r\n".utf8)
         // What the first connections bring with them once is no connection's.
         let first = try (0..<16).map { _ in try ask(node.port, request) }
         let before = try node.process.anonymousBytes()

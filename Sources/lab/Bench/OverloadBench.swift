@@ -30,40 +30,37 @@ struct OverloadBench {
 
     func run() throws {
         try raiseDescriptorLimit(atLeast: connections + 1000)
-        let data = rounds.directory.appending("overload")
-        let population = try LinkPopulation.make(Self.links, in: data, keepingCodes: Self.links)
-        let node = try EdgeNode(data: data, on: Processors.server)
-        defer { node.stop() }
-        let workload = Workload.redirects(population.codes)
+        let subject = try Subject(Self.links, in: rounds, "overload")
+        defer { subject.node.stop() }
         var best = 0.0
         let samples = try rounds.samples([
             Contender(name: "best") { seconds in
-                let sample = try sustainable(node, workload, seconds: seconds)
+                let sample = try sustainable(subject, seconds: seconds)
                 best = sample.redirects
                 return sample
             },
-            Contender(name: "twice") { try overload(node, workload, rate: 2 * best, creates: 0, seconds: $0) },
+            Contender(name: "twice") { try overload(subject, rate: 2 * best, creates: 0, seconds: $0) },
             Contender(name: "twice and creates") {
-                try overload(node, workload, rate: 2 * best, creates: Self.createConnections, seconds: $0)
+                try overload(subject, rate: 2 * best, creates: Self.createConnections, seconds: $0)
             },
         ])
         report(samples)
     }
 
     /// A closed loop: as much as the node can answer.
-    private func sustainable(_ node: EdgeNode, _ workload: Workload, seconds: Double) throws -> Sample {
+    private func sustainable(_ subject: Subject, seconds: Double) throws -> Sample {
         try Processors.on(Processors.load) {
-            var load = try LoadGenerator(workload, port: node.port, connections: 64)
+            var load = try LoadGenerator(subject.workload, port: subject.node.port, connections: 64)
             return Sample(try load.run(seconds: seconds))
         }
     }
 
     private func overload(
-        _ node: EdgeNode, _ workload: Workload, rate: Double, creates: Int, seconds: Double
+        _ subject: Subject, rate: Double, creates: Int, seconds: Double
     ) throws -> Sample {
         try Processors.on(Processors.load) {
             let created = Mutex<Result<LoadResult, LabError>?>(nil)
-            let port = node.port
+            let (workload, port) = (subject.workload, subject.node.port)
             let thread = SystemThread("creates") {
                 let result = Self.create(port, connections: creates, seconds: seconds)
                 created.withLock { $0 = result }

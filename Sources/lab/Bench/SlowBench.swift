@@ -19,23 +19,20 @@ struct SlowBench {
 
     func run() throws {
         try raiseDescriptorLimit(atLeast: slow + 1000)
-        let data = rounds.directory.appending("slow")
-        let population = try LinkPopulation.make(Self.links, in: data, keepingCodes: Self.links)
-        let node = try EdgeNode(data: data, on: Processors.server)
-        defer { node.stop() }
-        let workload = Workload.redirects(population.codes)
+        let subject = try Subject(Self.links, in: rounds, "slow")
+        defer { subject.node.stop() }
         var figures = (bytes: 0, closed: 0)
         let samples = try rounds.samples([
-            Contender(name: "alone") { try measure(node, workload, seconds: $0) },
+            Contender(name: "alone") { try measure(subject, seconds: $0) },
             Contender(name: "beside") { seconds in
                 let clients = try Processors.on(Processors.load) {
-                    try SlowClients(slow, port: node.port, code: population.codes[0])
+                    try SlowClients(slow, port: subject.node.port, code: subject.firstCode)
                 }
                 defer {
                     let own = clients.stop()
                     figures = (figures.bytes + own.bytes, figures.closed + own.closed)
                 }
-                return try measure(node, workload, seconds: seconds)
+                return try measure(subject, seconds: seconds)
             },
         ])
         report(samples)
@@ -44,9 +41,9 @@ struct SlowBench {
                 + "\(Figure.grouped(figures.closed)) of their connections\n\n")
     }
 
-    private func measure(_ node: EdgeNode, _ workload: Workload, seconds: Double) throws -> OpenResult {
+    private func measure(_ subject: Subject, seconds: Double) throws -> OpenResult {
         try Processors.on(Processors.load) {
-            var load = try OpenLoad(workload, port: node.port, connections: Self.connections)
+            var load = try OpenLoad(subject.workload, port: subject.node.port, connections: Self.connections)
             // Until the slow ones have what the node gives them at once, and wait.
             _ = try load.run(perSecond: rate, seconds: min(1, seconds))
             return try load.run(perSecond: rate, seconds: seconds)

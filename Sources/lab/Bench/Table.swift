@@ -50,6 +50,9 @@ package enum Figure {
 
     package static func ratio(_ value: Double) -> String { "x" + fixed(value, 2) }
 
+    /// Of a part of 1.
+    package static func percent(_ part: Double) -> String { fixed(100 * part, 1) + " %" }
+
     /// Microseconds or milliseconds, of nanoseconds.
     package static func duration(_ nanoseconds: Double) -> String {
         nanoseconds < 1e6 ? number(nanoseconds / 1e3) + " us" : number(nanoseconds / 1e6) + " ms"

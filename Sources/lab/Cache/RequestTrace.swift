@@ -1,4 +1,3 @@
-import Glibc
 import Primitives
 
 /// Requests to measure a cache with: numbers of objects, in the order in which they are asked for. The same seed gives the
@@ -35,29 +34,5 @@ package enum RequestTrace: String, CaseIterable, Sendable {
             let phase = self == .shift ? index * 20 / count : 0
             return UInt32((rank + phase * (objects / 20)) % objects)
         }
-    }
-}
-
-/// Draws ranks from 0, each with a probability of 1/(rank + 1)^exponent, by the inverse of their sum.
-struct Zipf {
-    private var sums: [Double] = []
-
-    init(objects: Int, exponent: Double) {
-        var sum = 0.0
-        sums.reserveCapacity(objects)
-        for rank in 1...objects {
-            sum += pow(Double(rank), -exponent)
-            sums.append(sum)
-        }
-    }
-
-    func rank(_ random: inout SeededRandom) -> Int {
-        let drawn = Double(random.next() >> 11) * 0x1p-53 * sums.last!
-        var (low, high) = (0, sums.count - 1)
-        while low < high {
-            let middle = (low + high) / 2
-            if sums[middle] <= drawn { low = middle + 1 } else { high = middle }
-        }
-        return low
     }
 }

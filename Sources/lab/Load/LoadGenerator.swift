@@ -13,18 +13,44 @@ struct LoadResult {
     var seconds = 0.0
     /// From sending a group of requests to its last answer, once a request.
     var latency = LatencyHistogram()
+    /// Of the answers, those to requests of another workload among these, and how long they took.
+    var otherAnswers = 0
+    var otherLatency = LatencyHistogram()
 
     var answersASecond: Double { Double(answersInTime) / seconds }
 }
 
-/// Closed-loop load on one address over keep-alive connections: each sends a group of requests at once, and the next
-/// group when all answers are there. One thread; where that runs is the caller's choice.
+/// How requests come.
+package enum LoadForm: Equatable, Sendable {
+    /// So many at once on a connection, and so many more when all are answered.
+    case together(Int)
+    /// One on a connection of its own, which the client then closes.
+    case newConnection
+
+    var groupSize: Int {
+        switch self {
+        case .together(let count): count
+        case .newConnection: 1
+        }
+    }
+}
+
+/// Closed-loop load on one address: each connection sends a group of requests at once, and the next group when all
+/// answers are there. One thread; where that runs is the caller's choice.
 struct LoadGenerator: ~Copyable {
     private struct Connection {
-        let descriptor: Int32
+        var descriptor: Int32 = -1
         var filledBytes = 0
         var awaited = 0
         var sentAt: UInt64 = 0
+        /// Whether the other workload's request is awaited.
+        var isOther = false
+    }
+
+    /// Requests among the others: one after so many.
+    struct Admixture {
+        var workload: Workload
+        let period: Int
     }
 
     private static let inputBytes = 1 << 17
@@ -32,40 +58,53 @@ struct LoadGenerator: ~Copyable {
     private static let patienceMilliseconds: Int32 = 10_000
 
     private var workload: Workload
-    private let pipeline: Int
+    private var other: Admixture?
+    private var sentSinceOther = 0
+    private let form: LoadForm
+    private let port: UInt16
+    private var addresses = ClientAddresses()
     private let events = epoll_create1(Int32(EPOLL_CLOEXEC))
-    private var connections: [Connection] = []
+    private var connections: [Connection]
     private let requests: UnsafeMutableBufferPointer<UInt8>
     private let input: UnsafeMutableRawBufferPointer
 
-    /// Connects. `port` is on 127.0.0.1.
-    init(_ workload: Workload, port: UInt16, connections count: Int, pipeline: Int = 1) throws {
-        (self.workload, self.pipeline) = (workload, pipeline)
-        requests = .allocate(capacity: workload.template.count * pipeline)
+    /// `port` is on 127.0.0.1. An admixture goes with one request at a time.
+    init(
+        _ workload: Workload, port: UInt16, connections count: Int, _ form: LoadForm = .together(1),
+        with other: Admixture? = nil
+    ) throws {
+        precondition(other == nil || form == .together(1))
+        (self.workload, self.other, self.form, self.port) = (workload, other, form, port)
+        connections = [Connection](repeating: Connection(), count: count)
+        requests = .allocate(capacity: workload.template.count * form.groupSize)
         for index in requests.indices { requests[index] = workload.template[index % workload.template.count] }
         input = .allocate(byteCount: count * Self.inputBytes, alignment: 4096)
-        for index in 0..<count {
-            let descriptor = try connectToLoopback(port)
-            connections.append(Connection(descriptor: descriptor))
-            var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: UInt64(index)))
-            guard epoll_ctl(events, EPOLL_CTL_ADD, descriptor, &event) == 0 else { throw LabError("epoll refuses") }
-        }
+        if form != .newConnection { for index in connections.indices { try connect(index) } }
     }
 
     deinit {
-        for connection in connections { close(connection.descriptor) }
+        for connection in connections where connection.descriptor >= 0 { close(connection.descriptor) }
         close(events)
         requests.deallocate()
         input.deallocate()
     }
 
-    /// Sends for `seconds`, then waits for the answers that are owed.
-    mutating func run(seconds: Double) throws -> LoadResult {
+    private mutating func connect(_ index: Int) throws {
+        let descriptor = try connectToLoopback(port, from: form == .newConnection ? addresses.next() : nil)
+        connections[index].descriptor = descriptor
+        var event = epoll_event(events: EPOLLIN.rawValue, data: epoll_data_t(u64: UInt64(index)))
+        guard epoll_ctl(events, EPOLL_CTL_ADD, descriptor, &event) == 0 else { throw LabError("epoll refuses") }
+    }
+
+    /// Sends for `seconds`, or until `groups` groups are sent if that comes first; then waits for the answers that are
+    /// owed.
+    mutating func run(seconds: Double, groups: Int = .max) throws -> LoadResult {
         var result = LoadResult()
         let start = MonotonicClock.nanoseconds
         let end = start + UInt64(seconds * 1e9)
-        var open = connections.count
-        for index in connections.indices { try send(index, at: start) }
+        var (open, left) = (min(connections.count, groups), groups)
+        for index in 0..<open { try send(index) }
+        left -= open
         let ready = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: connections.count)
         defer { ready.deallocate() }
         while open > 0 {
@@ -75,25 +114,54 @@ struct LoadGenerator: ~Copyable {
                 let index = Int(event.data.u64)
                 guard try receive(index, &result) else { continue }
                 let now = MonotonicClock.nanoseconds
-                result.latency.add(now - connections[index].sentAt, times: UInt64(pipeline))
-                if now < end {
-                    result.answersInTime += pipeline
-                    try send(index, at: now)
+                note(now - connections[index].sentAt, connections[index], now < end, &result)
+                if form == .newConnection {
+                    close(connections[index].descriptor)
+                    connections[index].descriptor = -1
+                }
+                if now < end, left > 0 {
+                    left -= 1
+                    try send(index)
                 } else {
                     open -= 1
                 }
             }
         }
-        result.seconds = seconds
+        result.seconds = groups == .max ? seconds : Double(MonotonicClock.nanoseconds - start) / 1e9
         return result
     }
 
-    private mutating func send(_ index: Int, at now: UInt64) throws {
-        for place in 0..<pipeline { workload.fill(requests.baseAddress! + place * workload.template.count) }
-        connections[index].sentAt = now
-        connections[index].awaited = pipeline
-        let count = Glibc.send(connections[index].descriptor, requests.baseAddress, requests.count, Int32(MSG_NOSIGNAL))
-        guard count == requests.count else { throw LabError("a connection took \(count) of \(requests.count) bytes") }
+    private func note(_ nanoseconds: UInt64, _ connection: Connection, _ isInTime: Bool, _ result: inout LoadResult) {
+        if connection.isOther {
+            result.otherAnswers += 1
+            result.otherLatency.add(nanoseconds)
+        } else {
+            result.latency.add(nanoseconds, times: UInt64(form.groupSize))
+        }
+        if isInTime { result.answersInTime += form.groupSize }
+    }
+
+    private mutating func send(_ index: Int) throws {
+        connections[index].sentAt = MonotonicClock.nanoseconds
+        if form == .newConnection { try connect(index) }
+        connections[index].awaited = form.groupSize
+        sentSinceOther += 1
+        connections[index].isOther = other.map { sentSinceOther > $0.period } ?? false
+        if connections[index].isOther { return try sendOther(index) }
+        for place in 0..<form.groupSize { workload.fill(requests.baseAddress! + place * workload.template.count) }
+        try send(UnsafeBufferPointer(requests), index)
+    }
+
+    private mutating func sendOther(_ index: Int) throws {
+        sentSinceOther = 0
+        var request = other!.workload.template
+        request.withUnsafeMutableBufferPointer { other!.workload.fill($0.baseAddress!) }
+        try request.withUnsafeBufferPointer { try send($0, index) }
+    }
+
+    private func send(_ bytes: UnsafeBufferPointer<UInt8>, _ index: Int) throws {
+        let count = Glibc.send(connections[index].descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+        guard count == bytes.count else { throw LabError("a connection took \(count) of \(bytes.count) bytes") }
     }
 
     /// True once all answers of the group are there.
@@ -103,10 +171,11 @@ struct LoadGenerator: ~Copyable {
         let count = recv(connections[index].descriptor, place + filled, Self.inputBytes - filled, 0)
         guard count > 0 else { throw LabError(count == 0 ? "the server closed a connection" : "a connection broke") }
         var rest = UnsafeRawBufferPointer(start: place, count: filled + count)
+        let expected = connections[index].isOther ? other!.workload.expectedStatus : workload.expectedStatus
         while let answer = ResponseScanner.first(of: rest) {
             result.answers += 1
             connections[index].awaited -= 1
-            if answer.status != workload.expectedStatus {
+            if answer.status != expected {
                 result.failures += 1
                 result.failureStatus = answer.status
             }
@@ -121,29 +190,15 @@ struct LoadGenerator: ~Copyable {
     }
 }
 
-/// A blocking socket, connected.
-func connectToLoopback(_ port: UInt16) throws -> Int32 {
-    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    guard descriptor >= 0 else { throw LabError("no socket: \(String(cString: strerror(errno)))") }
-    var one: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
-    var address = loopback(port)
-    let code = withUnsafePointer(to: &address) {
-        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-            connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
-        }
-    }
-    guard code == 0 else {
-        close(descriptor)
-        throw LabError("nobody answers on port \(port): \(String(cString: strerror(errno)))")
-    }
-    return descriptor
-}
+/// Own addresses for connections that last for one request: who closes one keeps its port for a minute, and one address
+/// has 28 000 ports. All of 127.0.0.0/8 is this machine.
+private struct ClientAddresses {
+    private static let perAddress = 1000
+    private var count = 0
 
-func loopback(_ port: UInt16) -> sockaddr_in {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return address
+    mutating func next() -> UInt32 {
+        let number = UInt32(truncatingIfNeeded: count / Self.perAddress)
+        count += 1
+        return 0x7F01_0001 + number % 0xF000
+    }
 }

@@ -101,12 +101,53 @@ final class ChildProcess {
     }
 
     /// Memory that is no file's, in bytes.
-    func anonymousBytes() throws -> Int {
-        for line in try readTextFile("/proc/\(pid)/status").split(separator: "\n") where line.hasPrefix("RssAnon:") {
-            let words = line.split { $0 == " " || $0 == "\t" }
-            if words.count == 3, let kibibytes = Int(words[1]) { return kibibytes << 10 }
+    func anonymousBytes() throws -> Int { try figure("status", "RssAnon:") << 10 }
+
+    /// What the disk read for it, in bytes.
+    func readBytes() throws -> Int { try figure("io", "read_bytes:") }
+
+    /// Page faults that waited for the disk.
+    func majorFaults() throws -> Int {
+        let text = try readTextFile("/proc/\(pid)/stat")
+        // The fields behind the name, which may hold anything: proc(5) counts them from 3.
+        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
+        guard fields.count > 10, let count = Int(fields[10]) else {
+            throw LabError("the system does not tell of \(name)")
         }
-        throw LabError("the system does not tell how much memory \(name) has")
+        return count
+    }
+
+    /// The system's number for its thread of that name, which may be about to start.
+    func thread(_ name: String) throws -> pid_t {
+        for _ in 0..<5000 {
+            for thread in try threads() where (try? readTextFile("/proc/\(pid)/task/\(thread)/comm")) == name + "\n" {
+                return thread
+            }
+            usleep(1000)
+        }
+        throw LabError("\(self.name) has no thread \(name)")
+    }
+
+    private func threads() throws -> [pid_t] {
+        guard let directory = opendir("/proc/\(pid)/task") else { throw LabError("\(name) has ended") }
+        defer { closedir(directory) }
+        var threads: [pid_t] = []
+        while let entry = readdir(directory) {
+            let text = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if let thread = pid_t(text) { threads.append(thread) }
+        }
+        return threads
+    }
+
+    /// The number in the line of a file in /proc that begins with `label`.
+    private func figure(_ file: String, _ label: String) throws -> Int {
+        for line in try readTextFile("/proc/\(pid)/\(file)").split(separator: "\n") where line.hasPrefix(label) {
+            let words = line.split { $0 == " " || $0 == "\t" }
+            if words.count >= 2, let number = Int(words[1]) { return number }
+        }
+        throw LabError("the system does not tell \(label) of \(name)")
     }
 
     /// Everything that the child writes until it ends or closes its output.

@@ -16,12 +16,16 @@ final class EdgeNode {
         try self.init(data: data, workers: workers, limits: Self.unlimited, flags: flags, on: processors)
     }
 
-    init(data: String, workers: Int, limits: [String], flags: [String] = [], on processors: [Int]) throws {
+    /// `program`: what runs it, where it is not to be `edge serve` alone. The process must become the node.
+    init(
+        data: String, workers: Int, limits: [String], flags: [String] = [], on processors: [Int],
+        program: [String]? = nil
+    ) throws {
         let start = MonotonicClock.nanoseconds
+        let program = try program ?? [siblingProgram("edge"), "serve"]
         process = try ChildProcess(
-            [
-                siblingProgram("edge"), "serve", "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off",
-                "--workers", "\(workers)",
+            program + [
+                "--data", data, "--listen", "127.0.0.1:0", "--admin_listen", "off", "--workers", "\(workers)",
             ] + limits + flags, reading: .standardError, on: processors)
         let line = try process.readLine(with: "event=listening")
         secondsToListen = Double(MonotonicClock.nanoseconds - start) / 1e9

@@ -52,6 +52,30 @@ func forgetPages(of path: String) {
     close(descriptor)
 }
 
+/// Brings a file's pages into memory.
+func readThrough(_ path: String) throws {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw LabError("\(path): \(String(cString: strerror(errno)))") }
+    defer { close(descriptor) }
+    var chunk = [UInt8](repeating: 0, count: 1 << 20)
+    while read(descriptor, &chunk, chunk.count) > 0 {}
+}
+
+func fileBytes(_ path: String) throws -> Int {
+    var status = stat()
+    guard stat(path, &status) == 0 else { throw LabError("\(path): \(String(cString: strerror(errno)))") }
+    return Int(status.st_size)
+}
+
+/// What the system can give without taking anything from other processes.
+func availableMemoryBytes() throws -> Int {
+    for line in try readTextFile("/proc/meminfo").split(separator: "\n") where line.hasPrefix("MemAvailable:") {
+        let words = line.split(separator: " ")
+        if words.count == 3, let kibibytes = Int(words[1]) { return kibibytes << 10 }
+    }
+    throw LabError("the system does not tell how much memory it has")
+}
+
 /// Where `program` is: in one of `directories`, or in `PATH`; nil if it is not installed.
 func findProgram(_ program: String, in directories: [String] = []) -> String? {
     let path = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin"

@@ -15,7 +15,7 @@ enum RedirectFloor {
 
     /// Starts it as a process of its own.
     static func start(on processors: [Int]) throws -> (process: ChildProcess, port: UInt16) {
-        let process = try ChildProcess([ownPath, command], reading: .standardOutput, on: processors)
+        let process = try ChildProcess([siblingProgram("lab"), command], reading: .standardOutput, on: processors)
         guard let port = UInt16(try process.readLine(with: "")) else { throw LabError("the floor has no port") }
         return (process, port)
     }

@@ -1,58 +1,13 @@
-import Glibc
+import CountedAllocator
 import Links
 import Primitives
 import Testing
 
-/// The C library's allocator with a count of the calls of one thread. These definitions take the place of its own in the
-/// whole test program; `__libc_…` are glibc's names for the same functions.
-private nonisolated(unsafe) var watchedThread: pthread_t = 0
-private nonisolated(unsafe) var watchedCalls = 0
-
-@_silgen_name("__libc_malloc") private func libcMalloc(_ size: Int) -> UnsafeMutableRawPointer?
-@_silgen_name("__libc_calloc") private func libcCalloc(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer?
-@_silgen_name("__libc_realloc")
-private func libcRealloc(_ old: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer?
-@_silgen_name("__libc_memalign") private func libcMemalign(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer?
-
-private func note() { if pthread_self() == watchedThread { watchedCalls += 1 } }
-
-@_cdecl("counted_malloc") func countedMalloc(_ size: Int) -> UnsafeMutableRawPointer? {
-    note()
-    return libcMalloc(size)
-}
-
-@_cdecl("counted_calloc") func countedCalloc(_ count: Int, _ size: Int) -> UnsafeMutableRawPointer? {
-    note()
-    return libcCalloc(count, size)
-}
-
-@_cdecl("counted_realloc") func countedRealloc(_ old: UnsafeMutableRawPointer?, _ size: Int) -> UnsafeMutableRawPointer?
-{
-    note()
-    return libcRealloc(old, size)
-}
-
-@_cdecl("counted_aligned_alloc") func countedAlignedAlloc(_ alignment: Int, _ size: Int) -> UnsafeMutableRawPointer? {
-    note()
-    return libcMemalign(alignment, size)
-}
-
-@_cdecl("counted_posix_memalign")
-func countedPosixMemalign(
-    _ result: UnsafeMutablePointer<UnsafeMutableRawPointer?>, _ alignment: Int, _ size: Int
-) -> Int32 {
-    note()
-    result.pointee = libcMemalign(alignment, size)
-    return result.pointee == nil ? ENOMEM : 0
-}
-
 /// Calls of the allocator that this thread makes meanwhile.
 private func allocations(_ body: () -> Void) -> Int {
-    watchedCalls = 0
-    watchedThread = pthread_self()
+    CountedAllocator.watchThisThread()
     body()
-    watchedThread = 0
-    return watchedCalls
+    return CountedAllocator.stop()
 }
 
 @Suite(.serialized) struct AllocationTests {
