@@ -129,22 +129,6 @@ extension NodeTests {
             try node.restarted().expectClicks(code, Clicked(people: 160))
         }
 
-        /// A shorter time is in force from the reload on, for clicks that wait already.
-        @Test func reloaded() throws {
-            let directory = TemporaryDirectory()
-            let file = directory.write("click_flush = 1h\n", to: "edge.conf")
-            let node = try RunningNode(["--config", file] + RunningNode.withAdmin, in: directory)
-            let client = try node.connect()
-            let code = try client.create("https://example.com/")
-            try client.get("/\(code)")
-            try node.expect("edge_clicks_undurable", 1)
-            try node.expect("edge_click_commits_total", 0)
-            _ = directory.write("click_flush = 100ms\n", to: "edge.conf")
-            node.child.signal(SIGHUP)
-            try node.expect("edge_click_commits_total", 1)
-            try node.expect("edge_clicks_undurable", 0)
-        }
-
         @Test func hotCodes() throws {
             let node = try RunningNode(RunningNode.withAdmin + ["--click_flush", "100ms"])
             let client = try node.connect()
