@@ -79,6 +79,17 @@ extension NodeTests {
                 let text = try readText(path)
                 #expect(text.contains("path=/on ") && text.count { $0 == "\n" } == 1, "\(text)")
             },
+            "click_flush": { suite in
+                let subject = try Subject("click_flush = 1h", flags: RunningNode.withAdmin)
+                let client = try subject.node.connect()
+                try client.get("/\(try client.create("https://example.com/"))")
+                try subject.node.expect("edge_clicks_undurable", 1)
+                try subject.node.expect("edge_click_commits_total", 0)
+                // In force for clicks that wait already.
+                _ = try subject.reload("click_flush = 100ms")
+                try subject.node.expect("edge_click_commits_total", 1)
+                try subject.node.expect("edge_clicks_undurable", 0)
+            },
             "redirect_status": { suite in
                 let subject = try Subject(flags: ["--workers", "2"])
                 let clients = try (0..<8).map { _ in try subject.node.connect() }
