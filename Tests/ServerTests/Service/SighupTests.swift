@@ -158,14 +158,6 @@ extension NodeTests {
                 let sample = #"edge_connection_timeouts_total{awaited="write"} 1"#
                 while try !admin.get("/metrics").text.contains(sample) { try #require(!deadline.isOver) }
             },
-            "click_flush": { _ in
-                let subject = try Subject("click_flush = 1h", flags: ["--admin_listen", "127.0.0.1:0"])
-                let client = try subject.node.connect()
-                #expect(try client.get("/\(client.create("https://example.com/"))").status == 302)
-                try subject.node.expect("edge_clicks_undurable", 1)
-                _ = try subject.reload("click_flush = 100ms")
-                try subject.node.expect("edge_clicks_undurable", 0)
-            },
             "rate_limit_create": { suite in
                 let subject = try Subject("rate_limit_create = off")
                 for _ in 0..<3 { #expect(try suite.create(subject.node) == 201) }
