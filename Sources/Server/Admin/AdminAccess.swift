@@ -2,7 +2,8 @@ import HTTP
 import Primitives
 
 /// Who may use those routes of the admin port that change the node or hand out what it keeps: who has a key with the
-/// scope `admin`; and, where nobody but this machine's users can connect, all of these without one. One of them may have a browser open, and a page from anywhere can make it send requests here. Two things tell those apart:
+/// scope `admin`; and, where nobody but this machine's users can connect, all of these without one. One of them may have
+/// a browser open, and a page from anywhere can make it send requests here. Two things tell those apart:
 ///
 /// * `Host`. A page of `evil.example`, whose name its owner lets stand for 127.0.0.1 (DNS rebinding), counts as the
 ///   same site to the browser and may read answers; but the browser names that host. An address, or `localhost`,

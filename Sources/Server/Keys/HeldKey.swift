@@ -9,13 +9,15 @@ struct HeldKeyError: Error, CustomStringConvertible {
 /// The API key that a command shows to a node. Never an argument, which other users of the machine could see.
 enum HeldKey {
     static let variable = "EDGE_KEY"
+    /// Of a file with a key: more than a key, and no more than one could mistake for a key's file.
+    private static let fileBytes = 1...4096
 
     /// From the file, else from the environment; nil if neither is given. What is no key is not sent anywhere.
     static func read(file: String?) throws(HeldKeyError) -> String? {
         let (text, source): ([UInt8], String)
         if let file {
             do throws(SecretFileError) {
-                (text, source) = (try SecretFile.read(file, sizes: SecretFile.codeSecretBytes, user: nil), file)
+                (text, source) = (try SecretFile.read(file, sizes: fileBytes, user: nil), file)
             } catch {
                 throw HeldKeyError(description: error.description)
             }
