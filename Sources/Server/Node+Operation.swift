@@ -1,3 +1,6 @@
+import Glibc
+import Links
+import Primitives
 import Store
 
 /// What the main thread and the admin port ask of a running node.
@@ -11,6 +14,48 @@ extension Node {
         // Only now is it told that there is something new.
         live.replace(with: configuration)
         accessLog.write(to: sink)
+        lookAtMemory()
+    }
+
+    /// The process does not stay where the disk holds a thread that the end has to wait for. What was acknowledged is on
+    /// the disk, and the next start needs no repair.
+    func endIfHeld(at deadline: Int64) {
+        let end = max(deadline, System.monotonicMilliseconds()) + ReaderLimits.drainGraceMilliseconds
+        SystemThread("drain-limit") { [self] in
+            while System.monotonicMilliseconds() < end {
+                if hasDrained.load(ordering: .acquiring) { return }
+                usleep(10_000)
+            }
+            Log.write(.error, "drain-cut", ["reason": "a thread is held by the disk"])
+            _exit(ExitStatus.failed)
+        }.detach()
+    }
+
+    /// Decides where lookups are made from now on. By the main thread alone, at the start and at intervals.
+    func lookAtMemory() {
+        let configuration = configuration
+        let (usedBytes, memoryBytes) = (store.figures.size.usedBytes, MemoryLimit.bytes())
+        memoryFit.look(
+            usedBytes: usedBytes, memoryBytes: memoryBytes,
+            ownBytes: ReaderLimits.ownBytes + configuration.workers
+                * CodeCache.sizeBytes(entries: configuration.cacheEntries))
+        let usesThreads =
+            switch configuration.lookups {
+            case .inline: false
+            case .threads: true
+            case .auto: !memoryFit.fits
+            }
+        guard usesThreads != readers.isOn else { return }
+        readers.turn(on: usesThreads)
+        do throws(StoreError) { try store.setReadAhead(!usesThreads) } catch {
+            Log.write(.warning, "read-ahead-unchanged", ["reason": .string(error.description)])
+        }
+        Log.write(
+            .info, "lookups-moved",
+            [
+                "to": usesThreads ? "threads" : "inline", "store_bytes": .init(usedBytes),
+                "memory_bytes": .init(memoryBytes ?? 0),
+            ])
     }
 
     /// Whose turns show that the node works.

@@ -21,10 +21,14 @@ final class Node: @unchecked Sendable {
     private(set) var accessLog: AccessLog!
     private var accessLogThread: SystemThread?
     private var clickThread: SystemThread?
+    let readers: ReaderThreads
+    /// The main thread's.
+    var memoryFit = MemoryFit()
     let reloads = ReloadCounts()
     private(set) var address: ListenAddress
     private(set) var adminAddress: ListenAddress?
     private let isDraining = Atomic<Bool>(false)
+    let hasDrained = Atomic<Bool>(false)
     private let damagedAnswers = Atomic<UInt64>(0)
     private let authFailures = Atomic<UInt64>(0)
     /// What the public port's connections may take; the admin port has its own, so that it always gets in.
@@ -47,6 +51,7 @@ final class Node: @unchecked Sendable {
         let codeSecret = try Self.giveUpRoot(configuration)
         let sink = try AccessLogSink.open(configuration.accessLog)
         store = try Store(Self.settings(configuration, codeSecret))
+        readers = try ReaderThreads(store, count: configuration.readerThreads, mustEnd: { Self.end(because: $0) })
         let publicURL = configuration.publicURL(boundTo: address)
         let offset = configuration.clockOffsetMilliseconds
         clicks = try Clicks(store, live, now: { Self.clock(offset) })
@@ -58,6 +63,7 @@ final class Node: @unchecked Sendable {
             noteDamage: { [unowned self] in noteDamage() },
             noteAuthFailure: { [unowned self] in noteAuthFailure() })
         self.api = api
+        lookAtMemory()
         workers = try listeners.map { try Worker(self, $0, api, publicBudget, servesRedirects: true) }
         publicBudget.workers = workers
         clicks.take(from: workers.map(\.clickRing))
@@ -112,15 +118,18 @@ final class Node: @unchecked Sendable {
                 whileWaiting()
             }
         }
+        endIfHeld(at: deadline)
         api.close()
         admin?.close()
         for worker in workers { worker.give(.stop) }
+        readers.close(deadline: deadline)
         for thread in threads { thread.join() }
         // All clicks are in the rings now.
         clicks.close()
         clickThread?.join()
         store.close()
         if accessLog.close() { accessLogThread?.join() }
+        hasDrained.store(true, ordering: .releasing)
     }
 
     private static func end(because reason: String) -> Never {

@@ -86,6 +86,21 @@ final class Environment: @unchecked Sendable {
         return Size(pages: info.me_last_pgno + 1, pageSizeBytes: pageSizeBytes, mapSizeBytes: info.me_mapsize)
     }
 
+    /// Whether a page that is read brings its neighbours along, which is a waste where memory does not hold all of them.
+    /// As `MDB_NORDAHEAD`, which can be said only at the opening.
+    func setReadAhead(_ isOn: Bool) throws(LMDBError) {
+        let transaction = try beginRead()
+        guard let row = try transaction.cursor(.main).move(.first) else { throw .corrupted }
+        // LMDB does not tell where its map is. The row's page begins with its number, and page 0 with LMDB's mark.
+        let page = UnsafeRawPointer(
+            bitPattern: UInt(bitPattern: row.key.baseAddress) & ~UInt(bitPattern: pageSizeBytes - 1))
+        guard let page else { throw .corrupted }
+        let map = UnsafeMutableRawPointer(mutating: page) - page.load(as: Int.self) * pageSizeBytes
+        guard map.load(fromByteOffset: 16, as: UInt32.self) == 0xBEEF_C0DE else { throw .corrupted }
+        let advice = isOn ? MADV_NORMAL : MADV_RANDOM
+        if madvise(map, size.mapSizeBytes, advice) != 0 { throw LMDBError(code: errno) }
+    }
+
     /// All that was committed is on the disk.
     func sync() throws(LMDBError) { try LMDBError.check(mdb_env_sync(raw, 1)) }
 

@@ -104,6 +104,19 @@ package final class LinkReader {
         return findAlias(code)
     }
 
+    /// Whether `find` reads pages of the store for `code`, which may have to come from the disk; if not, it is impossible.
+    package func needsSearch(_ code: RawSpan) -> Bool {
+        guard (1..<LinkKey.maximumSizeBytes).contains(code.byteCount) else { return false }
+        if store.hasShapedAliases { return true }
+        switch store.codeSpace.decode(code) {
+        case .generated(let region, let node, let number)?:
+            return store.ceilings.allows(number, region: region, node: node)
+                && catalogue.links(region: region, node: node) != nil
+        case .snowflake?: return true
+        case nil: return !store.codeSpace.hasGeneratedShape(code)
+        }
+    }
+
     private func findAlias(_ code: RawSpan) -> Found {
         guard code.byteCount < LinkKey.maximumSizeBytes, code.byteCount > 0 else { return .impossible }
         return code.withUnsafeBytes { search(catalogue.aliases, .aliases, $0, .alias) }

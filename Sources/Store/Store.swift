@@ -117,6 +117,13 @@ package final class Store: @unchecked Sendable {
         }
     }
 
+    /// See `Environment`; off where the store does not fit in memory.
+    package func setReadAhead(_ isOn: Bool) throws(StoreError) {
+        do throws(LMDBError) { try environment.setReadAhead(isOn) } catch {
+            throw .system(path: directory.storePath, reason: error.description)
+        }
+    }
+
     package var figures: StoreFigures {
         var figures = published.withLock { $0 }
         figures.queuedWrites = queue.count

@@ -8,13 +8,15 @@ import Synchronization
 ///
 ///     bit 63        48 47                    0
 ///         | environment | transaction          |
-package struct CacheTag: Equatable, Sendable {
+package struct CacheTag: Comparable, Sendable {
     let rawValue: UInt64
 
     package init(environment: UInt16, transaction: UInt64) {
         precondition(transaction < 1 << 48)
         rawValue = UInt64(environment) << 48 | transaction
     }
+
+    package static func < (one: CacheTag, other: CacheTag) -> Bool { one.rawValue < other.rawValue }
 }
 
 /// Tells which cached answers the store has overtaken. One for all workers of a node and the writer.
@@ -91,6 +93,9 @@ package struct CacheTag: Equatable, Sendable {
         atomicMemoryFence(ordering: .acquiring)
         return CacheTag(environment: environment, transaction: transaction)
     }
+
+    /// Whether nothing that has been published since the snapshot of `tag` changes `key`.
+    package func isCurrent(_ tag: CacheTag, _ key: RawSpan) -> Bool { isCurrent(tag, hash: hash(key)) }
 
     @inline(__always)
     func isCurrent(_ tag: CacheTag, hash: UInt64) -> Bool {

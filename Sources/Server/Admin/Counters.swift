@@ -35,6 +35,8 @@ final class WorkerCounters: Sendable {
     let bytesReceived = Counter()
     let wakeUps = Counter()
     let acceptRests = Counter()
+    /// Page faults that waited for the disk.
+    let majorFaults = Counter()
     /// Connections closed for others: such as were idle, and such as kept the node waiting.
     let sparedIdle = Counter()
     let sparedSlow = Counter()

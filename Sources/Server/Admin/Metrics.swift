@@ -12,7 +12,8 @@ struct Metrics {
     init(_ node: Node) {
         let workers = node.workerCounters
         addRedirects(workers)
-        addLookups(workers.map(\.lookups))
+        addLookups(workers.map(\.lookups), node.readers.counters)
+        addReaders(node)
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
         addRequests(workers, node.api.answers.rows)
@@ -53,7 +54,30 @@ struct Metrics {
             bounds: bounds.map { Double($0) / 1e6 }, counts: counts, sum: sum { $0.latencySumMicroseconds.value } / 1e6)
     }
 
-    private mutating func addLookups(_ counters: [LookupCounters]) {
+    private mutating func addReaders(_ node: Node) {
+        let figures = node.readers.figures
+        output.value(
+            "edge_lookups_on_threads", .gauge, "1 while reader threads look codes up, 0 while workers do.",
+            node.readers.isOn ? 1 : 0)
+        output.value("edge_reader_lookups_total", .counter, "Lookups on reader threads.", Double(figures.lookups))
+        output.value(
+            "edge_reader_joined_requests_total", .counter, "Requests that found a lookup of their code under way.",
+            Double(figures.joins))
+        output.value(
+            "edge_reader_waiting_lookups", .gauge, "Lookups that reader threads make or have to.",
+            Double(figures.waitingLookups))
+        output.value(
+            "edge_reader_waiting_requests", .gauge, "Requests that wait for these lookups.",
+            Double(figures.waitingRequests))
+        output.value(
+            "edge_worker_major_faults_total", .counter, "Page faults of workers that had to wait for the disk.",
+            Double(node.workerCounters.reduce(0) { $0 + $1.majorFaults.value }))
+        output.value(
+            "edge_memory_limit_bytes", .gauge, "The least of the machine's memory and its control groups' limits.",
+            Double(MemoryLimit.bytes() ?? 0))
+    }
+
+    private mutating func addLookups(_ counters: [LookupCounters], _ readers: [ReaderThreads.Counters]) {
         func sum(_ count: (LookupCounters) -> UInt64) -> Double { Double(counters.reduce(0) { $0 + count($1) }) }
         let (expired, overtaken) = (sum { $0.expired.value }, sum { $0.overtaken.value })
         output.metric(
@@ -69,11 +93,12 @@ struct Metrics {
             "edge_cache_evictions_total", .counter, "Answers that went for others.", sum { $0.evictions.value })
         output.value("edge_cache_entries", .gauge, "Answers in the workers' caches.", sum { $0.entries.value })
         output.value(
-            "edge_store_lookups_total", .counter, "Searches of the store for redirects.", sum { $0.searches.value })
+            "edge_store_lookups_total", .counter, "Searches of the store for redirects.",
+            sum { $0.searches.value } + Double(readers.reduce(0) { $0 + $1.searches.value }))
         output.value(
             "edge_impossible_codes_total", .counter,
             "Codes that cannot exist by arithmetic: answered without a search.",
-            sum { $0.impossible.value })
+            sum { $0.impossible.value } + Double(readers.reduce(0) { $0 + $1.impossible.value }))
     }
 
     private mutating func addConnections(_ workers: [WorkerCounters], _ budget: ConnectionBudget) {
@@ -111,7 +136,7 @@ struct Metrics {
         output.metric("edge_shed_requests_total", .counter, "Requests refused at once with 503, by what is exceeded.")
         for (name, reason) in [
             ("queue_length", Shedding.queueLength), ("queue_bytes", .queueBytes), ("queue_age", .queueAge),
-            ("kept_bytes", .keptBytes),
+            ("kept_bytes", .keptBytes), ("lookups", .lookups),
         ] {
             let count = workers.reduce(0) { $0 + $1.shedCount(reason) }
             output.sample("edge_shed_requests_total", ["reason": name], Double(count))

@@ -26,6 +26,9 @@ package struct Configuration: Equatable, Sendable {
     /// Redirect threads, 1 to 256. `automaticWorkers` stands only in a configuration that is not loaded yet.
     package var workers = Configuration.automaticWorkers
     package var cacheEntries = 65_536
+    package var lookups = Lookups.auto
+    /// Threads that look codes up where the store does not fit in memory.
+    package var readerThreads = 8
     /// Size of the LMDB map: a multiple of 4096.
     package var mapSizeBytes = 1 << 40
     /// Client connections on the public port, 1 to 1 000 000; `automaticConnections`: as many as there are descriptors
@@ -103,6 +106,16 @@ extension Configuration {
     package enum Durability: String, CaseIterable, Sendable {
         /// After its fsync on this node.
         case sync
+    }
+
+    /// Which threads look codes up that no cache has.
+    package enum Lookups: String, CaseIterable, Sendable {
+        /// `inline` while the store fits in memory, else `threads`.
+        case auto
+        /// The redirect threads.
+        case inline
+        /// Threads of their own, which wait for the disk so that the redirect threads do not.
+        case threads
     }
 
     /// Whether the names of new destinations are looked up and held to the rules for addresses.

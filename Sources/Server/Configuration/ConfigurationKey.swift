@@ -56,6 +56,13 @@ package struct ConfigurationKey: Sendable {
             "cache_entries", \.cacheEntries, .integer(CacheLimits.entries),
             "answers that each redirect thread keeps in memory, 216 bytes each"),
         .init(
+            "lookups", \.lookups, .lookups,
+            "who reads the store: inline, the redirect threads; threads, such as may wait for the disk; auto: by memory",
+            reloadable: true),
+        .init(
+            "reader_threads", \.readerThreads, .integer(ReaderLimits.threads),
+            "threads that read the store where it does not fit in memory: lookups that the disk does at a time"),
+        .init(
             "map_size", \.mapSizeBytes, .mapSize, "most that the store can grow to; virtual memory, the file is sparse"
         ),
         .init(

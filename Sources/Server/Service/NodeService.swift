@@ -100,6 +100,7 @@ private final class NodeService {
         let now = System.monotonicMilliseconds()
         guard now - watchedAt >= 1000 else { return }
         watchedAt = now
+        node.lookAtMemory()
         let lines = watch.changes(
             node.store.figures, damagedAnswers: node.damagedAnswerCount, accessLogDrops: node.accessLogDropCount,
             clickDrops: node.clickDropCount)

@@ -12,7 +12,7 @@ struct HandedOver: Sendable {
 
     var byteCount: Int { message.headBytes.count + message.body.count }
 
-    func answer(_ response: Response) { worker.deliver(Worker.Delivery(call: self, response: response)) }
+    func answer(_ response: Response) { worker.deliver(Worker.Delivery(call: self, content: .response(response))) }
 }
 
 /// Who takes what a worker does not answer itself: the API behind the public port, the admin pages behind the other.
@@ -27,4 +27,6 @@ enum Shedding: Int, CaseIterable {
     case queueLength, queueBytes, queueAge
     /// The port's connections keep too much.
     case keptBytes
+    /// Too many lookups wait for the reader threads, or too many requests for them.
+    case lookups
 }

@@ -81,6 +81,13 @@ enum System {
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1000
     }
 
+    /// Page faults of the calling thread that had to wait for the disk, since its start.
+    static func majorFaultsOfThread() -> UInt64 {
+        var usage = rusage()
+        getrusage(__rusage_who_t(1), &usage)  // RUSAGE_THREAD, which the Glibc module lacks.
+        return UInt64(usage.ru_majflt)
+    }
+
     static func wallMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME) }
     static func coarseWallMilliseconds() -> Int64 { milliseconds(CLOCK_REALTIME_COARSE) }
 

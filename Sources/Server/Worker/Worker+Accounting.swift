@@ -17,11 +17,12 @@ extension Worker {
     }
 
     /// The redirects that were sent since the clock was looked at last; they are taken to have been sent just now.
-    func countRedirects(_ nowMicroseconds: Int64) {
+    func countRedirects(_ nowMicroseconds: Int64, since beganMicroseconds: Int64? = nil) {
         guard redirectsSent > 0 else { return }
         counters.redirects.add(redirectsSent)
         counters.answers.add(.code, redirectStatus, redirectsSent)
-        counters.noteLatency(microseconds: nowMicroseconds - wakeUpMicroseconds, count: redirectsSent)
+        counters.noteLatency(
+            microseconds: nowMicroseconds - (beganMicroseconds ?? wakeUpMicroseconds), count: redirectsSent)
         redirectsSent = 0
     }
 
@@ -34,7 +35,9 @@ extension Worker {
         append(response, form)
         counters.answers.add(route, response.status)
         guard logsAccess else { return }
-        noteAccess(result, response.status, head, bytes, from: start, since: wakeUpMicroseconds, connection)
+        noteAccess(
+            result, response.status, head, bytes, from: start, since: arrivedMicroseconds ?? wakeUpMicroseconds,
+            connection)
     }
 
     /// As above, to a request for a code.
@@ -46,7 +49,9 @@ extension Worker {
         answer.append(form, date: redirects.date, to: &output)
         counters.answers.add(.code, answer.status)
         guard logsAccess else { return }
-        noteAccess(result, answer.status, head, bytes, from: start, since: wakeUpMicroseconds, connection)
+        noteAccess(
+            result, answer.status, head, bytes, from: start, since: arrivedMicroseconds ?? wakeUpMicroseconds,
+            connection)
     }
 
     /// One line of the access log, of the answer that stands in the output from `start` on.

@@ -19,7 +19,8 @@ extension Worker {
         } else {
             answer(code, form, head, bytes, connection)
         }
-        if !form.keepsAlive { connection.phase = .closing }
+        // One that waits for its lookup closes when it has its answer.
+        if !form.keepsAlive, case .open = connection.phase { connection.phase = .closing }
         return true
     }
 
@@ -49,6 +50,7 @@ extension Worker {
         if !reader.isOpen {
             do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
         }
+        if node.readers.isOn, reader.needsSearch(code.bytes) { return leave(code, form, head, bytes, connection) }
         switch reader.find(code.bytes) {
         case .link(let link) where link.view.redirects(at: now):
             let start = output.count
@@ -60,20 +62,54 @@ extension Worker {
             output.append(expiry: expiresAt)
             keep(
                 .redirect, code, UnsafeRawBufferPointer(rebasing: output.bytes[destination...]),
-                until: Instant(milliseconds: expiresAt))
+                until: Instant(milliseconds: expiresAt), tag: reader.tag)
             _ = output.takeExpiry()
             finish(start, expiresAt, form, head, bytes, connection)
         case .link:
-            keep(.gone, code)
+            keep(.gone, code, tag: reader.tag)
             gone(form, head, bytes, connection)
         case .absent:
-            keep(.notFound, code)
+            keep(.notFound, code, tag: reader.tag)
             unknown(form, head, bytes, connection)
         case .impossible: unknown(form, head, bytes, connection)
-        case .damaged:
-            counters.damagedRecords.add()
-            node.noteDamage()
-            append(Problem.damagedRecord.response, form, as: .damaged, on: .code, head, bytes, connection)
+        case .damaged: damaged(form, head, bytes, connection)
+        }
+    }
+
+    /// Answers what waited for its lookup.
+    func answer(_ found: FoundCode, _ form: Response.Form, _ call: HandedOver, _ connection: Connection) {
+        countRedirects(System.monotonicMicroseconds())
+        arrivedMicroseconds = call.arrivedMicroseconds
+        defer { arrivedMicroseconds = nil }
+        let head = call.message.head
+        call.message.headBytes.withUnsafeBytes { bytes in
+            switch found.content {
+            case .link(let view, let entry) where view.redirects(at: now):
+                let start = output.count
+                redirects.appendHead(.store, to: &output)
+                output.append(entry)
+                finish(start, output.takeExpiry(), form, head, bytes, connection)
+            case .link: gone(form, head, bytes, connection)
+            case .absent, .impossible: unknown(form, head, bytes, connection)
+            case .damaged: damaged(form, head, bytes, connection)
+            }
+        }
+        countRedirects(System.monotonicMicroseconds(), since: call.arrivedMicroseconds)
+    }
+
+    /// For whoever asks next, once for each worker that asked.
+    func keep(_ found: FoundCode) {
+        found.code.withUnsafeBytes { code in
+            switch found.content {
+            case .link(let view, let entry) where view.redirects(at: now):
+                entry.withUnsafeBytes {
+                    keep(
+                        .redirect, code, $0, until: Instant(milliseconds: view.expiresAtMilliseconds), tag: found.tag)
+                }
+            case .link: keep(.gone, code, tag: found.tag)
+            case .absent: keep(.notFound, code, tag: found.tag)
+            case .impossible, .damaged: break
+            }
         }
     }
 
@@ -87,7 +123,9 @@ extension Worker {
         redirectsSent += 1
         noteClick(head, bytes, connection)
         if logsAccess {
-            noteAccess(.redirect, redirectStatus, head, bytes, from: start, since: wakeUpMicroseconds, connection)
+            noteAccess(
+                .redirect, redirectStatus, head, bytes, from: start, since: arrivedMicroseconds ?? wakeUpMicroseconds,
+                connection)
         }
     }
 
@@ -96,6 +134,14 @@ extension Worker {
     ) {
         counters.goneCodes.add()
         append(fixed.gone, form, as: .gone, head, bytes, connection)
+    }
+
+    private func damaged(
+        _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        counters.damagedRecords.add()
+        node.noteDamage()
+        append(Problem.damagedRecord.response, form, as: .damaged, on: .code, head, bytes, connection)
     }
 
     private func unknown(
@@ -109,14 +155,14 @@ extension Worker {
         }
     }
 
-    /// What the reader has just found of `code`, for whoever asks next.
+    /// What was found of `code` in a snapshot of `tag`, for whoever asks next.
     private func keep(
         _ kind: CodeCache.Kind, _ code: UnsafeRawBufferPointer,
         _ answer: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
-        until end: Instant = Instant(milliseconds: .max)
+        until end: Instant = Instant(milliseconds: .max), tag: CacheTag
     ) {
         guard code.count <= CacheLimits.longestKeyBytes, answer.count <= CacheLimits.longestAnswerBytes else { return }
-        cache.insert(code.bytes, kind, answer: answer.bytes, tag: reader.tag, now: now, renderAgainAt: end)
+        cache.insert(code.bytes, kind, answer: answer.bytes, tag: tag, now: now, renderAgainAt: end)
     }
 }
 

@@ -162,18 +162,14 @@ extension Worker {
             let delivery = delivered[nextDelivery]
             let call = delivery.call
             nextDelivery += 1
+            if case .found(let found, isFirst: true) = delivery.content { keep(found) }
             guard let connection = connection(call.handle), case .awaitingAnswer(var form) = connection.phase else {
                 continue
             }
             if isDraining { form.keepsAlive = false }
-            let start = output.count
-            append(delivery.response, form)
-            if logsAccess {
-                call.message.headBytes.withUnsafeBytes { bytes in
-                    noteAccess(
-                        .api, delivery.response.status, call.message.head, bytes, from: start,
-                        since: call.arrivedMicroseconds, connection)
-                }
+            switch delivery.content {
+            case .response(let response): answer(response, form, call, connection)
+            case .found(let found, _): answer(found, form, call, connection)
             }
             connection.phase = form.keepsAlive ? .open : .closing
             connection.hasProgressed = true
@@ -181,5 +177,19 @@ extension Worker {
             flush(connection)
         }
         if nextDelivery == delivered.count, nextDelivery > 0 { (delivered, nextDelivery) = ([], 0) }
+    }
+
+    /// Answers with what the handler says.
+    private func answer(
+        _ response: Response, _ form: Response.Form, _ call: HandedOver, _ connection: Connection
+    ) {
+        let start = output.count
+        append(response, form)
+        guard logsAccess else { return }
+        call.message.headBytes.withUnsafeBytes { bytes in
+            noteAccess(
+                .api, response.status, call.message.head, bytes, from: start, since: call.arrivedMicroseconds,
+                connection)
+        }
     }
 }

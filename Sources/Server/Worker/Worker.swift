@@ -20,8 +20,14 @@ import Synchronization
 final class Worker: @unchecked Sendable {
     /// An answer on its way back.
     struct Delivery: Sendable {
+        enum Content: Sendable {
+            case response(Response)
+            /// What a reader thread found; `isFirst` of those that this worker gets of one lookup.
+            case found(FoundCode, isFirst: Bool)
+        }
+
         let call: HandedOver
-        let response: Response
+        let content: Content
     }
 
     enum Order: UInt8, AtomicRepresentable {
@@ -86,6 +92,8 @@ final class Worker: @unchecked Sendable {
     /// When the events in work were fetched, and how many redirects were answered that are not counted yet.
     @exclusivity(unchecked) var wakeUpMicroseconds: Int64 = 0
     @exclusivity(unchecked) var redirectsSent: UInt64 = 0
+    /// When the request in work was read, if it has waited for its lookup; nil: at this wake-up.
+    var arrivedMicroseconds: Int64?
     @exclusivity(unchecked) var now = Instant(milliseconds: 0)
     @exclusivity(unchecked) var admission: Admission
     /// The wake-up's time for the limit of redirects, which is off if this is nil.

@@ -13,6 +13,7 @@ enum BenchCommand {
                lab bench slow     [--clients 2000] [--rate 10000]
                lab bench overload [--connections 4000]
                lab bench idle     [--connections 10000]
+               lab bench faults   [STORE] [--read-ms 5]
                lab bench cache    [--requests 1000000] [--objects 100000] [--seed 1]
                lab bench clicks
                lab bench all      [--small]
@@ -35,7 +36,9 @@ enum BenchCommand {
 
         `slow` compares the latency of a steady load with and without clients that trickle or take no answers; `overload`
         finds the best that the node answers in a closed loop, and then asks for twice that, and for links besides;
-        `idle` counts the node's memory for each idle connection. The node has one worker, on the first processor; the
+        `idle` counts the node's memory for each idle connection; `faults` gives the node half of its store's size as memory
+        and a storage whose reads take milliseconds, and compares the latency of hot codes with and without a client that asks
+        for cold ones: that needs root, for a control group and a FUSE mount. The node has one worker, on the first processor; the
         load runs on the last one. Where those are one, the load takes from the node what it needs.
 
         """
@@ -60,6 +63,7 @@ enum BenchCommand {
             case "slow": try SlowBench(try options(rest, ["clients", "rate"])).run()
             case "overload": try OverloadBench(try options(rest, ["connections"])).run()
             case "idle": try IdleBench(try options(rest, ["connections"])).run()
+            case "faults": try FaultBench(try options(rest, FaultBench.options)).run()
             case "cache":
                 let options = try options(rest, TraceOptions.names)
                 try CacheBench(try Rounds(options), try TraceOptions(options)).run()
@@ -92,6 +96,7 @@ enum BenchCommand {
         try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()
         try IdleBench(rounds, connections: isSmall ? 1000 : 10_000).run()
         try ClickBench(rounds).run()
+        try FaultBench(rounds, links: isSmall ? 200_000 : 1_000_000).run()
         try CacheBench(rounds, TraceOptions(count: isSmall ? 100_000 : 1_000_000)).run()
     }
 }

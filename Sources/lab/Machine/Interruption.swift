@@ -7,6 +7,9 @@ enum Interruption {
     enum Leftover: Hashable {
         case process(pid_t)
         case directory(String)
+        case mount(String)
+        /// A control group, which is empty by then.
+        case group(String)
     }
 
     private static let leftovers = Mutex<Set<Leftover>>([])
@@ -41,6 +44,8 @@ enum Interruption {
         // The lock is kept, so that nothing is started or removed beside this.
         leftovers.withLock { leftovers in
             for case .process(let pid) in leftovers { kill(pid, SIGKILL) }
+            for case .mount(let path) in leftovers { umount2(path, Int32(MNT_DETACH)) }
+            for case .group(let path) in leftovers { rmdir(path) }
             for case .directory(let path) in leftovers { remove(path) }
             _exit(128 + signal)
         }

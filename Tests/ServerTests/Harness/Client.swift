@@ -8,13 +8,17 @@ import Testing
 final class Client: @unchecked Sendable {
     let descriptor: Int32
     /// Lives at least as long as its clients.
-    private let node: RunningNode
+    private let node: AnyObject
     private var buffer: [UInt8] = []
     /// What of the buffer has been read.
     private var offset = 0
 
     /// `receiveBytes`: of the receive buffer, for a client that shall not take much.
-    init(of node: RunningNode, port: UInt16? = nil, receiveBytes: Int32? = nil) throws {
+    convenience init(of node: RunningNode, port: UInt16? = nil, receiveBytes: Int32? = nil) throws {
+        try self.init(port: port ?? node.port, of: node, receiveBytes: receiveBytes)
+    }
+
+    init(port: UInt16, of node: AnyObject, receiveBytes: Int32? = nil) throws {
         self.node = node
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw HarnessError("no socket: \(String(cString: strerror(errno)))") }
@@ -25,7 +29,7 @@ final class Client: @unchecked Sendable {
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = (port ?? node.port).bigEndian
+        address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7f00_0001).bigEndian
         let code = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {

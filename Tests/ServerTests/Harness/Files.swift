@@ -15,6 +15,11 @@ final class TemporaryDirectory: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
+    /// A directory in it, with those above.
+    func makeDirectories(_ name: String) {
+        try! FileManager.default.createDirectory(atPath: "\(path)/\(name)", withIntermediateDirectories: true)
+    }
+
     /// A file in it.
     func write(_ text: String, to name: String, mode: mode_t = 0o600) -> String {
         let file = "\(path)/\(name)"

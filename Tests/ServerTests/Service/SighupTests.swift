@@ -125,6 +125,16 @@ extension NodeTests {
                 _ = try subject.reload("resolve_destinations = lenient")
                 #expect(try suite.create(subject.node, url) == 201)
             },
+            "lookups": { _ in
+                let subject = try Subject(flags: ["--admin_listen", "127.0.0.1:0"])
+                let client = try subject.node.connect()
+                for (index, lookups) in ["inline", "threads", "inline"].enumerated() {
+                    _ = try subject.reload("lookups = \(lookups)")
+                    try client.get("/name-\(index)").expectProblem(404, "not-found")
+                    #expect(try subject.node.sample("edge_lookups_on_threads") == (index == 1 ? 1 : 0))
+                    #expect(try subject.node.sample("edge_reader_lookups_total") == (index == 0 ? 0 : 1))
+                }
+            },
             "head_timeout": { _ in
                 let subject = try Subject("head_timeout = 1h")
                 _ = try subject.reload("head_timeout = 100ms")
@@ -231,7 +241,7 @@ extension NodeTests {
             "data": "/var/lib/other", "user": "other", "cluster": "other", "regions": "local:1, other:2",
             "region": "local", "node": "7", "listen": "127.0.0.1:1", "admin_listen": "127.0.0.1:2",
             "public_url": "https://other.example", "code_secret_file": "other-secret", "workers": "9",
-            "cache_entries": "64",
+            "cache_entries": "64", "reader_threads": "3",
             "map_size": "17MiB", "max_connections": "77", "resolve_timeout": "100ms", "durability": "sync",
             "clock_offset": "1h",
         ]
