@@ -49,14 +49,15 @@ let package = Package(
             linkerSettings: archives("idn2", "unistring")),
         .target(name: "Replication", dependencies: ["Links", "Primitives"], swiftSettings: pure),
         .target(
-            name: "Store", dependencies: ["Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
+            name: "Store", dependencies: ["Replication", "Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
             swiftSettings: strict, linkerSettings: archives("lmdb", "crypto")),
         .target(
             name: "Server", dependencies: ["Store", "HTTP", "Links", "Primitives", "CLinux"],
             swiftSettings: strict),
         .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
         .executableTarget(
-            name: "lab", dependencies: ["Server", "Store", "Links", "Primitives", "CLinux"], swiftSettings: strict),
+            name: "lab", dependencies: ["Server", "Store", "Links", "Primitives", "CLinux"],
+            swiftSettings: strict),
 
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),

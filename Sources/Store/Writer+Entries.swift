@@ -8,7 +8,7 @@ extension Writer {
         var payload: [UInt8] = []
         payload.reserveCapacity(12 + body.count)
         payload.append(bigEndian: stamp.rawValue)
-        payload.append(varint: UInt64(originIndex))
+        payload.append(varint: UInt64(state.originIndex))
         payload += body
         return Row.sealed(table, rowKey, payload)
     }
@@ -22,8 +22,8 @@ extension Writer {
         state.row.headChain = chain.next(state.row.headChain, entry)
         (state.row.head, state.row.headStamp) = (sequence, stamp.rawValue)
         try transaction.putNew(
-            catalogue.log, LogRow.key(originIndex, sequence), state.row.headChain + entry,
-            append: originIndex >= state.merge.origins.lastIndex)
+            catalogue.log, LogRow.key(state.originIndex, sequence), state.row.headChain + entry,
+            append: state.originIndex >= state.merge.origins.lastIndex)
     }
 
     // MARK: Digests

@@ -171,6 +171,13 @@ package struct Issuer: Sendable {
         unleasedStart = next
     }
 
+    /// The node cannot know any longer how far it got; until it has heard a peer there are only Snowflakes.
+    package mutating func doubted(now: Instant) {
+        continuity = .unproven
+        unleasedStart = nil
+        breaker = .tripped(.continuityUnproven, limits, now)
+    }
+
     /// A Snowflake of this node that exists: later ones will be greater.
     package mutating func sawSnowflake(_ number: UInt64) {
         let snowflake = Snowflake(number: number)
