@@ -52,11 +52,13 @@ let package = Package(
             name: "Store", dependencies: ["Replication", "Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
             swiftSettings: strict, linkerSettings: archives("lmdb", "crypto")),
         .target(
+            name: "Simulation", dependencies: ["Store", "Replication", "Links", "Primitives"], swiftSettings: strict),
+        .target(
             name: "Server", dependencies: ["Store", "HTTP", "Links", "Primitives", "CLinux"],
             swiftSettings: strict),
         .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
         .executableTarget(
-            name: "lab", dependencies: ["Server", "Store", "Links", "Primitives", "CLinux"],
+            name: "lab", dependencies: ["Simulation", "Server", "Store", "Links", "Primitives", "CLinux"],
             swiftSettings: strict),
 
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),

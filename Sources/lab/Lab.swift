@@ -6,6 +6,7 @@ enum Lab {
         usage: lab bench BENCH [options]     measures the `edge` beside this program; `lab bench help` says more
                lab attack [options]          attacks it, and says what it answered; `lab attack help` says more
                lab trace KIND [options]      writes requests to measure a cache with; `lab trace help` says more
+               lab simulate [options]        many nodes, faults and clients in virtual time; `lab simulate help` says more
                lab race [options]            a writer and workers at the cache's stamps; `lab race help` says more
 
         """
@@ -16,6 +17,7 @@ enum Lab {
         case "bench": return BenchCommand.run(Array(arguments.dropFirst()))
         case "attack": return AttackCommand.run(Array(arguments.dropFirst()))
         case "trace": return run(TraceCommand.run, arguments)
+        case "simulate": return run(SimulateCommand.run, arguments)
         case "race": return run(RaceCommand.run, arguments)
         case RedirectFloor.command: return RedirectFloor.serve()
         case nil, "help", "--help":
