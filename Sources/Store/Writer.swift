@@ -62,7 +62,7 @@ final class Writer: @unchecked Sendable {
             issuer: Issuer(
                 region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
                 lastSnowflake: snowflakes.own, continuity: settings.continuity, limits: settings.issuerLimits,
-                now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant)),
+                now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant), wall: wall),
             clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
             lastSnowflake: snowflakes.last, originIndex: opening.ownIndex,
             merge: LogMerge(
