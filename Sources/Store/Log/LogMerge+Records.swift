@@ -45,6 +45,7 @@ extension LogMerge {
             if let digest = try count(change.key.bucket, table, transaction) {
                 sums.replace(change.key.bucket, by: digest)
             }
+            try forgetOwners(of: change.key, transaction)
             try moveOwner(from: nil, to: change.ownerRow, transaction)
         case .record(let rank, let ownerRow):
             if change.key.isGenerated, !change.rank.sharesCreation(with: rank) { figures.conflicts += 1 }
@@ -89,6 +90,28 @@ extension LogMerge {
         payload.append(varint: UInt64(index))
         payload += change.value
         return Row.sealed(change.key.table, rowKey, payload)
+    }
+
+    /// Whose a damaged record was, nobody can tell: all rows of the link go. In an index too long for a transaction one may
+    /// stay, which `verify` finds.
+    private func forgetOwners(
+        of key: RecordKey, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        guard case .link = key else { return }
+        let suffix = key.entryKey
+        var (stale, rowCount): ([[UInt8]], Int) = ([], 0)
+        let cursor = try transaction.cursor(catalogue.owners!)
+        var row = try cursor.move(.first)
+        while let (rowKey, _) = row, rowCount < StoreLimits.bucketScanRows {
+            rowCount += 1
+            if rowKey.count == OwnerIndex.headSizeBytes + suffix.count,
+                rowKey.suffix(suffix.count).elementsEqual(suffix)
+            {
+                stale.append(Array(rowKey))
+            }
+            row = try cursor.move(.next)
+        }
+        for key in stale { try transaction.delete(catalogue.owners!, key) }
     }
 
     func moveOwner(
