@@ -40,7 +40,7 @@ struct Disk {
                 }
             }
         }
-        found = found.filter { $0 + offset < bytes.count && isThere(bytes[$0..<min($0 + offset + 1, bytes.count)]) }
+        found = found.filter { $0 + offset < bytes.count && isThere(bytes[$0..<min($0 + 160, bytes.count)]) }
         let file = open(path + "/data.mdb", O_WRONLY | O_CLOEXEC)
         for place in found {
             bytes[place + offset] ^= 1
@@ -48,6 +48,20 @@ struct Disk {
         }
         close(file)
         return found.count
+    }
+
+    static func holds(_ bytes: ArraySlice<UInt8>, _ part: ArraySlice<UInt8>) -> Bool {
+        bytes.indices.contains { bytes[$0...].starts(with: part) }
+    }
+
+    /// Files that this process has open there.
+    static func descriptorCount(below path: String) -> Int {
+        (0..<1024 as Range<Int32>).count { descriptor in
+            var target = [CChar](repeating: 0, count: 512)
+            let length = readlink("/proc/self/fd/\(descriptor)", &target, target.count)
+            return length > 0
+                && String(decoding: target[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self).hasPrefix(path)
+        }
     }
 
     static func remove(_ path: String) {

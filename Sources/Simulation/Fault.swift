@@ -59,6 +59,13 @@ package struct FaultTable: Equatable, Sendable {
         set { counts[Self.place(fault, phase)] = newValue }
     }
 
+    /// What never met.
+    package var missing: [(fault: Fault, phase: Phase)] {
+        Fault.allCases.flatMap { fault in
+            Phase.allCases.filter { self[fault, $0] == 0 }.map { (fault, $0) }
+        }
+    }
+
     package var total: UInt64 { counts.reduce(0, +) }
 
     package mutating func add(_ other: FaultTable) {

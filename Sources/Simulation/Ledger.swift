@@ -82,7 +82,8 @@ extension Simulation {
     func visit(_ node: SimulatedNode, _ key: LinkKey) {
         guard node.isUp else { return }
         switch show(node, key) {
-        case .absent: return
+        case .absent:
+            if node.shown.contains(key) { violated(.keepsAnswering, "\(key) at \(node.id)") }
         case .damaged:
             var bytes: [UInt8] = []
             key.encode(into: &bytes)
@@ -98,6 +99,7 @@ extension Simulation {
         }
         ledger.saw(key)
         ledger.creations[key] = link.creation
+        node.shown.insert(key)
         if link.rank.isDeleted {
             node.shownDeleted.insert(key)
         } else if node.shownDeleted.contains(key) {
@@ -126,10 +128,10 @@ extension Simulation {
         let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map(held)
         for index in ledger.acknowledged.indices where !ledger.acknowledged[index].isLost {
             let write = ledger.acknowledged[index]
-            let isElsewhere = others.contains { $0[write.key].map { $0 >= write.rank } ?? false }
+            let isElsewhere = others.contains { $0[write.key]?.covers(write.rank) ?? false }
             if !isElsewhere { ledger.acknowledged[index].isLost = true }
         }
-        node.shownDeleted = []
+        (node.shownDeleted, node.shown) = ([], [])
     }
 
     /// Writes that the crash kept from being answered are on the disk all the same.

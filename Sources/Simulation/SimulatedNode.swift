@@ -65,6 +65,8 @@ final class SimulatedNode {
     var crashesAfterCommit = false
     /// Keys of links that it has shown deleted, since its disk is the one it is.
     var shownDeleted: Set<LinkKey> = []
+    /// As well, all that it has shown.
+    var shown: Set<LinkKey> = []
     var backup: [String: [UInt8]]?
     /// What its disk holds, of a node that is down.
     var heldWhileDown: [LinkKey: WriteRank] = [:]
@@ -94,13 +96,15 @@ extension Phase {
     }
 }
 
-/// By which writes of one key are ordered: the greatest wins.
-struct WriteRank: Comparable {
+/// By which writes of one key are ordered. The origin decides between equal stamps, but the same write comes under
+/// another one when its node had to log it again.
+struct WriteRank {
     var isDeleted: Bool
     var stamp: UInt64
     var origin: Origin
 
-    static func < (left: WriteRank, right: WriteRank) -> Bool {
-        (left.isDeleted ? 1 : 0, left.stamp, left.origin) < (right.isDeleted ? 1 : 0, right.stamp, right.origin)
+    /// This write or a later one stands there.
+    func covers(_ other: WriteRank) -> Bool {
+        (isDeleted ? 1 : 0, stamp) >= (other.isDeleted ? 1 : 0, other.stamp)
     }
 }

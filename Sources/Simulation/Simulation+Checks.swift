@@ -52,10 +52,11 @@ extension Simulation {
         }
     }
 
+    /// A damaged record takes its digest and its place in the index with it, and a peer's copy may be older than an entry
+    /// that came meanwhile.
     private func isMeant(_ problem: String, _ node: SimulatedNode) -> Bool {
-        node.wasPoisoned || node.wasDamaged && problem.contains("damaged")
-            || node.wasDamaged
-                && (problem.contains("digest") || problem.contains("tells of") || problem.contains("owners"))
+        let ofDamage = ["damaged", "digest", "tells of", "owners", "newer than its record"]
+        return node.wasPoisoned || node.wasDamaged && ofDamage.contains { problem.contains($0) }
     }
 
     // MARK: Quiet
@@ -76,7 +77,7 @@ extension Simulation {
             }
             start(ifDown: node)
         }
-        var found: [String] = []
+        var found: [(rule: Rule, text: String)] = []
         for round in 0..<Self.quietRounds {
             advance(to: time + 10_000)
             guard report.violations.isEmpty else { return }
@@ -84,7 +85,7 @@ extension Simulation {
             found = differences()
             if found.isEmpty, round >= Self.leastQuietRounds { break }
         }
-        for difference in found { violated(.equalVectors, difference) }
+        for difference in found { violated(difference.rule, difference.text) }
         if report.violations.isEmpty { checkWrites() }
         if report.violations.isEmpty { checkStores() }
     }
@@ -103,30 +104,39 @@ extension Simulation {
     }
 
     /// What still differs.
-    private func differences() -> [String] {
-        var found: [String] = []
-        for node in living where !node.isUp || !node.isReady { found.append("\(node.id) is not ready") }
-        guard found.isEmpty else { return found }
+    private func differences() -> [(rule: Rule, text: String)] {
+        let late = living.filter { !$0.isUp || !$0.isReady }
+        guard late.isEmpty else { return late.map { (.becomesReady, "\($0.id) is not ready") } }
+        var found: [(rule: Rule, text: String)] = []
         var forked: Set<Origin> = []
         for node in living {
-            for (origin, reason) in node.replicator!.quarantines where reason == .fork { forked.insert(origin) }
-        }
-        let vectors = living.map { $0.store!.store.vector.filter { $0.head > 0 && !forked.contains($0.origin) } }
-        let first = Dictionary(uniqueKeysWithValues: vectors[0].map { ($0.origin, $0) })
-        for (node, vector) in zip(living, vectors) {
-            for position in vector
-            where first[position.origin].map({ ($0.head, $0.chain) == (position.head, position.chain) }) != true {
-                found.append(
-                    "\(node.id) has \(position.origin) at \(position.head), \(living[0].id) at \(first[position.origin]?.head ?? 0)"
-                )
+            for (origin, reason) in node.replicator!.quarantines where reason == .fork || reason == .poison {
+                forked.insert(origin)
             }
-            if vector.count != vectors[0].count {
-                found.append("\(node.id) knows \(vector.count) logs, \(living[0].id) \(vectors[0].count)")
+        }
+        let vectors = living.map { node in
+            node.store!.store.vector.filter { $0.head > 0 && !forked.contains($0.origin) }.sorted {
+                $0.origin < $1.origin
+            }
+        }
+        for (node, vector) in zip(living, vectors) {
+            let differs = zip(vector, vectors[0]).first {
+                ($0.origin, $0.head, $0.chain) != ($1.origin, $1.head, $1.chain)
+            }
+            if let (here, there) = differs {
+                found.append(
+                    (
+                        .equalVectors,
+                        "\(node.id) has \(here.origin) at \(here.head), \(living[0].id) \(there.origin) at \(there.head)"
+                    ))
+            } else if vector.count != vectors[0].count {
+                found.append(
+                    (.equalVectors, "\(node.id) knows \(vector.count) logs, \(living[0].id) \(vectors[0].count)"))
             }
         }
         let roots = living.map { $0.store!.store.digests(.root)?.children.map(\.sum) }
         for (node, root) in zip(living, roots) where root == nil || root != roots[0] {
-            found.append("\(node.id) has other digests than \(living[0].id)")
+            found.append((.equalDigests, "\(node.id) and \(living[0].id)"))
         }
         return found
     }
@@ -135,7 +145,7 @@ extension Simulation {
         for node in living {
             let held = held(node)
             for write in ledger.acknowledged where !write.isLost {
-                guard let rank = held[write.key], rank >= write.rank else {
+                guard let rank = held[write.key], rank.covers(write.rank) else {
                     let what = held[write.key] == nil ? "lacks" : "has an older"
                     violated(
                         .acknowledgedSurvives,

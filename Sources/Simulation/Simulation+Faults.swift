@@ -176,14 +176,18 @@ extension Simulation {
         stamp.append(bigEndian: link.rank.stamp)
         key.encode(into: &keyBytes)
         let count = node.disk.flip(behind: stamp, offset: 1) { next in
-            // In the log the size of the key and the key follow a stamp.
-            !next.elementsEqual([0, UInt8(keyBytes.count)])
+            // In the log the size of the key and the key follow a stamp; in the version vector there is no destination.
+            !next.starts(with: [0, UInt8(keyBytes.count)])
+                && Disk.holds(next, link.destination.suffix(Self.destinationTail))
         }
         guard count > 0, case .damaged = show(node, key) else { return false }
         (node.wasDamaged, mayDiverge) = (true, true)
         visit(node, key)
         return true
     }
+
+    /// Of a destination without its scheme, which is not stored.
+    private static let destinationTail = 14
 
     private func strikeMembership(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         switch fault {

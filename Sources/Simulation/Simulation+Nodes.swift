@@ -126,7 +126,10 @@ extension Simulation {
                 if ready { carryOut(effect, node) }
             case .writableFormat(let format): node.writableFormat = format
             case .alarm(let alarm):
-                if case .quarantined(_, .fork) = alarm { mayDiverge = true }
+                switch alarm {
+                case .quarantined(_, .fork), .quarantined(_, .poison): mayDiverge = true
+                default: break
+                }
                 if case .diverged(let bucket) = alarm, !mayDiverge {
                     violated(.noDivergence, "\(node.id), bucket \(String(bucket, radix: 16))")
                 }
@@ -156,7 +159,10 @@ extension Simulation {
         if case .finishInstall = effect { node.reader = nil }
         if case .beginIncarnation(let reason) = effect { tell("\(node.id) begins a new life: \(reason)") }
         if case .beginInstall = effect { tell("\(node.id) takes a snapshot") }
+        let received = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         _ = store.perform(effect)
+        // What waited was finished in the old store.
+        if case .finishInstall = effect { takeAnswers(node, received) }
         if node.reader == nil {
             node.reader = try? store.store.makeReader()
             node.durable = Self.heads(store.store)

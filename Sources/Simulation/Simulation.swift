@@ -33,6 +33,11 @@ package struct SimulationReport: Sendable {
     package var violations: [String] = []
     /// The last things of note before the end.
     package var story: [String] = []
+
+    /// Of a failure, for people.
+    package var text: String {
+        (["seed \(seed) fails"] + story + violations.map { "seed \(seed): \($0)" }).joined(separator: "\n")
+    }
 }
 
 /// Many nodes in one thread, in virtual time: real replicators on real stores, a network and disks that fail, clients.
@@ -61,7 +66,7 @@ package final class Simulation {
     var network = Network()
     var ledger = Ledger()
     var report: SimulationReport
-    /// A record was damaged, or a log has two versions: only digests make nodes equal then.
+    /// A record was damaged, or a log has two versions or an end that nobody can apply: only digests make nodes equal then.
     var mayDiverge = false
     /// Faults are over, and all that is left of them is mended.
     var isQuiet = false
@@ -82,10 +87,13 @@ package final class Simulation {
     package func run() -> SimulationReport {
         Disk.remove(settings.directory)
         Disk(path: settings.directory).restore([:])
+        let descriptors = Disk.descriptorCount(below: settings.directory)
         prepare()
         advance(to: settings.minutes * 60_000)
+        for _ in 0..<100 where !isEnough { advance(to: time + 10_000) }
         if report.violations.isEmpty { settle() }
         for node in nodes where node.isUp { stop(node) }
+        if Disk.descriptorCount(below: settings.directory) > descriptors { violated(.bounded, "files are left open") }
         report.virtualMilliseconds = time
         report.happenings = queue.scheduled
         report.acknowledged = ledger.acknowledged.count
@@ -93,6 +101,14 @@ package final class Simulation {
         if report.violations.isEmpty || !settings.keepsFiles { Disk.remove(settings.directory) }
         return report
     }
+
+    /// Less would say little.
+    private var isEnough: Bool {
+        report.operations >= settings.operations && report.faults.total >= Self.leastFaults
+            || !report.violations.isEmpty
+    }
+
+    private static let leastFaults = 10
 
     private func prepare() {
         let count = Int.random(in: 5...6, using: &random)
@@ -180,7 +196,7 @@ package final class Simulation {
         if story.count > Self.storyLines { story.removeFirst(story.count - Self.storyLines / 2) }
     }
 
-    private static let storyLines = 120
+    private static let storyLines = 600
 
     func violated(_ rule: Rule, _ text: String) {
         guard report.violations.count < 10 else { return }
@@ -202,6 +218,7 @@ package enum Rule: String, CaseIterable, Sendable {
     case deleteIsFinal = "nothing deleted comes back"
     case oneLinkForever = "a string means one link for ever"
     case numberOnce = "no number is given out twice"
+    case keepsAnswering = "a link that was shown does not vanish"
     case rightDestination = "never a wrong destination"
     case durableBeforeTold = "only what is durable is told"
     case causalStamps = "stamps follow what was received"

@@ -1,15 +1,18 @@
 import Glibc
+import Primitives
 import Server
 import Simulation
+import Synchronization
 
 /// `lab simulate …`
 enum SimulateCommand {
     static let help = """
-        usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--directory /dev/shm] [--keep] [--table]
+        usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--jobs 1] [--directory /dev/shm] [--keep] [--table]
 
         Runs clusters of real stores and replicators in virtual time, one for each seed from --seed on, with faults for
-        so many minutes and quiet after them. Ends with 1 at the first seed that something does not hold for, with its
-        story. --table: how often each fault met each phase.
+        so many minutes and quiet after them. Ends with 1 if something does not hold, with the story of the first seed
+        that shows it. --jobs: runs at a time. --keep: a failed run's directories stay. --table: how often each fault
+        met each phase.
 
         """
 
@@ -19,37 +22,16 @@ enum SimulateCommand {
             return
         }
         let options = try Options(
-            arguments, known: ["seed", "seeds", "minutes", "directory"], flags: ["keep", "table"])
-        let first = UInt64(try options.whole("seed", 0...Int.max) ?? 1)
-        let count = UInt64(try options.whole("seeds", 1...1_000_000) ?? 1)
-        var table = FaultTable()
-        var (operations, faults, happenings, minutes) = (0, UInt64(0), UInt64(0), Int64(0))
-        for seed in first..<first + count {
-            var settings = SimulationSettings(
-                seed: seed, directory: "\(options.text("directory") ?? "/dev/shm")/edge-simulation-\(getpid())")
-            settings.minutes = Int64(try options.whole("minutes", 1...600) ?? 8)
-            settings.keepsFiles = options.has("keep")
-            let report = Simulation(settings).run()
-            guard report.violations.isEmpty else { throw LabError(Self.failure(report)) }
-            table.add(report.faults)
-            operations += report.operations
-            faults += report.faults.total
-            happenings += report.happenings
-            minutes += report.virtualMilliseconds / 60_000
-            if count == 1 {
-                StandardStream.output.write(
-                    "seed \(seed): trace \(String(report.trace, radix: 16)), \(report.nodes) nodes\n")
-            }
-        }
-        StandardStream.output.write(
-            "\(count) seeds from \(first): clean; \(minutes) virtual minutes, \(operations) operations, \(faults) faults, \(happenings) happenings\n"
-        )
-        if options.has("table") { StandardStream.output.write(Self.text(table)) }
-    }
-
-    private static func failure(_ report: SimulationReport) -> String {
-        "seed \(report.seed) fails\n\(report.story.joined(separator: "\n"))\n"
-            + "seed \(report.seed): \(report.violations.joined(separator: "\n"))"
+            arguments, known: ["seed", "seeds", "minutes", "jobs", "directory"], flags: ["keep", "table"])
+        let batch = SimulationBatch(
+            first: UInt64(try options.whole("seed", 0...Int.max / 2) ?? 1),
+            count: UInt64(try options.whole("seeds", 1...1_000_000) ?? 1),
+            minutes: Int64(try options.whole("minutes", 1...600) ?? 8),
+            directory: options.text("directory") ?? "/dev/shm", keepsFiles: options.has("keep"))
+        let totals = batch.run(jobs: try options.whole("jobs", 1...64) ?? 1)
+        if let failure = totals.failure { throw LabError(failure.text) }
+        StandardStream.output.write(totals.text(batch))
+        if options.has("table") { StandardStream.output.write(text(totals.faults)) }
     }
 
     private static func text(_ table: FaultTable) -> String {
@@ -61,6 +43,79 @@ enum SimulateCommand {
             lines += padded(fault.rawValue, 24)
             lines += Phase.allCases.map { padded("\(table[fault, $0])", 12) }.joined() + "\n"
         }
-        return lines
+        let missing = table.missing.map { "\($0.fault.rawValue) in \($0.phase.rawValue)" }.joined(separator: ", ")
+        return lines + (missing.isEmpty ? "each fault met each phase\n" : "never met: \(missing)\n")
+    }
+}
+
+/// Seeds one behind the other, until one fails.
+struct SimulationBatch {
+    let first, count: UInt64
+    let minutes: Int64
+    let directory: String
+    let keepsFiles: Bool
+
+    struct Totals {
+        var seeds: UInt64 = 0
+        var (minutes, happenings): (Int64, UInt64) = (0, 0)
+        var (operations, acknowledged) = (0, 0)
+        var faults = FaultTable()
+        var lastTrace: UInt64 = 0
+        /// Of the least seed that failed.
+        var failure: SimulationReport?
+
+        mutating func add(_ report: SimulationReport) {
+            guard report.violations.isEmpty else {
+                if failure.map({ $0.seed > report.seed }) ?? true { failure = report }
+                return
+            }
+            seeds += 1
+            minutes += report.virtualMilliseconds / 60_000
+            happenings += report.happenings
+            operations += report.operations
+            acknowledged += report.acknowledged
+            faults.add(report.faults)
+            lastTrace = report.trace
+        }
+
+        func text(_ batch: SimulationBatch) -> String {
+            let trace = batch.count == 1 ? ", trace \(String(lastTrace, radix: 16))" : ""
+            return "\(seeds) seeds from \(batch.first) clean: \(minutes) virtual minutes, \(operations) operations, "
+                + "\(acknowledged) acknowledged, \(faults.total) faults, \(happenings) happenings\(trace)\n"
+        }
+    }
+
+    /// Safety: what threads share is behind mutexes.
+    private final class Shared: Sendable {
+        let next: Mutex<UInt64>
+        let totals = Mutex(Totals())
+        init(first: UInt64) { next = Mutex(first) }
+    }
+
+    func run(jobs: Int) -> Totals {
+        let shared = Shared(first: first)
+        let threads = (0..<jobs).map { job in
+            SystemThread("simulation-\(job)") {
+                while let seed = take(shared) {
+                    var settings = SimulationSettings(
+                        seed: seed, directory: "\(directory)/edge-simulation-\(getpid())-\(job)")
+                    (settings.minutes, settings.keepsFiles) = (minutes, keepsFiles)
+                    let report = Simulation(settings).run()
+                    shared.totals.withLock { $0.add(report) }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        return shared.totals.withLock { $0 }
+    }
+
+    /// Nil at the end, and after a failure.
+    private func take(_ shared: Shared) -> UInt64? {
+        guard shared.totals.withLock({ $0.failure == nil }) else { return nil }
+        return shared.next.withLock { next in
+            guard next < first + count else { return nil }
+            next += 1
+            return next - 1
+        }
     }
 }
