@@ -57,6 +57,8 @@ final class SimulatedNode {
     var writableFormat: UInt16 = 1
     /// Heads that are durable, as of the last commit.
     var durable: [Origin: UInt64] = [:]
+    /// The store is another one, and the replicator has not heard yet.
+    var isReplaced = false
     /// The latest that its clock ever showed.
     var latestWall = Instant(milliseconds: 0)
     var wasPoisoned = false

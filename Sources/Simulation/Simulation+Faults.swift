@@ -6,6 +6,9 @@ import Store
 /// What is to come of a fault later.
 enum Plan {
     case restoreOldDisk(node: Int)
+    case wipe(node: Int)
+    /// Clients come to this node.
+    case rush(node: Int)
     case returns(node: Int)
     case roomOnDisk(node: Int)
     case cure(node: Int)
@@ -128,7 +131,15 @@ extension Simulation {
         switch fault {
         case .wipedDisk:
             guard hasOthers(node) else { return false }
-            wipe(node)
+            guard chance(1, of: 2) else {
+                wipe(node)
+                return true
+            }
+            // What it does alone before is what nobody else can know of.
+            cutOff(node, 20_000)
+            for delay in [100, 1500, 3000] as [Int64] { schedule(.plan(.rush(node: node.index)), after: delay) }
+            schedule(.plan(.wipe(node: node.index)), after: .random(in: 4000...12_000, using: &random))
+            return false
         case .oldDisk:
             guard node.backup == nil else { return false }
             node.backup = node.disk.image()
@@ -225,6 +236,15 @@ extension Simulation {
             guard let backup = node.backup, !node.isRetired, !isQuiet else { return }
             met(.oldDisk, node.phase, node)
             restoreDisk(node, backup)
+        case .wipe(let index):
+            let node = nodes[index]
+            guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node) else { return }
+            met(.wipedDisk, node.phase, node)
+            wipe(node)
+        case .rush(let index):
+            guard nodes[index].isUp, !isQuiet else { return }
+            for _ in 0..<20 { operate(nodes[index]) }
+            turnSoon(nodes[index])
         case .returns(let index):
             guard nodes[index].isAbsent else { return }
             nodes[index].isAbsent = false
@@ -252,7 +272,12 @@ extension Simulation {
         node.backup = nil
         if chance(1, of: 3) { node.disk.removeIdentity() }
         rightClock(node)
-        schedule(.start(node: node.index), after: .random(in: 500...15_000, using: &random))
+        let delay = Int64.random(in: 500...15_000, using: &random)
+        schedule(.start(node: node.index), after: delay)
+        guard chance(1, of: 2) else { return }
+        // It writes on before it hears of what it has forgotten.
+        cutOff(node, delay + 8000)
+        for pause in [200, 2000] as [Int64] { schedule(.plan(.rush(node: node.index)), after: delay + pause) }
     }
 
     func start(ifDown node: SimulatedNode) {

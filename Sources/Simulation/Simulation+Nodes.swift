@@ -17,6 +17,8 @@ extension Simulation {
             node: node.id.node, codeSecret: Array("a secret that all of them have, of any length".utf8),
             mapSizeBytes: 16 << 20, now: { machine.wall }, mustEnd: { fatalError($0) })
         settings.continuity = .unproven
+        // Leases so small that nodes which nobody hears make some.
+        (settings.issuerLimits.smallestBlock, settings.issuerLimits.blockSeconds) = (Self.block, 1)
         settings.hasThreads = false
         settings.newIncarnation = { machine.random.next() | 1 }
         settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
@@ -25,6 +27,7 @@ extension Simulation {
     }
 
     static let laterKind: UInt8 = 99
+    private static let block: UInt64 = 24
 
     func start(_ node: SimulatedNode) {
         guard !node.isRetired, !node.isAbsent else { return }
@@ -35,7 +38,7 @@ extension Simulation {
             let store = try PeerStore(storeSettings(node)) { machine.events.append($0) }
             node.store = store
             node.reader = try store.store.makeReader()
-            node.durable = Self.heads(store.store)
+            (node.durable, node.isReplaced) = (Self.heads(store.store), false)
             let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map { "\($0.id)" }
             let settings = Settings(
                 cluster: Array("simulated".utf8),
@@ -103,6 +106,11 @@ extension Simulation {
     func tell(_ node: SimulatedNode, _ event: Event) {
         guard node.replicator != nil else { return }
         note(UInt64(time), UInt64(node.index), event.word)
+        if case .installed = event {
+            node.isReplaced = false
+            node.durable = Self.heads(node.store!.store)
+        }
+        if case .installFailed = event { node.isReplaced = false }
         let effects = node.replicator!.handle(event, now: moment(node))
         node.replicator!.checkInvariants()
         perform(effects, node)
@@ -165,7 +173,7 @@ extension Simulation {
         if case .finishInstall = effect { takeAnswers(node, received) }
         if node.reader == nil {
             node.reader = try? store.store.makeReader()
-            node.durable = Self.heads(store.store)
+            node.isReplaced = true
         }
         deliver(node)
         turnSoon(node)
@@ -194,7 +202,7 @@ extension Simulation {
         let before = node.durable
         let clockBefore = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         store.store.turn()
-        node.durable = Self.heads(store.store)
+        if !node.isReplaced { node.durable = Self.heads(store.store) }
         note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
         if node.machine.didCrash {
             tell("\(node.id) crashes before a commit")

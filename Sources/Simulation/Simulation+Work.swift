@@ -31,7 +31,7 @@ extension Simulation {
             : ledger.keys[Int.random(in: 0..<count, using: &random)]
     }
 
-    private func operate(_ node: SimulatedNode) {
+    func operate(_ node: SimulatedNode) {
         guard let store = node.store?.store else { return }
         setClock(node)
         let (machine, dice) = (node.machine, Int.random(in: 0..<100, using: &random))

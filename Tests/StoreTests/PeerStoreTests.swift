@@ -1,9 +1,10 @@
 import Foundation
 import Links
 import Primitives
-import Replication
 import Store
 import Testing
+
+@testable import Replication
 
 /// A store as the replicator sees it: effects go in, and events come out once what they tell is durable.
 @Suite struct PeerStoreTests {
@@ -152,8 +153,9 @@ import Testing
         let link = try peer.create("https://example.com/2")
         #expect(link.origin == after)
         #expect({ if case .snowflake = link.key { true } else { false } }())
-        #expect(String(decoding: read(peer.directory.identity), as: UTF8.self).contains(
-            String(after.incarnation, radix: 16)))
+        #expect(
+            String(decoding: read(peer.directory.identity), as: UTF8.self).contains(
+                String(after.incarnation, radix: 16)))
         peer.store.close()
         #expect(try StoreInspection(directory: peer.directory.store).problems == [])
     }
