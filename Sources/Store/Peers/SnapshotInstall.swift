@@ -8,7 +8,8 @@ import Replication
 ///     begin ── chunks ──▶ records checked ──▶ vector, new life, what only the old store holds ──▶ sync, rename
 ///
 /// Until the rename nothing of the old store has changed; a crash before it leaves a directory that the next attempt or
-/// start removes. The file `identity` goes right before it, so that a crash between the two begins a new life.
+/// start removes. The file `identity` goes right before it and comes back right after, so that a crash between the two
+/// begins a new life.
 final class SnapshotInstall {
     private let settings: StoreSettings
     private let path: String
@@ -16,6 +17,8 @@ final class SnapshotInstall {
     private var merge: LogMerge
     private var sums = DigestSums()
     private var (recordCount, sum): (UInt64, UInt128) = (0, 0)
+    /// Once the records are checked.
+    private var life: OriginRow?
 
     /// Of the directory beside the store.
     static let name = "joining"
@@ -188,13 +191,14 @@ final class SnapshotInstall {
         }
         (row.firstCounter, row.ceiling) = (ended.firstCounter, ended.ceiling)
         merge.origins.update(index) { $0 = row }
+        life = row
         let identity = StoreIdentity(
             cluster: settings.cluster, regionName: settings.region.name, originIndex: index)
         try transaction.put(
             merge.catalogue.meta, MetaRow.identity, Row.sealed(.meta, MetaRow.identity, identity.payload))
     }
 
-    /// The new store appears under the store's name; `identity` is to be made anew by the next start.
+    /// The new store appears under the store's name, with an `identity` of its life.
     func moveInPlace(_ directory: DataDirectory) throws(LMDBError) {
         try directory.removeIdentity()
         do throws(StoreError) {
@@ -204,6 +208,11 @@ final class SnapshotInstall {
             Self.clear(settings.directory)
             try directory.sync()
         } catch { throw LMDBError(code: EIO) }
+        let side = SideFile(
+            cluster: settings.cluster, regionName: settings.region.name, origin: life!.origin,
+            sequenceLease: life!.head + SideFile.leaseStep)
+        // Without it the next start begins one more life.
+        try? directory.replace(directory.identityPath, with: Array(side.text.utf8))
     }
 }
 
