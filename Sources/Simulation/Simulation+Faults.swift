@@ -188,7 +188,8 @@ extension Simulation {
         key.encode(into: &keyBytes)
         let count = node.disk.flip(behind: stamp, offset: 1) { next in
             // In the log the size of the key and the key follow a stamp; in the version vector there is no destination.
-            !next.starts(with: [0, UInt8(keyBytes.count)])
+            // Of a creation the origin follows, whose region is a character; of a record the index of one.
+            !next.starts(with: [0, UInt8(keyBytes.count)]) && next.first! < 0x30
                 && Disk.holds(next, link.destination.suffix(Self.destinationTail))
         }
         guard count > 0, case .damaged = show(node, key) else { return false }

@@ -106,11 +106,12 @@ extension Simulation {
     func tell(_ node: SimulatedNode, _ event: Event) {
         guard node.replicator != nil else { return }
         note(UInt64(time), UInt64(node.index), event.word)
-        if case .installed = event {
+        switch event {
+        case .installed, .installFailed:
             node.isReplaced = false
             node.durable = Self.heads(node.store!.store)
+        default: break
         }
-        if case .installFailed = event { node.isReplaced = false }
         let effects = node.replicator!.handle(event, now: moment(node))
         node.replicator!.checkInvariants()
         perform(effects, node)
