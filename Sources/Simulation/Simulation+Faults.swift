@@ -176,13 +176,19 @@ extension Simulation {
         node.clockDrift = max(0, node.clockDrift)
     }
 
-    /// Flips a bit in the row of a link; its log entry stays.
+    /// Flips a bit in the row of a link; its log entry stays. Others have to have the record: of the only copy nothing is left
+    /// once a snapshot has taken the log's place.
     private func damage(_ node: SimulatedNode) -> Bool {
         guard !ledger.keys.isEmpty else { return false }
         let key = anyKey()
         guard case .link(let link) = show(node, key), !link.rank.isDeleted, !link.destination.isEmpty else {
             return false
         }
+        let copies = nodes.count { other in
+            guard other.index != node.index, other.isUp, case .link(let copy) = show(other, key) else { return false }
+            return copy.rank.covers(link.rank)
+        }
+        guard copies >= 2 else { return false }
         var (stamp, keyBytes): ([UInt8], [UInt8]) = ([], [])
         stamp.append(bigEndian: link.rank.stamp)
         key.encode(into: &keyBytes)
