@@ -7,6 +7,8 @@ import Store
 enum Plan {
     case restoreOldDisk(node: Int)
     case wipe(node: Int)
+    /// A fault meets this node, which is about something rare.
+    case strike(node: Int)
     /// Clients come to this node.
     case rush(node: Int)
     case returns(node: Int)
@@ -243,6 +245,10 @@ extension Simulation {
             guard let backup = node.backup, !node.isRetired, !isQuiet else { return }
             met(.oldDisk, node.phase, node)
             restoreDisk(node, backup)
+        case .strike(let index):
+            let (node, fault) = (nodes[index], inclinations[Int.random(in: 0..<inclinations.count, using: &random)])
+            let phase = node.phase
+            if !isQuiet, strike(fault, node) { met(fault, phase, node) }
         case .wipe(let index):
             let node = nodes[index]
             guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node) else { return }

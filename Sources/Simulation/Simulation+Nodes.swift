@@ -167,6 +167,11 @@ extension Simulation {
         // LMDB allows one environment a file: nobody may hold the old one when a new one takes its place.
         if case .finishInstall = effect { node.reader = nil }
         if case .beginIncarnation(let reason) = effect { tell("\(node.id) begins a new life: \(reason)") }
+        switch effect {
+        case .beginInstall, .openSnapshot:
+            if !isQuiet, chance(1, of: 3) { schedule(.plan(.strike(node: node.index)), after: 0) }
+        default: break
+        }
         if case .beginInstall = effect { tell("\(node.id) takes a snapshot") }
         let received = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         _ = store.perform(effect)
