@@ -52,8 +52,11 @@ let package = Package(
         .target(name: "Analytics", dependencies: ["Primitives"], swiftSettings: pure),
         .target(name: "Replication", dependencies: ["Links", "Primitives"], swiftSettings: pure),
         .target(
-            name: "Store", dependencies: ["Analytics", "Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
+            name: "Store",
+            dependencies: ["Replication", "Analytics", "Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
             swiftSettings: strict, linkerSettings: archives("lmdb", "crypto")),
+        .target(
+            name: "Simulation", dependencies: ["Store", "Replication", "Links", "Primitives"], swiftSettings: strict),
         .target(
             name: "Server", dependencies: ["Store", "Analytics", "HTTP", "Links", "Primitives", "CLinux"],
             swiftSettings: strict),
@@ -61,7 +64,9 @@ let package = Package(
         .target(name: "CountedAllocator", swiftSettings: strict, linkerSettings: countedAllocator),
         .executableTarget(
             name: "lab",
-            dependencies: ["Server", "Store", "Analytics", "Links", "Primitives", "CountedAllocator", "CLinux"],
+            dependencies: [
+                "Simulation", "Server", "Store", "Analytics", "Links", "Primitives", "CountedAllocator", "CLinux",
+            ],
             swiftSettings: strict),
 
         .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
@@ -70,6 +75,7 @@ let package = Package(
         .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: strict),
         .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: strict),
         .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: strict),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: strict),
         .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),

@@ -6,7 +6,7 @@ import Primitives
 struct Catalogue: Sendable {
     let meta, origins, aliases, snowflakes, digests, log: TableHandle
     /// Nil in a store that no program which knows them has opened to write.
-    let keys, owners: TableHandle?
+    let members, keys, owners: TableHandle?
     /// By region index × 16 + node.
     private var links: [TableHandle?]
     private(set) var linkTables: [TableID]
@@ -25,6 +25,7 @@ struct Catalogue: Sendable {
         else { return nil }
         (self.meta, self.origins, self.aliases) = (meta, origins, aliases)
         (self.snowflakes, self.digests, self.log) = (snowflakes, digests, log)
+        members = try open(TableID.members.name)
         (keys, owners) = (try open(TableID.keys.name), try open(TableID.owners.name))
         var links = [TableHandle?](repeating: nil, count: 62 * 16)
         var tables: [TableID] = []
@@ -47,6 +48,7 @@ struct Catalogue: Sendable {
         case .origins: origins
         case .meta: meta
         case .digests: digests
+        case .members: members
         case .keys: keys
         case .owners: owners
         case .totals, .days, .journal: nil
@@ -95,10 +97,10 @@ struct Catalogue: Sendable {
 
     /// Makes the tables that stores of earlier programs lack.
     static func addLater(in transaction: borrowing WriteTransaction) throws(LMDBError) {
-        for table in [TableID.keys, .owners] { _ = try transaction.openTable(table.name) }
+        for table in [TableID.members, .keys, .owners] { _ = try transaction.openTable(table.name) }
     }
 
-    var hasAll: Bool { keys != nil && owners != nil }
+    var hasAll: Bool { members != nil && keys != nil && owners != nil }
 }
 
 /// The rows of the table `meta`.
@@ -109,6 +111,12 @@ enum MetaRow {
 
     /// There is an alias that looks like a generated code.
     static let shapedAliases = Array("shaped-aliases".utf8)
+
+    /// The node has never covered what its peers hold.
+    static let joining = Array("joining".utf8)
+
+    /// Records were taken from peers without their log entries, so the log does not tell of all records.
+    static let repaired = Array("repaired".utf8)
 
     /// The format that this program writes; one that reads more says so here.
     static let currentFormat: UInt64 = 1

@@ -31,6 +31,12 @@ struct DigestSums {
         touched.append(bucket)
     }
 
+    /// The sum as it was counted from the records.
+    mutating func replace(_ bucket: DigestBucket, by digest: Digest) {
+        sums[bucket] = digest
+        touched.insert(bucket)
+    }
+
     mutating func write(
         _ now: Instant, _ catalogue: Catalogue, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {

@@ -1,5 +1,6 @@
 import Links
 import Primitives
+import Replication
 
 /// Sums by which two nodes find out whether they hold the same: for each bucket of keys the sum mod 2^128 of a hash of
 /// every record's key and stamp.
@@ -23,6 +24,8 @@ struct DigestBucket: Hashable {
 
     init(_ key: KeyID) { (table, bucket) = (.keys, Self.spread(key.bytes)) }
 
+    init(_ member: NodeID) { (table, bucket) = (.members, Self.spread([member.region, member.node])) }
+
     private static func spread(_ key: [UInt8]) -> UInt64 { SipHash.hash24(key.span.bytes, key0: 0, key1: 0) >> 48 }
 
     init?(rowKey: RawSpan) {
@@ -33,6 +36,7 @@ struct DigestBucket: Hashable {
         switch (first, second) {
         case (0, 1): table = .snowflakes
         case (0, 2): table = .aliases
+        case (0, 6): table = .members
         case (0, 7): table = .keys
         case (0x30..., 0..<16): table = .links(region: first, node: second)
         default: return nil
@@ -50,6 +54,10 @@ struct DigestBucket: Hashable {
 struct Digest: Equatable {
     var sum: UInt128 = 0
     var records: UInt64 = 0
+    /// Milliseconds of the last change, of one that was read; no part of what is compared.
+    private(set) var changedAt = Instant(milliseconds: 0)
+
+    static func == (left: Digest, right: Digest) -> Bool { (left.sum, left.records) == (right.sum, right.records) }
 
     /// Unkeyed: it finds bugs and lost records, not forgers, whom the transport keeps out.
     ///
@@ -86,6 +94,6 @@ struct Digest: Equatable {
         var bytes = payload
         sum = UInt128(try bytes.takeUInt64()) << 64 | UInt128(try bytes.takeUInt64())
         records = try bytes.takeUInt64()
-        _ = try bytes.takeUInt48()
+        changedAt = Instant(milliseconds: Int64(try bytes.takeUInt48()))
     }
 }

@@ -7,6 +7,8 @@ package struct LMDBError: Error, Equatable, CustomStringConvertible {
 
     package var description: String { String(cString: mdb_strerror(code)) }
 
+    /// A disk without room, for `StoreSettings.beforeCommit`.
+    package static let diskFull = LMDBError(code: ENOSPC)
     static let notFound = LMDBError(code: MDB_NOTFOUND)
     static let mapFull = LMDBError(code: MDB_MAP_FULL)
     static let transactionFull = LMDBError(code: MDB_TXN_FULL)

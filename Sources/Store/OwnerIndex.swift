@@ -7,6 +7,9 @@ import Primitives
 ///     created   6     instant that is shown as the link's creation
 ///     link key  rest
 struct OwnerIndex {
+    /// Before the link key.
+    static let headSizeBytes = 22
+
     private let hasher = SHA256Hasher()
 
     func key(_ owner: [UInt8], createdAt: Instant, _ link: LinkKey) -> [UInt8] {

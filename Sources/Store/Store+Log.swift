@@ -1,5 +1,6 @@
 import Links
 import Primitives
+import Replication
 import Synchronization
 
 extension Store {
@@ -24,6 +25,25 @@ extension Store {
         guard !isQueued else { return }
         waitingBatches.subtract(1, ordering: .relaxed)
         completion(.refused(refusal))
+    }
+
+    /// What a peer is sent of a log, and the chains around it.
+    package func entries(_ read: LogRead) -> LogReadResult {
+        guard let index = index(of: read.origin) else { return .belowFloor(0) }
+        let tables = catalogue
+        do throws(LMDBError) {
+            let transaction = try environment.beginRead()
+            var reader = try LogReader(index, read.from, tables, transaction)
+            let failure = try reader.read(
+                through: read.through, limitBytes: read.limitBytes, tables, transaction)
+            switch failure {
+            case nil where !reader.batch.entries.isEmpty: return .entries(Entries(reader.batch, after: reader.before))
+            case .truncated(let floor): return .belowFloor(floor)
+            case nil, .unknownOrigin, .beyond, .damaged, .failed: return .damaged
+            }
+        } catch {
+            return .damaged
+        }
     }
 
     /// Entries of an origin's log from `first` on, read in one short transaction: up to `last`, to the log's end, or
@@ -60,6 +80,8 @@ package enum LogReadError: Error, Equatable, Sendable {
 /// A batch while it is read, within one transaction.
 private struct LogReader {
     private(set) var batch: LogBatch
+    /// The chain before the first entry.
+    private(set) var before: [UInt8] = []
     private let index: UInt16
     private let row: OriginRow
 
@@ -82,6 +104,7 @@ private struct LogReader {
         guard batch.first <= row.head + 1 else { return .beyond(head: row.head) }
         let cursor = try transaction.cursor(tables.log)
         if let failure = try readChain(cursor) { return failure }
+        before = batch.chain
         var sizeBytes = 0
         var next =
             batch.first == row.floor + 1 ? try cursor.seek(LogRow.key(index, batch.first)) : try cursor.move(.next)
@@ -94,7 +117,7 @@ private struct LogReader {
             }
             batch.chain = chain
             batch.entries.append(entry)
-            sizeBytes += entry.count
+            sizeBytes += entry.count + LogEntry.lengthSizeBytes
             next = try cursor.move(.next)
         }
         return nil

@@ -1,5 +1,6 @@
 import Links
 import Primitives
+import Replication
 import Synchronization
 
 /// A link to be made.
@@ -36,7 +37,9 @@ package final class Store: @unchecked Sendable {
     let directory: DataDirectory
     let environment: Environment
     package let codeSpace: CodeSpace
-    package let origin: Origin
+    /// The node's present life.
+    package var origin: Origin { ownOrigin.withLock { $0 } }
+    private let ownOrigin: Mutex<Origin>
     /// What the environment of clicks is known by as this store's.
     let clickIdentity: [UInt8]
     /// Whether this start began a new incarnation in a store that had an older one.
@@ -47,6 +50,9 @@ package final class Store: @unchecked Sendable {
     /// Counts the environments that have been the store, of which there is one.
     static let environmentNumber: UInt16 = 1
     private let shapedAliases: Atomic<Bool>
+    private let mayChange = Atomic(true)
+    /// As the store keeps it.
+    let codeSecret: [UInt8]
     private let stopping = Atomic(false)
     let queue = WaitingQueue<WriteOperation>(capacity: StoreLimits.queuedWrites)
     let leases = WaitingQueue<Issuer.Lease>(capacity: 1)
@@ -54,31 +60,39 @@ package final class Store: @unchecked Sendable {
     private let tables: Mutex<Catalogue>
     /// Grows with every table, so that readers notice a new one.
     private let tableCount: Atomic<Int>
-    private let vectorRows: Mutex<VectorRows>
+    let vectorRows: Mutex<VectorRows>
     private let originNames: Mutex<[UInt16: Origin]>
     let waitingBatches = Atomic(0)
     private var threads: [SystemThread] = []
+    private let writer: Writer
+    private let observed = Mutex<(tell: (@Sendable (OwnHead) -> Void)?, head: OwnHead?)>((nil, nil))
     /// The writer's.
     package let pulse = Pulse()
 
     /// Opens the store in the settings' directory, or makes one, and starts its threads.
-    package init(_ settings: StoreSettings) throws(StoreError) {
-        let opening = try StoreOpening(settings)
+    package convenience init(_ settings: StoreSettings) throws(StoreError) {
+        try self.init(settings, DataDirectory(settings.directory))
+    }
+
+    /// `directory` is the settings', and held by this process already.
+    init(_ settings: StoreSettings, _ directory: DataDirectory) throws(StoreError) {
+        let opening = try StoreOpening(settings, directory)
         self.settings = settings
-        directory = opening.directory
+        self.directory = directory
         environment = opening.image.environment
         tables = Mutex(opening.image.catalogue)
         tableCount = Atomic(opening.image.catalogue.linkTables.count)
-        origin = opening.ownRow.origin
+        ownOrigin = Mutex(opening.ownRow.origin)
         didBeginIncarnation = opening.endedRow != nil
+        codeSecret = opening.image.codeSecret
         codeSpace = CodeSecret.space(opening.image.codeSecret, settings.regions.map(\.character))
-        clickIdentity = ClickRows.identity(opening.image.codeSecret, opening.image.identity, origin)
+        clickIdentity = ClickRows.identity(
+            opening.image.codeSecret, opening.image.identity, opening.ownRow.origin)
         ceilings = Ceilings(opening.image.origins.values)
         published = Mutex(StoreFigures())
         originNames = Mutex(opening.rows.mapValues(\.origin))
         stamps = CacheStamps(
             key0: .random(in: 0 ... .max), key1: .random(in: 0 ... .max), slotCount: settings.stampSlots)
-        let writer: Writer
         do throws(LMDBError) {
             writer = try Writer(
                 opening, settings, codeSpace: codeSpace,
@@ -89,7 +103,8 @@ package final class Store: @unchecked Sendable {
         shapedAliases = Atomic(writer.state.merge.hasShapedAliases)
         vectorRows = Mutex(VectorRows(writer.state))
         try writer.start(self)
-        threads.append(SystemThread("writer", niceness: settings.niceness) { [self] in writer.run(self) })
+        guard settings.hasThreads else { return }
+        threads.append(SystemThread("writer", niceness: settings.niceness) { [self] in self.writer.run(self) })
         threads.append(SystemThread("housekeeping", niceness: settings.niceness) { [self] in keepHouse() })
     }
 
@@ -98,8 +113,31 @@ package final class Store: @unchecked Sendable {
         stopping.store(true, ordering: .releasing)
         queue.close()
         leases.close()
+        if !settings.hasThreads { writer.run(self) }
         for thread in threads { thread.join() }
         threads = []
+    }
+
+    /// Makes durable what has gathered, and calls its completions; for a store without threads.
+    package func turn() {
+        precondition(!settings.hasThreads)
+        _ = writer.turn(self, timeoutMilliseconds: 0)
+        lease(timeoutMilliseconds: 0)
+        _ = writer.turn(self, timeoutMilliseconds: 0)
+    }
+
+    /// Something waits for `turn`.
+    package var hasWork: Bool { queue.count + leases.count > 0 }
+
+    /// An entry of any kind and value, as a later program, or a faulty one, writes it: into the log alone. For the
+    /// simulator.
+    package func log(kind: UInt8, key: [UInt8], value: [UInt8], completion: @escaping EffectCompletion) {
+        if !queue.push(.entry(kind: kind, key: key, value: value, completion)) { completion(.failure(refusal)) }
+    }
+
+    /// `observer` is called on the writer's thread after commits that moved the own log or its ceiling.
+    package func observeCommits(_ observer: @escaping @Sendable (OwnHead) -> Void) {
+        observed.withLock { $0.tell = observer }
     }
 
     /// Makes a link durable and then calls `completion` on the writer's thread, which must not be kept.
@@ -139,6 +177,12 @@ package final class Store: @unchecked Sendable {
     /// The index of an origin whose log is here.
     func index(of origin: Origin) -> UInt16? { originNames.withLock { $0 }.first { $0.value == origin }?.key }
 
+    /// Whether links that exist may be changed: not while the own clock is known to be wrong.
+    var allowsChanges: Bool {
+        get { mayChange.load(ordering: .relaxed) }
+        set { mayChange.store(newValue, ordering: .relaxed) }
+    }
+
     var catalogue: Catalogue { tables.withLock { $0 } }
 
     /// The catalogue, if it has more tables than `known`.
@@ -169,15 +213,31 @@ package final class Store: @unchecked Sendable {
         for row in origins.touched.map({ origins.rows[$0]! }) + [state.row] {
             ceilings.raise(row.origin.region, row.origin.node, to: row.ceiling)
         }
+        ownOrigin.withLock { $0 = state.row.origin }
+        tellHead(OwnHead(state.row))
+    }
+
+    private func tellHead(_ head: OwnHead) {
+        let observer = observed.withLock { observed -> (@Sendable (OwnHead) -> Void)? in
+            guard observed.head != head else { return nil }
+            observed.head = head
+            return observed.tell
+        }
+        observer?(head)
+    }
+
+    /// Looks whether a lease of numbers is wanted, and hands it to the writer. False once none can come.
+    @discardableResult
+    private func lease(timeoutMilliseconds: Int) -> Bool {
+        guard let due = leases.take(atMost: 1, timeoutMilliseconds: timeoutMilliseconds) else { return false }
+        for lease in due { queue.pushPastCapacity(settings.mayLease(lease) ? .lease(lease) : .leaseRefused) }
+        return true
     }
 
     /// The thread that prepares leases of numbers, so that the writer never waits for one.
     private func keepHouse() {
         var lastCheck = settings.now()
-        while let due = leases.take(atMost: 1, timeoutMilliseconds: 1000) {
-            for lease in due {
-                queue.pushPastCapacity(settings.mayLease(lease) ? .lease(lease) : .leaseRefused)
-            }
+        while lease(timeoutMilliseconds: 1000) {
             let now = settings.now()
             if abs(now.millisecondsSince(lastCheck)) >= StoreLimits.staleReaderCheckMilliseconds {
                 environment.clearStaleReaders()
@@ -234,4 +294,8 @@ enum WriteOperation: Sendable {
     /// Make a block of numbers durable.
     case lease(Issuer.Lease)
     case leaseRefused
+    case change(LinkKey, LinkChange, Store.Completion)
+    case entry(kind: UInt8, key: [UInt8], value: [UInt8], Store.EffectCompletion)
+    /// What the replicator wants of the store.
+    case effect(Effect, Store.EffectCompletion)
 }

@@ -61,6 +61,12 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
 /// Why a write was not made. Nothing of it is in the store.
 package enum WriteError: Error, Equatable, Sendable {
     case aliasTaken
+    /// There is no link to change.
+    case notFound
+    /// The link was deleted, for good.
+    case deleted
+    /// The node's clock is wrong: a change would be stamped before what it changes elsewhere.
+    case clockWrong
     /// More writes wait than can be done soon.
     case overloaded
     /// The node's cap on numbers is reached.

@@ -1,34 +1,44 @@
 import Links
 import Primitives
+import Replication
 
-/// The tables `keys` and `owners`. A store that no program which knows them has opened to write lacks both.
+/// The tables `members`, `keys` and `owners`. A store that no program which knows them has opened to write lacks them.
 extension StoreInspection {
-    /// The number of digests' buckets that have keys.
-    mutating func inspectKeys(_ image: StoreImage, _ transaction: ReadTransaction) throws(LMDBError) -> Int {
-        guard let table = image.catalogue.keys else { return 0 }
+    /// A table whose keys are spread over its digests; the number of their buckets that have records.
+    mutating func inspectPlain(
+        _ image: StoreImage, _ table: TableID, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> Int {
+        guard let handle = image.catalogue.handle(table) else { return 0 }
         var sums: [DigestBucket: Digest] = [:]
         var rowCount = 0
-        let cursor = try transaction.cursor(table)
+        let cursor = try transaction.cursor(handle)
         var row = try cursor.move(.first)
         while let (keyBytes, value) = row {
             recordCount += 1
             rowCount += 1
-            if let payload = Row.payload(.keys, keyBytes, value), let id = try? KeyID(decoding: keyBytes.bytes),
-                let record = try? KeyRecord(decoding: payload.bytes),
+            let key = RecordKey(table, keyBytes)
+            if let key, let payload = Row.payload(table, keyBytes, value),
+                let record = try? TableRecord(key, decoding: payload.bytes),
                 let author = image.origins[record.originIndex]?.origin
             {
                 recordsByOrigin[record.originIndex, default: 0] += 1
-                let hash = Digest.hash(id.bytes, stamp: record.stamp, origin: author)
-                sums[DigestBucket(id), default: Digest()].add(hash)
+                sums[key.bucket, default: Digest()].add(Digest.hash(key.entryKey, stamp: record.stamp, origin: author))
             } else {
-                let name = (try? KeyID(decoding: keyBytes.bytes))?.description ?? "of \(keyBytes.count) bytes"
-                note("keys: the record of the key \(name) is damaged")
+                note("\(table.name): the record of \(name(key, keyBytes)) is damaged")
             }
             row = try cursor.move(.next)
         }
-        let present = try transaction.entryCount(table)
-        if present != rowCount { note("keys: \(present) rows by its header, \(rowCount) in order") }
+        let present = try transaction.entryCount(handle)
+        if present != rowCount { note("\(table.name): \(present) rows by its header, \(rowCount) in order") }
         return try compare(image, &sums, transaction)
+    }
+
+    private func name(_ key: RecordKey?, _ bytes: UnsafeRawBufferPointer) -> String {
+        switch key {
+        case .key(let id): "the key \(id)"
+        case .member(let node): "the node \(node)"
+        case .link, nil: "a key of \(bytes.count) bytes"
+        }
     }
 
     /// That the index has the row of one owned link.
@@ -52,31 +62,17 @@ extension StoreInspection {
     struct Effect {
         let stamp: UInt64
         let originIndex: UInt16
-        private let body: Body
-        private enum Body { case link(LinkBody), key(KeyBody) }
+        private let body: RecordBody
         /// It holds something else than the entry, though it should not if both are of one write.
         let differs: Bool
 
         /// Nil if the record cannot be read.
-        init?(of entry: LogEntry, in payload: UnsafeRawBufferPointer) {
-            if entry.kind == LogEntry.Kind.key {
-                guard let record = try? KeyRecord(decoding: payload.bytes) else { return nil }
-                (stamp, originIndex, body) = (record.stamp, record.originIndex, .key(record.body))
-                differs = (try? KeyBody(decoding: entry.value.span.bytes)) != record.body
-            } else {
-                guard let record = try? StoredRecord(decoding: payload.bytes) else { return nil }
-                (stamp, originIndex, body) = (record.stamp, record.originIndex, .link(record.body))
-                differs =
-                    !record.body.flags.contains(.reduced)
-                    && (try? LinkBody(decoding: entry.value.span.bytes)) != record.body
-            }
+        init?(of entry: LogEntry, at key: RecordKey, in payload: UnsafeRawBufferPointer) {
+            guard let record = try? TableRecord(key, decoding: payload.bytes) else { return nil }
+            (stamp, originIndex, body) = (record.stamp, record.originIndex, record.body)
+            differs = !body.isReduced && (try? RecordBody(key, decoding: entry.value.span.bytes)) != body
         }
 
-        func rank(_ author: Origin) -> RecordRank {
-            switch body {
-            case .link(let body): RecordRank(body, stamp: stamp, origin: author)
-            case .key(let body): RecordRank(body, stamp: stamp, origin: author)
-            }
-        }
+        func rank(_ author: Origin) -> RecordRank { body.rank(stamp: stamp, origin: author) }
     }
 }

@@ -35,7 +35,8 @@ package struct StoreInspection {
             for table in image.catalogue.linkTables + [.snowflakes, .aliases] {
                 digestRows += try inspectRecords(image, table, transaction)
             }
-            digestRows += try inspectKeys(image, transaction)
+            digestRows += try inspectPlain(image, .members, transaction)
+            digestRows += try inspectPlain(image, .keys, transaction)
             try inspectOwners(image, transaction)
             let present = try transaction.entryCount(image.catalogue.digests)
             if present != digestRows { note("\(present) digests, and \(digestRows) buckets have records") }
@@ -43,7 +44,7 @@ package struct StoreInspection {
                 try inspectLog(image, index, row, transaction)
             }
             try inspectLogOwners(image, transaction)
-            inspectAuthors(image)
+            if try transaction.get(image.catalogue.meta, MetaRow.repaired) == nil { inspectAuthors(image) }
         } catch {
             note("the file's structure is damaged: \(error)")
         }
@@ -202,7 +203,8 @@ package struct StoreInspection {
             return note("log of \(row.origin): entry \(entry.sequence) is malformed")
         }
         guard let payload = rowKey.withUnsafeBytes({ Row.payload(table, $0, value) }),
-            let effect = Effect(of: entry, in: payload), let author = image.origins[effect.originIndex]?.origin
+            let effect = Effect(of: entry, at: change.key, in: payload),
+            let author = image.origins[effect.originIndex]?.origin
         else { return }
         let stands = effect.rank(author)
         let isOvertaken = author == row.origin && stands.stamp < entry.stamp && !stands.isDeleted
@@ -216,11 +218,10 @@ package struct StoreInspection {
 
     /// Where an entry's record stands, or nil in that place for a key that is none; nil for a kind that is not known.
     private func place(of entry: LogEntry) -> (table: TableID, rowKey: [UInt8])?? {
-        switch entry.kind {
-        case LogEntry.Kind.link:
-            .some((try? LinkKey(decoding: entry.key.span.bytes)).map { ($0.table, $0.rowKey) })
-        case LogEntry.Kind.key: .some((try? KeyID(decoding: entry.key.span.bytes)).map { (.keys, $0.bytes) })
-        default: nil
+        do throws(MalformedBytes) {
+            return try RecordKey(kind: entry.kind, entry.key.span.bytes).map { ($0.table, $0.rowKey) }
+        } catch {
+            return .some(nil)
         }
     }
 

@@ -32,8 +32,8 @@ struct StoreOpening {
         return rows
     }
 
-    init(_ settings: StoreSettings) throws(StoreError) {
-        directory = try DataDirectory(settings.directory)
+    init(_ settings: StoreSettings, _ directory: DataDirectory) throws(StoreError) {
+        self.directory = directory
         let side = try SideFile.read(directory.identityPath)
         switch try StoreFile.inspect(directory.storePath) {
         case .absent:
@@ -128,7 +128,7 @@ struct StoreOpening {
         if mkdir(workshop, 0o700) != 0, errno != EEXIST { throw .system(path: workshop, reason: systemReason()) }
         let secret = settings.codeSecret ?? CodeSecret.random()
         let origin = Origin(
-            region: settings.region.character.byte, node: settings.node, incarnation: newIncarnation())
+            region: settings.region.character.byte, node: settings.node, incarnation: settings.newIncarnation())
         do throws(LMDBError) {
             let environment = try Environment(
                 directory: workshop, mapSizeBytes: settings.mapSizeBytes, maximumTables: StoreLimits.tables,
@@ -142,7 +142,7 @@ struct StoreOpening {
             format.append(bigEndian: MetaRow.currentFormat)
             for (key, payload) in [
                 (MetaRow.format, format), (MetaRow.identity, identity.payload),
-                (MetaRow.codeSecret, CodeSecret.stored(secret)),
+                (MetaRow.codeSecret, CodeSecret.stored(secret)), (MetaRow.joining, [1]),
             ] { try transaction.put(meta, key, Row.sealed(.meta, key, payload)) }
             var row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
             var clock = HybridClock()
@@ -169,7 +169,7 @@ struct StoreOpening {
         if unlink(directory.identityPath) == 0 { try directory.sync() }
         let newIndex = image.origins.keys.max()! + 1
         var origin = ended.origin
-        origin.incarnation = newIncarnation()
+        origin.incarnation = settings.newIncarnation()
         var row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
         var clock = HybridClock(last: Stamp(rawValue: image.origins.values.map(\.headStamp).max()!))
         row.headStamp = clock.stamp(now: settings.now()).rawValue
@@ -204,8 +204,6 @@ struct StoreOpening {
             highest: GeneratedNumber.number(counter: known - 1, node: settings.node),
             at: Stamp(rawValue: ended.headStamp).instant, now: settings.now(), limits: settings.issuerLimits)
     }
-
-    private static func newIncarnation() -> UInt64 { UInt64.random(in: 1 ... .max) }
 }
 
 /// The secret that keys the permutation of codes. The store keeps a hash of it that serves as the key.

@@ -1,5 +1,6 @@
 import Links
 import Primitives
+import Replication
 
 /// What a store is opened with.
 package struct StoreSettings: Sendable {
@@ -26,6 +27,18 @@ package struct StoreSettings: Sendable {
     package var niceness: Int32 = 0
     /// The wall clock.
     package var now: @Sendable () -> Instant
+    /// Whether numbers may follow those in the store at once. Unproven, as where there are peers: once the replicator
+    /// says so; until then creates get Snowflakes.
+    package var continuity = Issuer.Continuity.proven
+    /// False: the store has no threads, and whoever opened it calls `turn`.
+    package var hasThreads = true
+    /// Random, not zero, and never twice.
+    package var newIncarnation: @Sendable () -> UInt64 = { .random(in: 1 ... .max) }
+    /// A kind of entry that a later program knows; taken into logs without any other effect. For the simulator.
+    package var laterKind: UInt8?
+    /// Called when a transaction is about to be committed and the side file is ahead of it; to throw is a disk that does
+    /// not take it. For tests.
+    package var beforeCommit: @Sendable () throws(LMDBError) -> Void = {}
     /// Asked from the housekeeping thread before a lease of numbers is made durable; false: not now, ask again.
     package var mayLease: @Sendable (Issuer.Lease) -> Bool = { _ in true }
     /// Called when a commit's outcome is unknown: the process must end and start anew from the disk.
@@ -72,6 +85,16 @@ package enum StoreLimits {
     /// How far a row whose key was damaged may lie from where a search ends: more rows than a page holds.
     static let damageScanRows = 256
     static let cachedDigests = 4096
+    /// Damaged records that wait to be told of.
+    static let damagedKeys = 256
+    /// Log entries that one transaction truncates.
+    static let truncatedEntries = 8192
+    /// The part of the map from which on the log is truncated whatever its age.
+    static let logShareOfMap = 4
+    /// Rows that one read of a spread bucket looks at, well within the time that a transaction may last.
+    static let bucketScanRows = 16_384
+    /// A bucket that changed more recently is not quiet; as the protocol has it.
+    static let quietMilliseconds = ReplicationLimits.quietFor
     static let staleReaderCheckMilliseconds: Int64 = 60_000
     /// Lives of nodes in the version vector.
     static let origins = 4096

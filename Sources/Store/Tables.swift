@@ -5,7 +5,7 @@ import Primitives
 /// up in another table is recognised.
 enum TableID: Hashable {
     case links(region: UInt8, node: UInt8)
-    case snowflakes, aliases, origins, meta, digests, keys, owners
+    case snowflakes, aliases, origins, meta, digests, members, keys, owners
     /// Of the environment of clicks, which has a table `meta` too.
     case totals, days, journal
 
@@ -18,6 +18,7 @@ enum TableID: Hashable {
         case .origins: (0, 3)
         case .meta: (0, 4)
         case .digests: (0, 5)
+        case .members: (0, 6)
         case .keys: (0, 7)
         case .owners: (0, 11)
         case .totals: (0, 13)
@@ -34,6 +35,7 @@ enum TableID: Hashable {
         case .origins: "origins"
         case .meta: "meta"
         case .digests: "digests"
+        case .members: "members"
         case .keys: "keys"
         case .owners: "owners"
         case .totals: "totals"
@@ -45,10 +47,12 @@ enum TableID: Hashable {
     init?(_ first: UInt8, _ second: UInt8) {
         if RegionCharacter(first) != nil, second < 16 {
             self = .links(region: first, node: second)
-        } else if let table = [.snowflakes, .aliases, .origins, .meta, .digests, .keys, .owners].first(where: {
-            (table: TableID) in
-            table.bytes == (first, second)
-        }) {
+        } else if let table = [.snowflakes, .aliases, .origins, .meta, .digests, .members, .keys, .owners].first(
+            where: {
+                (table: TableID) in
+                table.bytes == (first, second)
+            })
+        {
             self = table
         } else {
             return nil
@@ -129,7 +133,7 @@ extension LinkKey {
         case .aliases:
             guard !rowKey.isEmpty else { return nil }
             self = .alias([UInt8](rowKey))
-        case .origins, .meta, .digests, .keys, .owners, .totals, .days, .journal: return nil
+        case .origins, .meta, .digests, .members, .keys, .owners, .totals, .days, .journal: return nil
         }
     }
 }

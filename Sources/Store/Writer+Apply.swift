@@ -8,12 +8,12 @@ extension Writer {
         _ batch: LogBatch, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> ApplyOutcome {
         if batch.origin == state.row.origin { return try judge(own: batch, transaction) }
-        let latest = now.advanced(byMilliseconds: Int64(HybridClock.toleranceMilliseconds) + 1)
+        let reference = batch.reference ?? now
+        let latest = reference.advanced(byMilliseconds: Int64(HybridClock.toleranceMilliseconds) + 1)
         let latestStamp = min(UInt64(max(0, latest.milliseconds)), Stamp.lastMillisecond) << 16
-        let outcome = try state.merge.apply(
-            batch, latestStamp: batch.acceptsFuture ? .max : latestStamp - 1, &sums, transaction)
+        let outcome = try state.merge.apply(batch, latestStamp: latestStamp - 1, &sums, transaction)
         if let index = state.merge.origins.index(of: batch.origin) {
-            _ = state.clock.receive(Stamp(rawValue: state.merge.origins.rows[index]!.headStamp), now: now)
+            _ = state.clock.receive(Stamp(rawValue: state.merge.origins.rows[index]!.headStamp), now: reference)
         }
         noteOwnNumbers(now)
         return outcome
@@ -25,11 +25,11 @@ extension Writer {
     ) throws(LMDBError) -> ApplyOutcome {
         guard batch.first > 0 else { return .malformed(sequence: 0) }
         guard batch.last <= state.row.head else { return .ownLife }
-        return try state.merge.isKnown(batch, state.row, originIndex, transaction) ? .applied : .chainMismatch
+        return try state.merge.isKnown(batch, state.row, state.originIndex, transaction) ? .applied : .chainMismatch
     }
 
     /// Numbers of an earlier life may come back from peers: later ones are greater.
-    private func noteOwnNumbers(_ now: Instant) {
+    func noteOwnNumbers(_ now: Instant) {
         let seen = state.merge.ownNumbers
         state.merge.ownNumbers = .init()
         if let snowflake = seen.snowflake { state.issuer.sawSnowflake(snowflake) }

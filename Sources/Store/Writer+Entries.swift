@@ -7,7 +7,7 @@ extension Writer {
     func sealedRecord(_ table: TableID, _ rowKey: [UInt8], _ stamp: Stamp, _ body: [UInt8]) -> [UInt8] {
         Row.sealed(table, rowKey, payloadBytes: 12 + body.count) { payload in
             payload.append(bigEndian: stamp.rawValue)
-            payload.append(varint: UInt64(originIndex))
+            payload.append(varint: UInt64(state.originIndex))
             payload += body
         }
     }
@@ -21,8 +21,8 @@ extension Writer {
         state.row.headChain = chain.next(state.row.headChain, entry)
         (state.row.head, state.row.headStamp) = (sequence, stamp.rawValue)
         try transaction.putNew(
-            catalogue.log, LogRow.key(originIndex, sequence), state.row.headChain + entry,
-            append: originIndex >= state.merge.origins.lastIndex)
+            catalogue.log, LogRow.key(state.originIndex, sequence), state.row.headChain + entry,
+            append: state.originIndex >= state.merge.origins.lastIndex)
     }
 
     // MARK: Digests

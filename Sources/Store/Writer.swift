@@ -1,6 +1,7 @@
 import Glibc
 import Links
 import Primitives
+import Replication
 
 /// The only one that opens write transactions. It takes all operations that have gathered, applies them in one
 /// transaction, syncs once and answers them all.
@@ -15,6 +16,8 @@ final class Writer: @unchecked Sendable {
         /// The greatest keys of the tables that fill in ascending order.
         var lastNumber: UInt64?
         var lastSnowflake: UInt64?
+        /// Of the own life among the origins.
+        var originIndex: UInt16
         /// All that other nodes' logs change.
         var merge: LogMerge
     }
@@ -23,10 +26,9 @@ final class Writer: @unchecked Sendable {
     let environment: Environment
     let codeSpace: CodeSpace
     let ownTable: TableHandle
-    let originIndex: UInt16
     let chain = LogChain()
     let owners = OwnerIndex()
-    private let directory: DataDirectory
+    let directory: DataDirectory
     private var sideFile: SideFile
     var state: State
     var sums = DigestSums()
@@ -40,10 +42,10 @@ final class Writer: @unchecked Sendable {
         self.codeSpace = codeSpace
         (directory, sideFile) = (opening.directory, opening.sideFile)
         environment = opening.image.environment
-        originIndex = opening.ownIndex
         ownTable = opening.image.catalogue.links(region: settings.region.character, node: settings.node)!
         state = try Self.resume(opening, settings, codeSpace)
         state.merge.stamps = stamps
+        state.merge.laterKind = settings.laterKind
     }
 
     var catalogue: Catalogue { state.merge.catalogue }
@@ -62,10 +64,10 @@ final class Writer: @unchecked Sendable {
         return State(
             issuer: Issuer(
                 region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
-                lastSnowflake: snowflakes.own, continuity: .proven, limits: settings.issuerLimits,
-                now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant)),
+                lastSnowflake: snowflakes.own, continuity: settings.continuity, limits: settings.issuerLimits,
+                now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant), wall: wall),
             clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
-            lastSnowflake: snowflakes.last,
+            lastSnowflake: snowflakes.last, originIndex: opening.ownIndex,
             merge: LogMerge(
                 catalogue, OriginTable(opening.rows, ownIndex: opening.ownIndex), codeSpace,
                 hasShapedAliases: try transaction.get(catalogue.meta, MetaRow.shapedAliases) != nil,
@@ -108,15 +110,23 @@ final class Writer: @unchecked Sendable {
     }
 
     func run(_ store: Store) {
-        while let operations = store.queue.take(atMost: StoreLimits.writesPerCommit, timeoutMilliseconds: 1000) {
-            store.pulse.beat()
-            if !operations.isEmpty { commit(operations, store) }
-            if let lease = state.issuer.renewalDue(now: settings.now()), !store.leases.push(lease) {
-                state.issuer.leaseFailed(now: settings.now())
-            }
-            if operations.isEmpty { publish(store) }
-        }
+        while turn(store, timeoutMilliseconds: 1000) {}
         closeSideFile()
+    }
+
+    /// Waits for operations and makes what has gathered durable. False once no more can come.
+    func turn(_ store: Store, timeoutMilliseconds: Int) -> Bool {
+        guard
+            let operations = store.queue.take(
+                atMost: StoreLimits.writesPerCommit, timeoutMilliseconds: timeoutMilliseconds)
+        else { return false }
+        store.pulse.beat()
+        if !operations.isEmpty { commit(operations, store) }
+        if let lease = state.issuer.renewalDue(now: settings.now()), !store.leases.push(lease) {
+            state.issuer.leaseFailed(now: settings.now())
+        }
+        if operations.isEmpty { publish(store) }
+        return true
     }
 
     private func publish(_ store: Store) {
@@ -140,14 +150,15 @@ final class Writer: @unchecked Sendable {
             let takesLinks = try hasRoom(now)
             let outcomes = try apply(operations, now, takesLinks: takesLinks, store)
             state.issuer.committed(now: now)
-            let (writes, entries) = (
-                state.row.head - saved.row.head, state.merge.figures.entries - saved.merge.figures.entries
-            )
+            let isSameLife = state.row.origin == saved.row.origin
+            let writes = state.row.head - (isSameLife ? saved.row.head : 0)
+            let entries = state.merge.figures.entries - saved.merge.figures.entries
             if writes + entries > 0 || state.row.ceiling != saved.row.ceiling {
                 noteCommit(writes: writes + entries, microseconds: monotonicMicroseconds() - start)
             }
             store.publish(state)
             state.merge.origins.forgetTouched()
+            renewSideFile()
             answer(operations, outcomes, store)
         } catch {
             state = saved
@@ -209,6 +220,18 @@ final class Writer: @unchecked Sendable {
             case .apply(let batch, _):
                 outcomes.append(.applied(takesLinks ? try apply(batch, now, transaction) : .refused(.storageFull)))
                 if !state.merge.origins.touched.isEmpty { isChanged = true }
+            case .change(let key, let change, _):
+                let outcome = try self.change(key, change, now, transaction, takesLinks: takesLinks)
+                if case .success = outcome { isChanged = true }
+                outcomes.append(outcome)
+            case .entry(let kind, let key, let value, _):
+                try log(kind, key, state.clock.stamp(now: now), value, transaction)
+                isChanged = true
+                outcomes.append(.events([]))
+            case .effect(let effect, _):
+                let (outcome, changes) = try carryOut(effect, now, transaction, takesLinks: takesLinks)
+                if changes || !state.merge.origins.touched.isEmpty { isChanged = true }
+                outcomes.append(outcome)
             case .lease(let lease):
                 state.issuer.leased(lease, now: now)
                 isChanged = true
@@ -228,21 +251,38 @@ final class Writer: @unchecked Sendable {
         // Whoever finds a record finds its author, and whoever finds none has looked wherever one could be.
         if !state.merge.origins.touched.isEmpty { store.noteNames(state.merge.origins.names) }
         if state.merge.hasShapedAliases { store.noteShapedAliases() }
+        try settings.beforeCommit()
         try transaction.commit()
         return outcomes
     }
 
     private func writeOwnRow(_ transaction: borrowing WriteTransaction) throws(LMDBError) {
-        let key = OriginRow.key(originIndex)
+        let key = OriginRow.key(state.originIndex)
         try transaction.put(catalogue.origins, key, Row.sealed(.origins, key, state.row.payload))
     }
 
     /// The side file speaks of a sequence before the store holds it, and no longer of a closed store.
     private func keepSideFileAhead() throws(LMDBError) {
-        guard sideFile.closedAt != nil || state.row.head > sideFile.sequenceLease else { return }
+        let isOther = sideFile.origin != state.row.origin
+        guard isOther || sideFile.closedAt != nil || state.row.head > sideFile.sequenceLease else { return }
+        // A life that begins in this transaction gets its file once it is there.
+        guard !isOther || state.row.head > 0 else { return }
+        try replaceSideFile()
+    }
+
+    /// After a new life began: until then there is none, so that whenever it is cut short, a new life begins again.
+    private func renewSideFile() {
+        // The next commit tries again.
+        if sideFile.origin != state.row.origin { try? replaceSideFile() }
+    }
+
+    private func replaceSideFile() throws(LMDBError) {
         var ahead = sideFile
+        if ahead.origin != state.row.origin { (ahead.origin, ahead.sequenceLease) = (state.row.origin, 0) }
         ahead.closedAt = nil
-        if state.row.head > ahead.sequenceLease { ahead.sequenceLease = state.row.head + SideFile.leaseStep }
+        if ahead.sequenceLease == 0 || state.row.head > ahead.sequenceLease {
+            ahead.sequenceLease = state.row.head + SideFile.leaseStep
+        }
         try directory.replace(directory.identityPath, with: Array(ahead.text.utf8))
         sideFile = ahead
     }
@@ -300,6 +340,8 @@ final class Writer: @unchecked Sendable {
         case key(StoredKey?)
         case failure(WriteError)
         case applied(ApplyOutcome)
+        /// What the replicator is told.
+        case events([Event])
         case leased
     }
 
@@ -314,8 +356,15 @@ final class Writer: @unchecked Sendable {
             case (.key(_, let completion), .failure(let error)): completion(.failure(error))
             case (.apply(_, let completion), .applied(let outcome)): completion(outcome)
             case (.apply(_, let completion), .failure(let error)): completion(.refused(error))
+            case (.change(_, _, let completion), .success(let link)): completion(.success(link))
+            case (.change(_, _, let completion), .failure(let error)): completion(.failure(error))
+            case (.entry(_, _, _, let completion), .events(let events)): completion(.success(events))
+            case (.entry(_, _, _, let completion), .failure(let error)): completion(.failure(error))
+            case (.effect(_, let completion), .events(let events)): completion(.success(events))
+            case (.effect(_, let completion), .failure(let error)): completion(.failure(error))
             case (.lease, _), (.leaseRefused, _): break
-            case (.create, _), (.key, _), (.apply, _): preconditionFailure("an operation has the outcome of another")
+            case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _):
+                preconditionFailure("an operation has the outcome of another")
             }
         }
     }

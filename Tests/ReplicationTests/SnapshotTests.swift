@@ -67,6 +67,29 @@ struct SnapshotTests {
         #expect(bench.frames.contains(.snapshotRequest))
     }
 
+    /// Each lacks what the other's log has lost: who holds less takes the other's state, the other waits for that; but
+    /// not for ever.
+    @Test(
+        arguments: [(third: 40, asksAtOnce: false), (third: 6, asksAtOnce: true)] as [(third: UInt64, asksAtOnce: Bool)]
+    )
+    func whoHoldsLessGivesWay(third: UInt64, asksAtOnce: Bool) {
+        var bench = Bench(
+            rows: [
+                Bench.row(Bench.second, 2, chain: 2), Bench.row(Bench.third, third, chain: 4, floor: third),
+            ])
+        let theirs = Self.floored + [Bench.row(Bench.third, 5, chain: 3, floor: 5)]
+        let id = bench.connect(state: theirs)
+        var asked = false
+        for second in 1...33 {
+            bench.wait(1000)
+            asked = asked || bench.frames.contains(.snapshotRequest)
+            if second == 25 { #expect(asked == asksAtOnce) }
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+            asked = asked || bench.frames.contains(.snapshotRequest)
+        }
+        #expect(asked)
+    }
+
     @Test(arguments: 0..<5) func failedAttemptLeavesNothing(way: Int) throws {
         var (bench, id, request) = try #require(asked())
         if way > 0 { bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request) }

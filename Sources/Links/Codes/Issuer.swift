@@ -65,9 +65,11 @@ package struct Issuer: Sendable {
     /// - lastSnowflake: the highest of this node in the store.
     /// - now: the wall clock, or the stamp of this node's latest log entry if that is later, so that a clock that was
     ///   set back before a restart does not earn the same time twice.
+    /// - wall: the wall clock alone, from which Snowflakes go on. A stamp may be ahead of it, drawn by another node's clock;
+    ///   a node that then lost its disk would begin behind Snowflakes that it had given out. Nil: `now`.
     package init(
         region: RegionCharacter, node: UInt8, next: UInt64, ceiling: UInt64, lastSnowflake: UInt64? = nil,
-        continuity: Continuity, limits: Limits, now: Instant
+        continuity: Continuity, limits: Limits, now: Instant, wall: Instant? = nil
     ) {
         limits.check()
         precondition(UInt64(node) < GeneratedNumber.nodes)
@@ -75,7 +77,7 @@ package struct Issuer: Sendable {
         (self.continuity, self.limits) = (continuity, limits)
         breaker = continuity == .proven ? .closed : .tripped(.continuityUnproven, limits, now)
         block = ceiling > next ? ceiling - next : 0
-        nextPosition = Self.position(now)
+        nextPosition = Self.position(wall ?? now)
         numberPace = Pace(limits, followsStepsBack: false, now: now)
         snowflakePace = Pace(limits, followsStepsBack: true, now: now)
         if let lastSnowflake { sawSnowflake(lastSnowflake) }
@@ -169,6 +171,13 @@ package struct Issuer: Sendable {
         guard continuity == .unproven else { return }
         continuity = .proven
         unleasedStart = next
+    }
+
+    /// The node cannot know any longer how far it got; until it has heard a peer there are only Snowflakes.
+    package mutating func doubted(now: Instant) {
+        continuity = .unproven
+        unleasedStart = nil
+        breaker = .tripped(.continuityUnproven, limits, now)
     }
 
     /// A Snowflake of this node that exists: later ones will be greater.

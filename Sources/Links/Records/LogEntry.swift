@@ -14,6 +14,8 @@ package struct LogEntry: Equatable, Sendable {
     package enum Kind {
         /// A link written whole: key is a LinkKey, value a LinkBody.
         package static let link: UInt8 = 1
+        /// A member of the cluster written whole: key is a region's character and a node, value a MemberBody.
+        package static let member: UInt8 = 2
         /// An API key written whole: key is a KeyID, value a KeyBody.
         package static let key: UInt8 = 3
     }
@@ -21,6 +23,8 @@ package struct LogEntry: Equatable, Sendable {
     package static let version: UInt8 = 1
     package static let maximumSizeBytes = 65_536
     package static let headSizeBytes = 22
+    /// What the varint of an entry's length takes at most.
+    package static let lengthSizeBytes = 3
 
     package var kind: UInt8
     package var sequence: UInt64

@@ -2,7 +2,7 @@ import Links
 import Primitives
 
 /// What happened outside the machine.
-package enum Event: Sendable {
+package enum Event: Equatable, Sendable {
     /// A connection is there: `address` as in `Effect.connect`, nil if it was accepted. `nonce` is from the system's
     /// generator. `certified`: whom the peer's certificate names, nil on a connection without certificates.
     case opened(ConnectionID, address: String?, nonce: UInt128, certified: NodeID?)

@@ -89,3 +89,19 @@ package struct Counters: Equatable, Sendable {
     package var recordsRepaired: UInt64 = 0
     package var rejected: UInt64 = 0
 }
+
+extension Replicator {
+    /// What the machine is about, for figures.
+    package enum Phase: Equatable, Sendable { case alone, connecting, behind, joining, giving, level }
+
+    package var phase: Phase {
+        if joining.isFrozen { return .joining }
+        if sessions.values.contains(where: { $0.providing != nil }) { return .giving }
+        if intakes.values.contains(where: { $0.behindSince != nil && !isBlocked($0) }) { return .behind }
+        if sessions.values.contains(where: { !$0.isOpen }) { return .connecting }
+        return sessions.isEmpty ? .alone : .level
+    }
+
+    /// Origins whose entries are not applied, and why.
+    package var quarantines: [Origin: Quarantine] { intakes.compactMapValues(\.quarantine) }
+}

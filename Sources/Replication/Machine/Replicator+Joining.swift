@@ -40,10 +40,17 @@ extension Replicator {
             return
         case .finishing, .reborn: return
         }
-        guard let origin = intakes.keys.sorted().first(where: { intakes[$0]!.needsSnapshot }) else { return }
+        guard let origin = intakes.keys.sorted().first(where: { intakes[$0]!.needsSnapshot }) else {
+            joinWantedAt = nil
+            return
+        }
+        let wantedAt = joinWantedAt ?? now.ticks
+        joinWantedAt = wantedAt
         guard intakes.values.allSatisfy({ $0.applying == nil }) else { return }
         raise(.snapshotNeeded(origin))
-        guard let session = holders(origin).first(where: { covers($0.node) }) else { return }
+        let isUrgent = now.ticks - wantedAt >= ReplicationLimits.snapshotYield
+        guard let session = holders(origin).first(where: { covers($0.node, isUrgent) }) else { return }
+        joinWantedAt = nil
         let request = nextRequest()
         joining = .asked(session.id, request: request)
         joiningAt = now.ticks
@@ -53,12 +60,21 @@ extension Replicator {
 
     /// Whether a peer holds all that this node does, but for what it can no longer get because the log here has lost it:
     /// before, this node waits for the peer to pull the rest.
-    private func covers(_ node: NodeID) -> Bool {
-        rows.values.allSatisfy { row in
-            let theirs = peers[node]!.head(row.origin)
-            return theirs >= row.head || row.floor > theirs || intakes[row.origin]?.quarantine == .fork
+    ///
+    /// Where each lacks what the other's log has lost, the one that holds less gives way, or nodes would take one
+    /// another's states in turn without end; after a while it does not matter who.
+    private func covers(_ node: NodeID, _ isUrgent: Bool) -> Bool {
+        let theirs = peers[node]!.rows
+        let givesWay = (weight(rows), settings.member.id) < (weight(theirs), node)
+        return rows.values.allSatisfy { row in
+            let head = theirs[row.origin]?.head ?? 0
+            return head >= row.head || intakes[row.origin]?.quarantine == .fork
+                || row.floor > head && (givesWay || isUrgent)
         }
     }
+
+    /// Entries that a node has seen.
+    private func weight(_ rows: [Origin: OriginState]) -> UInt64 { rows.values.reduce(0) { $0 + $1.head } }
 
     mutating func received(_ offer: SnapshotOffer, _ request: UInt32, _ id: ConnectionID) {
         guard joining == .asked(id, request: request) else { return }

@@ -24,6 +24,8 @@ package struct Replicator: Sendable {
     var joining = Joining.no
     /// When the attempt to join last got on.
     var joiningAt: Int64 = 0
+    /// Since when a snapshot has been needed and none was begun.
+    var joinWantedAt: Int64?
     var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
     var comparison = Comparison()
     var raised: Set<Alarm> = []

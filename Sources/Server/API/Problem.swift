@@ -99,6 +99,8 @@ extension Problem {
     init(_ error: WriteError) {
         switch error {
         case .aliasTaken: self.init(ProblemKind.aliasTaken)
+        case .clockWrong: self = .overloaded
+        case .notFound, .deleted: self.init(ProblemKind.notFound)
         case .overloaded: self = .overloaded
         case .rateCapped(let milliseconds): self = .overloaded.retryAfter(seconds: (milliseconds + 999) / 1000)
         case .storageFull: self.init(ProblemKind.storageFull)

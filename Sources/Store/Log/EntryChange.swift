@@ -1,7 +1,7 @@
 import Links
 import Primitives
 
-/// What one log entry does to one record.
+/// What one log entry, or a record that came from a peer, does to one record.
 struct EntryChange {
     let key: RecordKey
     /// The body's bytes, as the origin wrote them.
@@ -11,23 +11,25 @@ struct EntryChange {
     let ownerRow: [UInt8]?
 
     /// Kinds that change records; another one is not known.
-    static let kinds = [LogEntry.Kind.link, LogEntry.Kind.key]
+    static let kinds = [LogEntry.Kind.link, LogEntry.Kind.member, LogEntry.Kind.key]
 
     /// Malformed is what no origin writes: a body that was cut down, or a generated key that is not its creator's.
     init(_ entry: LogEntry, of origin: Origin, _ owners: OwnerIndex) throws(MalformedBytes) {
-        value = entry.value
-        if entry.kind == LogEntry.Kind.key {
-            key = .key(try KeyID(decoding: entry.key.span.bytes))
-            let body = try KeyBody(decoding: entry.value.span.bytes)
-            (rank, ownerRow) = (RecordRank(body, stamp: entry.stamp, origin: origin), nil)
-        } else {
-            let link = try LinkKey(decoding: entry.key.span.bytes)
-            let body = try LinkBody(decoding: entry.value.span.bytes)
-            guard !body.flags.contains(.reduced) else { throw MalformedBytes() }
-            key = .link(link)
-            rank = RecordRank(body, stamp: entry.stamp, origin: origin)
-            ownerRow = owners.row(of: link, body, stamp: entry.stamp)
-            guard Self.canName(link, rank.creation!.origin) else { throw MalformedBytes() }
+        guard let key = try RecordKey(kind: entry.kind, entry.key.span.bytes) else { throw MalformedBytes() }
+        try self.init(key, entry.value, stamp: entry.stamp, of: origin, owners, takesReduced: false)
+    }
+
+    /// `takesReduced`: nodes cut records down at different times, and pass them on so.
+    init(
+        _ key: RecordKey, _ value: [UInt8], stamp: UInt64, of origin: Origin, _ owners: OwnerIndex, takesReduced: Bool
+    ) throws(MalformedBytes) {
+        (self.key, self.value) = (key, value)
+        let body = try RecordBody(key, decoding: value.span.bytes)
+        rank = body.rank(stamp: stamp, origin: origin)
+        ownerRow = body.ownerRow(key, stamp: stamp, owners)
+        guard takesReduced || !body.isReduced else { throw MalformedBytes() }
+        if case .link(let link) = key, let creation = rank.creation {
+            guard Self.canName(link, creation.origin) else { throw MalformedBytes() }
         }
     }
 

@@ -8,12 +8,12 @@ package struct LogBatch: Equatable, Sendable {
     package var first: UInt64
     /// Whole log entries, byte for byte as the origin wrote them.
     package var entries: [[UInt8]]
-    /// The log's chain after the last entry (16 bytes); before `first`, if there is none.
+    /// The log's chain after the last entry (16 bytes); before `first`, if there is none. Empty: not known.
     package var chain: [UInt8]
     /// The counter below which the origin's generated numbers lie, as far as the sender knows.
     package var ceiling: UInt64
-    /// Entries stamped far ahead of the wall clock are applied all the same: it is the own clock that is wrong.
-    package var acceptsFuture = false
+    /// Wall time as it is believed where the own clock is not; nil: by the own clock.
+    package var reference: Instant?
 
     package init(origin: Origin, first: UInt64, entries: [[UInt8]], chain: [UInt8], ceiling: UInt64) {
         (self.origin, self.first, self.entries, self.chain, self.ceiling) = (origin, first, entries, chain, ceiling)

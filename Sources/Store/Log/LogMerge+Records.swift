@@ -2,12 +2,25 @@ import Links
 import Primitives
 
 extension LogMerge {
-    /// Makes a record what it is after `change` of the origin at `index`; false if there is no room for the origin that
-    /// created it.
+    enum Put {
+        case changed
+        /// What stood there wins.
+        case kept
+        /// What stands there cannot be read.
+        case damaged
+        /// No more origins fit: the record's creator is one.
+        case noRoom
+    }
+
+    /// Makes a record what it is after `change` of the origin at `index`.
+    ///
+    /// - repairs: what is damaged is replaced, and its bucket counted anew, because nobody knows what its share was.
     mutating func put(
-        _ change: EntryChange, at index: UInt16, _ sums: inout DigestSums, _ transaction: borrowing WriteTransaction
-    ) throws(LMDBError) -> Bool {
-        guard noteNumber(change) else { return false }
+        _ change: EntryChange, at index: UInt16, repairs: Bool = false, _ sums: inout DigestSums,
+        _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> Put {
+        guard noteNumber(change) else { return .noRoom }
+        if case .member = change.key { hasNewMembers = true }
         if case .link(.alias(let name)) = change.key { try noteShape(name, transaction) }
         let (rowKey, entryKey) = (change.key.rowKey, change.key.entryKey)
         let table = try handle(of: change.key, transaction)
@@ -23,16 +36,52 @@ extension LogMerge {
             }
             try sums.add(hash, to: change.key.bucket, catalogue, transaction)
             try moveOwner(from: nil, to: change.ownerRow, transaction)
-        case .damaged: figures.damagedRecords += 1
+        case .damaged:
+            guard repairs else {
+                figures.damagedRecords += 1
+                if damagedKeys.count < StoreLimits.damagedKeys { damagedKeys.append(change.key) }
+                return .damaged
+            }
+            try transaction.put(table, rowKey, row(change, index, rowKey))
+            if let digest = try count(change.key.bucket, table, transaction) {
+                sums.replace(change.key.bucket, by: digest)
+            }
+            try forgetOwners(of: change.key, transaction)
+            try moveOwner(from: nil, to: change.ownerRow, transaction)
         case .record(let rank, let ownerRow):
             if change.key.isGenerated, !change.rank.sharesCreation(with: rank) { figures.conflicts += 1 }
-            guard change.rank.beats(rank, at: change.key) else { return true }
+            guard change.rank.beats(rank, at: change.key) else { return .kept }
             try transaction.put(table, rowKey, row(change, index, rowKey))
             let old = Digest.hash(entryKey, stamp: rank.stamp, origin: rank.origin)
             try sums.add(hash, replacing: old, to: change.key.bucket, catalogue, transaction)
             try moveOwner(from: ownerRow, to: change.ownerRow, transaction)
         }
-        return true
+        return .changed
+    }
+
+    /// The sum over a bucket's sound records; nil where its keys are spread over a table too long for a transaction,
+    /// which the scheduled pass counts.
+    private func count(
+        _ bucket: DigestBucket, _ table: TableHandle, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> Digest? {
+        var (digest, rowCount) = (Digest(), 0)
+        let cursor = try transaction.cursor(table)
+        let range = bucket.rowKeys
+        var row = if let range { try cursor.seek(range.first) } else { try cursor.move(.first) }
+        while let (keyBytes, value) = row {
+            if let last = range?.last, last.lexicographicallyPrecedes(keyBytes) { break }
+            rowCount += 1
+            guard rowCount <= StoreLimits.bucketScanRows else { return nil }
+            if let key = RecordKey(bucket.table, keyBytes), key.bucket == bucket,
+                let payload = Row.payload(bucket.table, keyBytes, value),
+                let record = try? TableRecord(key, decoding: payload.bytes),
+                let author = origins.names[record.originIndex]
+            {
+                digest.add(Digest.hash(key.entryKey, stamp: record.stamp, origin: author))
+            }
+            row = try cursor.move(.next)
+        }
+        return digest
     }
 
     private func row(_ change: EntryChange, _ index: UInt16, _ rowKey: [UInt8]) -> [UInt8] {
@@ -43,7 +92,29 @@ extension LogMerge {
         }
     }
 
-    private func moveOwner(
+    /// Whose a damaged record was, nobody can tell: all rows of the link go. In an index too long for a transaction one may
+    /// stay, which `verify` finds.
+    private func forgetOwners(
+        of key: RecordKey, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        guard case .link = key else { return }
+        let suffix = key.entryKey
+        var (stale, rowCount): ([[UInt8]], Int) = ([], 0)
+        let cursor = try transaction.cursor(catalogue.owners!)
+        var row = try cursor.move(.first)
+        while let (rowKey, _) = row, rowCount < StoreLimits.bucketScanRows {
+            rowCount += 1
+            if rowKey.count == OwnerIndex.headSizeBytes + suffix.count,
+                rowKey.suffix(suffix.count).elementsEqual(suffix)
+            {
+                stale.append(Array(rowKey))
+            }
+            row = try cursor.move(.next)
+        }
+        for key in stale { try transaction.delete(catalogue.owners!, key) }
+    }
+
+    func moveOwner(
         from old: [UInt8]?, to new: [UInt8]?, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {
         guard old != new else { return }
@@ -81,19 +152,12 @@ extension LogMerge {
     }
 
     private func decoded(_ key: RecordKey, _ payload: UnsafeRawBufferPointer) -> Stored? {
-        switch key {
-        case .link(let link):
-            guard let record = try? StoredRecord(decoding: payload.bytes),
-                let author = origins.names[record.originIndex]
-            else { return nil }
-            return .record(
-                RecordRank(record.body, stamp: record.stamp, origin: author),
-                ownerRow: owners.row(of: link, record.body, stamp: record.stamp))
-        case .key:
-            guard let record = try? KeyRecord(decoding: payload.bytes), let author = origins.names[record.originIndex]
-            else { return nil }
-            return .record(RecordRank(record.body, stamp: record.stamp, origin: author), ownerRow: nil)
-        }
+        guard let record = try? TableRecord(key, decoding: payload.bytes),
+            let author = origins.names[record.originIndex]
+        else { return nil }
+        return .record(
+            record.body.rank(stamp: record.stamp, origin: author),
+            ownerRow: record.body.ownerRow(key, stamp: record.stamp, owners))
     }
 
     private mutating func handle(
@@ -107,7 +171,7 @@ extension LogMerge {
     /// creator's own entries.
     private mutating func noteNumber(_ change: EntryChange) -> Bool {
         switch change.key {
-        case .key, .link(.alias): break
+        case .key, .member, .link(.alias): break
         case .link(.snowflake(let number)):
             let snowflake = Snowflake(number: number)
             guard let own, snowflake.regionIndex == own.region.index, snowflake.node == own.node else { break }
@@ -116,7 +180,9 @@ extension LogMerge {
             if let own, own.region.byte == region, own.node == node, number >= ownNumbers.number?.value ?? 0 {
                 ownNumbers.number = (number, change.rank.stamp)
             }
-            let (creator, above) = (change.rank.creation!.origin, GeneratedNumber.counter(of: number) + 1)
+            // One that was cut down may have forgotten who made it; its author's ceiling is not at stake.
+            guard let creator = change.rank.creation?.origin else { break }
+            let above = GeneratedNumber.counter(of: number) + 1
             guard !origins.isOwn(creator) else { break }
             guard
                 let index = origins.index(of: creator)

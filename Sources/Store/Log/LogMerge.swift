@@ -26,6 +26,12 @@ struct LogMerge {
     var ownNumbers = OwnNumbers()
     /// Nil where nobody reads the store yet.
     var stamps: CodeStamps?
+    /// Keys of records that were found damaged, since this was last emptied.
+    var damagedKeys: [RecordKey] = []
+    /// A member's record changed, since this was last set back.
+    var hasNewMembers = false
+    /// See `StoreSettings`.
+    var laterKind: UInt8?
 
     init(
         _ catalogue: Catalogue, _ origins: OriginTable, _ codeSpace: CodeSpace, hasShapedAliases: Bool,
@@ -63,9 +69,10 @@ struct LogMerge {
         for step in steps {
             guard step.stamp <= latestStamp else { return .ahead(sequence: step.sequence) }
             switch step.change {
+            case .none: break
             case .unknown(let kind): return .unknownKind(kind, sequence: step.sequence)
             case .record(let change):
-                guard try put(change, at: index, &sums, transaction) else { return .tooManyOrigins }
+                guard try put(change, at: index, &sums, transaction) != .noRoom else { return .tooManyOrigins }
             }
             try transaction.putNew(
                 catalogue.log, LogRow.key(index, step.sequence), step.chain + step.bytes,
@@ -93,6 +100,8 @@ struct LogMerge {
     struct Step {
         enum Change {
             case record(EntryChange)
+            /// Only the log has it.
+            case none
             case unknown(kind: UInt8)
         }
 
@@ -131,11 +140,12 @@ struct LogMerge {
                 Step(sequence: sequence, stamp: stamp, bytes: bytes, chain: running, change: change))
         }
         if let malformed { return .refused(.malformed(sequence: malformed)) }
-        return running == batch.chain ? .sound(steps) : .refused(.chainMismatch)
+        return batch.chain.isEmpty || running == batch.chain ? .sound(steps) : .refused(.chainMismatch)
     }
 
     /// Nil if the entry is malformed.
     private func change(_ entry: LogEntry, _ origin: Origin) -> Step.Change? {
+        if entry.kind == laterKind { return Step.Change.none }
         guard EntryChange.kinds.contains(entry.kind) else { return .unknown(kind: entry.kind) }
         return (try? EntryChange(entry, of: origin, owners)).map { .record($0) }
     }
@@ -144,6 +154,7 @@ struct LogMerge {
     func isKnown(
         _ batch: LogBatch, _ row: OriginRow, _ index: UInt16?, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Bool {
+        if batch.chain.isEmpty { return true }
         if batch.last == row.head { return batch.chain == row.headChain }
         if batch.last <= row.floor { return batch.last < row.floor || batch.chain == row.floorChain }
         guard let index, let value = try transaction.get(catalogue.log, LogRow.key(index, batch.last)) else {

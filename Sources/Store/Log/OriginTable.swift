@@ -7,7 +7,7 @@ struct OriginTable {
     /// Who the indexes in records stand for, the own life among them.
     private(set) var names: [UInt16: Origin]
     private var indexes: [Origin: UInt16]
-    private let ownIndex: UInt16?
+    private var ownIndex: UInt16?
     /// Rows that the present transaction changed.
     private(set) var touched: Set<UInt16> = []
 
@@ -43,6 +43,15 @@ struct OriginTable {
         precondition(rows[index] != nil, "an unknown origin, or the own one")
         change(&rows[index]!)
         touched.insert(index)
+    }
+
+    /// The node's own life has ended with `row`, and another begins, whose index this gives; nil if there is no room.
+    mutating func beginOwnLife(_ origin: Origin, ended row: OriginRow) -> UInt16? {
+        guard names.count < StoreLimits.origins, let index = UInt16(exactly: Int(lastIndex) + 1) else { return nil }
+        rows[ownIndex!] = row
+        touched.insert(ownIndex!)
+        (names[index], indexes[origin], ownIndex, lastIndex) = (origin, index, index, index)
+        return index
     }
 
     /// The row of every touched index goes into the transaction.

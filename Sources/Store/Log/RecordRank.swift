@@ -1,4 +1,6 @@
 import Links
+import Primitives
+import Replication
 
 /// What decides between two writes of one key: the greatest (deleted, stamp, origin) wins, so that a delete is final.
 /// The sequence follows from stamp and origin.
@@ -17,10 +19,9 @@ struct RecordRank: Equatable {
         creation = body.creation ?? (body.flags.contains(.reduced) ? nil : Creation(stamp: stamp, origin: origin))
     }
 
-    init(_ body: KeyBody, stamp: UInt64, origin: Origin) {
-        isDeleted = body.flags.contains(.deleted)
-        (self.stamp, self.origin) = (stamp, origin)
-        creation = body.creation ?? Creation(stamp: stamp, origin: origin)
+    /// Of what has no creation that would count.
+    init(isDeleted: Bool, stamp: UInt64, origin: Origin) {
+        (self.isDeleted, self.stamp, self.origin, creation) = (isDeleted, stamp, origin, nil)
     }
 
     /// Whether this write and `other` are of one creation.
@@ -42,11 +43,45 @@ struct RecordRank: Equatable {
 /// What a record is stored under.
 enum RecordKey: Equatable {
     case link(LinkKey)
+    case member(NodeID)
     case key(KeyID)
+
+    /// Of a log entry; nil for a kind that is not known.
+    init?(kind: UInt8, _ bytes: RawSpan) throws(MalformedBytes) {
+        switch kind {
+        case LogEntry.Kind.link: self = .link(try LinkKey(decoding: bytes))
+        case LogEntry.Kind.member: self = .member(try NodeID(decoding: bytes))
+        case LogEntry.Kind.key: self = .key(try KeyID(decoding: bytes))
+        default: return nil
+        }
+    }
+
+    /// Of a row; nil if the key is malformed, or the table holds no records.
+    init?(_ table: TableID, _ rowKey: UnsafeRawBufferPointer) {
+        if let link = LinkKey(table: table, rowKey: rowKey) {
+            self = .link(link)
+        } else if table == .members, let node = try? NodeID(decoding: rowKey.bytes) {
+            self = .member(node)
+        } else if table == .keys, let id = try? KeyID(decoding: rowKey.bytes) {
+            self = .key(id)
+        } else {
+            return nil
+        }
+    }
+
+    /// Of its log entries.
+    var kind: UInt8 {
+        switch self {
+        case .link: LogEntry.Kind.link
+        case .member: LogEntry.Kind.member
+        case .key: LogEntry.Kind.key
+        }
+    }
 
     var table: TableID {
         switch self {
         case .link(let key): key.table
+        case .member: .members
         case .key: .keys
         }
     }
@@ -55,6 +90,7 @@ enum RecordKey: Equatable {
     var rowKey: [UInt8] {
         switch self {
         case .link(let key): key.rowKey
+        case .member(let node): node.bytes
         case .key(let id): id.bytes
         }
     }
@@ -66,6 +102,7 @@ enum RecordKey: Equatable {
             var bytes: [UInt8] = []
             key.encode(into: &bytes)
             return bytes
+        case .member(let node): return node.bytes
         case .key(let id): return id.bytes
         }
     }
@@ -73,6 +110,7 @@ enum RecordKey: Equatable {
     var bucket: DigestBucket {
         switch self {
         case .link(let key): DigestBucket(key)
+        case .member(let node): DigestBucket(node)
         case .key(let id): DigestBucket(id)
         }
     }
@@ -81,7 +119,19 @@ enum RecordKey: Equatable {
     var isGenerated: Bool {
         switch self {
         case .link(.generated), .link(.snowflake): true
-        case .link(.alias), .key: false
+        case .link(.alias), .member, .key: false
         }
+    }
+}
+
+extension NodeID {
+    /// Region and node: the key of a member's entries and records.
+    package var bytes: [UInt8] { [region, node] }
+
+    /// Takes the whole of `bytes`.
+    init(decoding bytes: RawSpan) throws(MalformedBytes) {
+        var bytes = bytes
+        self.init(region: try bytes.takeByte(), node: try bytes.takeByte())
+        guard bytes.byteCount == 0, RegionCharacter(region) != nil, node < 16 else { throw MalformedBytes() }
     }
 }

@@ -68,21 +68,15 @@ final class SnapshotCopy {
         _ report: inout SnapshotReport
     ) throws(LMDBError) {
         switch table {
-        case .links, .snowflakes, .aliases:
-            guard let record = try? StoredRecord(decoding: row.value.span.bytes.extracting(4...)),
-                let key = row.key.withUnsafeBytes({ LinkKey(table: table, rowKey: $0) }),
+        case .links, .snowflakes, .aliases, .members, .keys:
+            guard let key = row.key.withUnsafeBytes({ RecordKey(table, $0) }),
+                let record = try? TableRecord(key, decoding: row.value.span.bytes.extracting(4...)),
                 let author = merge.origins.names[record.originIndex]
             else { return noteDamaged(row, in: table, &report) }
-            try count(.link(key), stamp: record.stamp, author, transaction, &report)
-            if let owner = merge.owners.row(of: key, record.body, stamp: record.stamp) {
+            try count(key, stamp: record.stamp, author, transaction, &report)
+            if let owner = record.body.ownerRow(key, stamp: record.stamp, merge.owners) {
                 try transaction.put(merge.catalogue.owners!, owner, Row.sealed(.owners, owner, []))
             }
-        case .keys:
-            guard let record = try? KeyRecord(decoding: row.value.span.bytes.extracting(4...)),
-                let id = try? KeyID(decoding: row.key.span.bytes),
-                let author = merge.origins.names[record.originIndex]
-            else { return noteDamaged(row, in: table, &report) }
-            try count(.key(id), stamp: record.stamp, author, transaction, &report)
         case .meta: break
         case .origins, .digests, .owners, .totals, .days, .journal:
             preconditionFailure("the builder takes no such rows")

@@ -10,7 +10,7 @@ extension Store {
     package func snapshotStart() throws(StoreError) -> SnapshotStart {
         try reading { (tables, transaction) throws(LMDBError) in
             var recordCount = 0
-            for table in tables.linkTables + [.snowflakes, .aliases, .keys] {
+            for table in tables.linkTables + [.snowflakes, .aliases, .members, .keys] {
                 recordCount += try transaction.entryCount(tables.handle(table)!)
             }
             let format = try meta(MetaRow.format, tables, transaction)
@@ -85,7 +85,7 @@ extension Store {
         return row
     }
 
-    private func vector(
+    func vector(
         _ tables: Catalogue, _ transaction: ReadTransaction
     ) throws(LMDBError) -> [IndexedOrigin] {
         let cursor = try transaction.cursor(tables.origins)
@@ -112,7 +112,7 @@ extension Store {
         return Array(payload)
     }
 
-    private func reading<Part>(
+    func reading<Part>(
         _ read: (Catalogue, ReadTransaction) throws(LMDBError) -> Part
     ) throws(StoreError) -> Part {
         // Before the snapshot: a table is told of after its commit.
@@ -129,7 +129,9 @@ extension Catalogue {
     /// The tables of a snapshot in the order in which they travel: digests last, because they are what a copy is
     /// compared with. The version vector comes with each part, the log on its own, and owners follow from the records.
     fileprivate var snapshotOrder: [TableID] {
-        (linkTables + [.snowflakes, .aliases, .keys, .meta, .digests]).sorted { $0.snapshotRank < $1.snapshotRank }
+        (linkTables + [.snowflakes, .aliases, .members, .keys, .meta, .digests]).sorted {
+            $0.snapshotRank < $1.snapshotRank
+        }
     }
 }
 
@@ -139,7 +141,8 @@ extension TableID {
         switch self {
         case .links(let region, let node): Int(region) << 8 | Int(node)
         case .digests: .max
-        case .snowflakes, .aliases, .origins, .meta, .keys, .owners, .totals, .days, .journal: 1 << 16 | Int(bytes.1)
+        case .snowflakes, .aliases, .origins, .meta, .members, .keys, .owners, .totals, .days, .journal:
+            1 << 16 | Int(bytes.1)
         }
     }
 }

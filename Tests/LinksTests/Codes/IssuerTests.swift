@@ -210,3 +210,17 @@ func resumption(highest: UInt64?, at: Int64?, now: Int64, expected: UInt64) {
         #expect(unproven.issuer.continuity == .unproven && unproven.issuer.next > 5000)
     }
 }
+
+/// Snowflakes follow the wall clock, not a stamp that another node's clock drew ahead: a node that then lost its disk would
+/// give out the same ones again.
+@Test func snowflakesDoNotFollowStampsAhead() {
+    let wall = Instant(milliseconds: Bench.start)
+    var issuer = Issuer(
+        region: Bench.region, node: Bench.node, next: 0, ceiling: 0, continuity: .unproven, limits: Bench.limits(),
+        now: wall.advanced(byMilliseconds: 50_000), wall: wall)
+    guard case .snowflake(let number) = issuer.issue(now: wall) else {
+        Issue.record("not a Snowflake")
+        return
+    }
+    #expect(Snowflake(number: number).instant == wall)
+}

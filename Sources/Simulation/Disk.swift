@@ -1,0 +1,97 @@
+import Glibc
+
+/// The directory of a node's store, and copies of it.
+struct Disk {
+    let path: String
+
+    /// All that is below it goes.
+    func wipe() { Self.remove(path) }
+
+    /// What a store keeps between starts.
+    static let files = ["data.mdb", "identity"]
+
+    /// As it stands now; nil for a file that is not there.
+    func image() -> [String: [UInt8]] {
+        var image: [String: [UInt8]] = [:]
+        for name in Self.files { image[name] = Self.read(path + "/" + name) }
+        return image
+    }
+
+    func restore(_ image: [String: [UInt8]]) {
+        wipe()
+        mkdir(path, 0o700)
+        for name in Self.files { if let bytes = image[name] { Self.write(bytes, to: path + "/" + name) } }
+    }
+
+    func removeIdentity() { unlink(path + "/identity") }
+
+    /// Flips a bit wherever `isThere` says that the bytes behind `pattern` are meant. How often.
+    func flip(behind pattern: [UInt8], offset: Int, where isThere: (ArraySlice<UInt8>) -> Bool) -> Int {
+        guard var bytes = Self.read(path + "/data.mdb"), let first = pattern.first else { return 0 }
+        var (found, start): ([Int], Int) = ([], 0)
+        bytes.withUnsafeBytes { all in
+            while start < all.count,
+                let hit = memchr(all.baseAddress! + start, Int32(first), all.count - start)
+            {
+                let place = UnsafeRawPointer(hit) - all.baseAddress!
+                start = place + 1
+                if place + pattern.count <= all.count, all[place..<place + pattern.count].elementsEqual(pattern) {
+                    found.append(place + pattern.count)
+                }
+            }
+        }
+        found = found.filter { $0 + offset < bytes.count && isThere(bytes[$0..<min($0 + 160, bytes.count)]) }
+        let file = open(path + "/data.mdb", O_WRONLY | O_CLOEXEC)
+        for place in found {
+            bytes[place + offset] ^= 1
+            pwrite(file, [bytes[place + offset]], 1, off_t(place + offset))
+        }
+        close(file)
+        return found.count
+    }
+
+    static func holds(_ bytes: ArraySlice<UInt8>, _ part: ArraySlice<UInt8>) -> Bool {
+        bytes.indices.contains { bytes[$0...].starts(with: part) }
+    }
+
+    /// Files that this process has open there.
+    static func descriptorCount(below path: String) -> Int {
+        (0..<1024 as Range<Int32>).count { descriptor in
+            var target = [CChar](repeating: 0, count: 512)
+            let length = readlink("/proc/self/fd/\(descriptor)", &target, target.count)
+            return length > 0
+                && String(decoding: target[..<length].map(UInt8.init(bitPattern:)), as: UTF8.self).hasPrefix(path)
+        }
+    }
+
+    static func remove(_ path: String) {
+        if let directory = opendir(path) {
+            while let entry = readdir(directory) {
+                let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+                }
+                if name != ".", name != ".." { remove(path + "/" + name) }
+            }
+            closedir(directory)
+            rmdir(path)
+        } else {
+            unlink(path)
+        }
+    }
+
+    private static func read(_ path: String) -> [UInt8]? {
+        let file = open(path, O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        let size = Int(lseek(file, 0, SEEK_END))
+        return [UInt8](unsafeUninitializedCapacity: size) { buffer, count in
+            count = max(0, pread(file, buffer.baseAddress, size, 0))
+        }
+    }
+
+    private static func write(_ bytes: [UInt8], to path: String) {
+        let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
+        precondition(file >= 0 && Glibc.write(file, bytes, bytes.count) == bytes.count, "no room for the simulation")
+        close(file)
+    }
+}

@@ -1,0 +1,74 @@
+/// What befalls nodes and what is between them.
+package enum Fault: String, CaseIterable, Sendable {
+    case frameLoss = "frames lost"
+    case frameDelay = "frames late"
+    case frameReorder = "frames reordered"
+    case frameRepeat = "frames repeated"
+    case reset = "connection reset"
+    case oneWay = "one way cut"
+    case partition = "partition"
+    case isolation = "node cut off"
+    case crash = "crash"
+    case crashBeforeCommit = "crash before a commit"
+    case crashAfterCommit = "crash after a commit"
+    case restart = "clean restart"
+    case wipedDisk = "disk wiped"
+    case oldDisk = "old disk restored"
+    case lostIdentity = "side file lost"
+    case clockSkew = "clock skewed"
+    case clockStep = "clock stepped"
+    case frozen = "node frozen"
+    case slowPeer = "slow peer"
+    case absence = "away beyond retention"
+    case fullDisk = "disk full"
+    case damagedRecord = "record damaged"
+    case poison = "poison entry"
+    case laterFormat = "later log format"
+    case join = "member joins"
+    case retire = "member retires"
+}
+
+/// What a node was about when a fault met it.
+package enum Phase: String, CaseIterable, Sendable {
+    /// No peer is connected.
+    case alone
+    /// It connects to someone.
+    case connecting
+    /// It lacks entries that a peer showed.
+    case behind
+    /// It takes a snapshot, or begins a new life.
+    case joining
+    /// It gives a snapshot.
+    case giving
+    /// It has what its peers have.
+    case level
+}
+
+/// How often each fault met each phase.
+package struct FaultTable: Equatable, Sendable {
+    private var counts = [UInt64](repeating: 0, count: Fault.allCases.count * Phase.allCases.count)
+
+    package init() {}
+
+    private static func place(_ fault: Fault, _ phase: Phase) -> Int {
+        Fault.allCases.firstIndex(of: fault)! * Phase.allCases.count + Phase.allCases.firstIndex(of: phase)!
+    }
+
+    package subscript(fault: Fault, phase: Phase) -> UInt64 {
+        get { counts[Self.place(fault, phase)] }
+        set { counts[Self.place(fault, phase)] = newValue }
+    }
+
+    /// What never met.
+    package var missing: [(fault: Fault, phase: Phase)] {
+        Fault.allCases.flatMap { fault in
+            Phase.allCases.filter { self[fault, $0] == 0 }.map { (fault, $0) }
+        }
+    }
+
+    package var total: UInt64 { counts.reduce(0, +) }
+
+    package mutating func add(_ other: FaultTable) {
+        for index in counts.indices { counts[index] += other.counts[index] }
+    }
+}

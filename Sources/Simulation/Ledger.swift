@@ -1,0 +1,175 @@
+import Links
+import Primitives
+import Replication
+import Store
+
+/// What clients asked for and were told.
+struct Ledger {
+    struct Attempt {
+        enum Kind { case create, importAlias, update, delete }
+        var kind: Kind
+        /// Unknown for a generated code until it was seen.
+        var key: LinkKey?
+        var node: Int
+    }
+
+    struct Write {
+        var key: LinkKey
+        var rank: WriteRank
+        var operation: UInt64
+        var node: Int
+        /// Every disk that held it is gone.
+        var isLost = false
+    }
+
+    private(set) var attempts: [UInt64: Attempt] = [:]
+    var acknowledged: [Write] = []
+    /// Who made what is under a key, as it was first seen.
+    var creations: [LinkKey: Creation] = [:]
+    /// In the order in which they were first seen.
+    private(set) var keys: [LinkKey] = []
+    private(set) var operations: UInt64 = 0
+
+    mutating func begin(_ attempt: Attempt) -> UInt64 {
+        operations += 1
+        attempts[operations] = attempt
+        return operations
+    }
+
+    mutating func saw(_ key: LinkKey) { if creations[key] == nil { keys.append(key) } }
+
+    mutating func saw(_ key: LinkKey, by operation: UInt64) { attempts[operation]?.key = key }
+
+    static func destination(_ operation: UInt64) -> [UInt8] { Array("https://sim.example/\(operation)".utf8) }
+
+    static func operation(_ destination: [UInt8]) -> UInt64? {
+        UInt64(String(decoding: destination, as: UTF8.self).split(separator: "/").last ?? "")
+    }
+}
+
+/// A link as a node shows it.
+struct ShownLink {
+    var rank: WriteRank
+    var creation: Creation
+    var destination: [UInt8]
+}
+
+extension Simulation {
+    enum Shown { case absent, damaged, link(ShownLink) }
+
+    /// What a node shows under a key, by the way that redirects go.
+    func show(_ node: SimulatedNode, _ key: LinkKey) -> Shown {
+        guard let reader = node.reader, let store = node.store?.store else { return .absent }
+        guard (try? reader.begin()) != nil else { return .damaged }
+        defer { reader.end() }
+        let code = Array(store.codeSpace.text(of: key).utf8)
+        switch reader.find(code.span.bytes) {
+        case .absent: return .absent
+        case .damaged: return .damaged
+        case .link(let link):
+            guard let record = link.record, let author = store.origin(at: record.originIndex) else { return .damaged }
+            return .link(
+                ShownLink(
+                    rank: WriteRank(
+                        isDeleted: record.body.flags.contains(.deleted), stamp: record.stamp, origin: author),
+                    creation: record.body.creation ?? Creation(stamp: record.stamp, origin: author),
+                    destination: record.body.flags.isDisjoint(with: [.deleted, .reduced])
+                        ? record.body.destination : []))
+        }
+    }
+
+    /// Looks a key up as a visitor would, and compares with what can be.
+    func visit(_ node: SimulatedNode, _ key: LinkKey) {
+        guard node.isUp else { return }
+        switch show(node, key) {
+        case .absent:
+            if node.shown.contains(key) { violated(.keepsAnswering, "\(key) at \(node.id)") }
+        case .damaged:
+            var bytes: [UInt8] = []
+            key.encode(into: &bytes)
+            schedule(.event(node: node.index, life: node.life, .damagedRecord(key: bytes)), after: 1)
+        case .link(let link): judge(link, at: key, node)
+        }
+    }
+
+    private func judge(_ link: ShownLink, at key: LinkKey, _ node: SimulatedNode) {
+        var name: String { "\(key) at \(node.id)" }
+        if let first = ledger.creations[key], first != link.creation {
+            violated(.oneLinkForever, "\(name) is of \(link.creation), was of \(first)")
+        }
+        ledger.saw(key)
+        ledger.creations[key] = link.creation
+        node.shown.insert(key)
+        if link.rank.isDeleted {
+            node.shownDeleted.insert(key)
+        } else if node.shownDeleted.contains(key) {
+            violated(.deleteIsFinal, name)
+        }
+        guard !link.rank.isDeleted, !link.destination.isEmpty else { return }
+        guard let operation = Ledger.operation(link.destination), let attempt = ledger.attempts[operation] else {
+            return violated(.rightDestination, "\(name) leads to \(String(decoding: link.destination, as: UTF8.self))")
+        }
+        if let meant = attempt.key, meant != key { violated(.rightDestination, "\(name) leads where \(meant) should") }
+        ledger.saw(key, by: operation)
+    }
+
+    // MARK: What is where
+
+    /// The writes that a node's disk holds.
+    func held(_ node: SimulatedNode) -> [LinkKey: WriteRank] {
+        guard node.isUp else { return node.heldWhileDown }
+        var held: [LinkKey: WriteRank] = [:]
+        for key in ledger.keys { if case .link(let link) = show(node, key) { held[key] = link.rank } }
+        return held
+    }
+
+    /// What only this node's disk held is lost from now on: the disk goes, or goes back.
+    func forget(_ node: SimulatedNode) {
+        let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map(held)
+        for index in ledger.acknowledged.indices where !ledger.acknowledged[index].isLost {
+            let write = ledger.acknowledged[index]
+            let isElsewhere = others.contains { $0[write.key]?.covers(write.rank) ?? false }
+            if !isElsewhere { ledger.acknowledged[index].isLost = true }
+        }
+        (node.shownDeleted, node.shown) = ([], [])
+    }
+
+    /// Writes that the crash kept from being answered are on the disk all the same.
+    func noteUntold(_ node: SimulatedNode) {
+        for (operation, result) in node.machine.answers {
+            guard case .success(let link) = result else { continue }
+            ledger.saw(link.key, by: operation)
+            noteCreation(link, operation)
+        }
+        node.machine.answers = []
+    }
+
+    /// Clients hear what became of their operations.
+    func takeAnswers(_ node: SimulatedNode, _ received: UInt64) {
+        let answers = node.machine.answers
+        node.machine.answers = []
+        for (operation, result) in answers {
+            guard case .success(let link) = result else { continue }
+            if link.stamp.rawValue <= received {
+                violated(.causalStamps, "\(link.key) at \(node.id) is stamped before what had come")
+            }
+            noteCreation(link, operation)
+            ledger.saw(link.key, by: operation)
+            let isDeleted = link.body.flags.contains(.deleted)
+            ledger.acknowledged.append(
+                Ledger.Write(
+                    key: link.key,
+                    rank: WriteRank(isDeleted: isDeleted, stamp: link.stamp.rawValue, origin: link.origin),
+                    operation: operation, node: node.index))
+        }
+    }
+
+    private func noteCreation(_ link: CreatedLink, _ operation: UInt64) {
+        let creation = link.body.creation ?? Creation(stamp: link.stamp.rawValue, origin: link.origin)
+        if let first = ledger.creations[link.key], first != creation {
+            violated(.numberOnce, "\(link.key) by \(creation), first by \(first)")
+        }
+        ledger.saw(link.key)
+        ledger.creations[link.key] = creation
+    }
+}

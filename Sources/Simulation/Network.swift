@@ -1,0 +1,123 @@
+import Primitives
+import Replication
+
+/// What is between the nodes. A connection has two ends, each with a number of its own.
+struct Network {
+    struct End {
+        var node: Int
+        var other: ConnectionID
+        /// When the last frame towards here arrives: a stream keeps its order.
+        var arrivedUntil: Int64 = 0
+        /// Nothing reaches this end any more, and nobody is told.
+        var isDeaf = false
+    }
+
+    /// One direction between two nodes.
+    struct Way {
+        var latency: Int64 = 1
+        var cutUntil: Int64 = 0
+        var lossUntil: Int64 = 0
+        var repeatUntil: Int64 = 0
+        var reorderUntil: Int64 = 0
+        var delayUntil: Int64 = 0
+        var delay: Int64 = 0
+    }
+
+    var ends: [ConnectionID: End] = [:]
+    private var ways: [Way] = []
+    private var width = 0
+    var connectionCount: UInt64 = 0
+
+    mutating func prepare(count: Int, _ random: inout SeededRandom) {
+        width = count
+        ways = Array(repeating: Way(), count: count * count)
+        for from in 0..<count {
+            for to in 0..<from {
+                let latency = Int64.random(in: 1...150, using: &random)
+                (self[from, to].latency, self[to, from].latency) = (latency, latency)
+            }
+        }
+    }
+
+    subscript(from: Int, to: Int) -> Way {
+        get { ways[from * width + to] }
+        set { ways[from * width + to] = newValue }
+    }
+
+    mutating func heal() {
+        for index in ways.indices {
+            let latency = ways[index].latency
+            ways[index] = Way(latency: latency)
+        }
+    }
+}
+
+extension Simulation {
+    func connect(_ node: SimulatedNode, _ address: String) {
+        let other = nodes.first { "\($0.id)" == address }
+        let trip = other.map { network[node.index, $0.index].latency * 2 } ?? 10
+        guard let other, other.isUp, network[node.index, other.index].cutUntil <= time,
+            network[other.index, node.index].cutUntil <= time
+        else {
+            return schedule(
+                .event(node: node.index, life: node.life, .connectFailed(address: address)), after: trip)
+        }
+        let (here, there) = (
+            ConnectionID(rawValue: network.connectionCount + 1), ConnectionID(rawValue: network.connectionCount + 2)
+        )
+        network.connectionCount += 2
+        network.ends[here] = Network.End(node: node.index, other: there, arrivedUntil: time + trip)
+        network.ends[there] = Network.End(node: other.index, other: here, arrivedUntil: time + trip / 2)
+        node.connections.append(here)
+        other.connections.append(there)
+        let nonces = (UInt128(random.next()), UInt128(random.next()))
+        schedule(
+            .event(
+                node: other.index, life: other.life, .opened(there, address: nil, nonce: nonces.0, certified: nil)),
+            after: trip / 2)
+        schedule(
+            .event(
+                node: node.index, life: node.life, .opened(here, address: address, nonce: nonces.1, certified: nil)),
+            after: trip)
+    }
+
+    /// This end is gone; the other one hears of it, or not before it has waited long enough.
+    func drop(_ id: ConnectionID, tellsOther: Bool) {
+        guard let end = network.ends.removeValue(forKey: id), let other = network.ends[end.other] else { return }
+        guard tellsOther, network[end.node, other.node].cutUntil <= time else { return }
+        queue.schedule(.hangUp(end.other), at: max(other.arrivedUntil, time) + 1)
+    }
+
+    /// The transport keeps the order of its stream, so what is lost there is lost with all behind it. ENTRIES and PULL,
+    /// whose rules have to stand alone, also get lost, repeated and overtaken one by one.
+    func send(_ node: SimulatedNode, _ id: ConnectionID, _ bytes: [UInt8]) {
+        guard let end = network.ends[id], let other = network.ends[end.other] else { return }
+        checkSent(node, bytes)
+        let way = network[node.index, other.node]
+        if way.cutUntil > time, !other.isDeaf {
+            // Short cuts are bridged by sending again.
+            if way.cutUntil - time > 3000 || chance(1, of: 2) {
+                network.ends[end.other]!.isDeaf = true
+            } else {
+                network.ends[end.other]!.arrivedUntil = max(other.arrivedUntil, way.cutUntil)
+            }
+        }
+        guard network.ends[end.other]?.isDeaf == false else { return }
+        let isAlone = bytes[1] == FrameType.entries.rawValue || bytes[1] == FrameType.pull.rawValue
+        if isAlone, way.lossUntil > time, chance(1, of: 4) { return }
+        var delay = way.latency + .random(in: 0...way.latency / 4 + 1, using: &random)
+        if way.delayUntil > time { delay += .random(in: 0...way.delay, using: &random) }
+        if node.slowUntil > time || nodes[other.node].slowUntil > time {
+            delay += .random(in: 200...1500, using: &random)
+        }
+        let at = max(network.ends[end.other]!.arrivedUntil, time + delay)
+        if isAlone, way.reorderUntil > time, chance(1, of: 3) {
+            return queue.schedule(.arrive(end.other, bytes), at: at + .random(in: 1...2000, using: &random))
+        }
+        network.ends[end.other]!.arrivedUntil = at
+        queue.schedule(.arrive(end.other, bytes), at: at)
+        if isAlone, way.repeatUntil > time, chance(1, of: 3) {
+            queue.schedule(.arrive(end.other, bytes), at: at + .random(in: 0...2000, using: &random))
+        }
+    }
+}

@@ -1,0 +1,112 @@
+import Links
+import Primitives
+import Replication
+import Store
+
+/// What the store's closures share with the simulation; all of it happens in one thread.
+///
+/// Safety: one thread uses it.
+final class NodeMachine: @unchecked Sendable {
+    var wall = Instant(milliseconds: 0)
+    /// Events for the replicator, and answers to clients, since they were last taken.
+    var events: [Event] = []
+    var answers: [(operation: UInt64, result: Result<CreatedLink, WriteError>)] = []
+    var random: SeededRandom
+    var diskIsFull = false
+    /// The next commit fails after the side file went ahead, and the node with it.
+    var crashesBeforeCommit = false
+    var didCrash = false
+
+    init(seed: UInt64) { random = SeededRandom(seed: seed) }
+
+    func commit() throws(LMDBError) {
+        if crashesBeforeCommit { (crashesBeforeCommit, didCrash) = (false, true) }
+        if didCrash || diskIsFull { throw LMDBError.diskFull }
+    }
+}
+
+/// One node: its disk, and while it runs its store and its replicator.
+final class SimulatedNode {
+    let index: Int
+    let id: NodeID
+    let disk: Disk
+    let machine: NodeMachine
+    var clockOffset: Int64 = 0
+    /// Parts in a million that its clock goes fast.
+    var clockDrift: Int64 = 0
+
+    // While it runs.
+    var store: PeerStore?
+    var reader: LinkReader?
+    var replicator: Replicator?
+    /// Grows with each end, so that what was under way for an earlier run is recognised.
+    var life: UInt64 = 0
+    var deadline: Int64?
+    var turnIsDue = false
+    var isReady = false
+    var connections: [ConnectionID] = []
+    /// Events reach the replicator in the order in which the store told them.
+    var toldUntil: Int64 = 0
+    var frozenUntil: Int64 = 0
+    var slowUntil: Int64 = 0
+    /// Delays and losses of what it sends end then.
+    var isAbsent = false
+    var isRetired = false
+    /// Its program reads, and may write, a later format.
+    var logFormat: UInt16 = 1
+    var writableFormat: UInt16 = 1
+    /// Heads that are durable, as of the last commit.
+    var durable: [Origin: UInt64] = [:]
+    /// The store is another one, and the replicator has not heard yet.
+    var isReplaced = false
+    /// The latest that its clock ever showed.
+    var latestWall = Instant(milliseconds: 0)
+    var wasPoisoned = false
+    var wasDamaged = false
+    /// It dies right after its next commit.
+    var crashesAfterCommit = false
+    /// Keys of links that it has shown deleted, since its disk is the one it is.
+    var shownDeleted: Set<LinkKey> = []
+    /// As well, all that it has shown.
+    var shown: Set<LinkKey> = []
+    var backup: [String: [UInt8]]?
+    /// What its disk holds, of a node that is down.
+    var heldWhileDown: [LinkKey: WriteRank] = [:]
+
+    init(index: Int, id: NodeID, directory: String, seed: UInt64) {
+        (self.index, self.id) = (index, id)
+        disk = Disk(path: "\(directory)/\(Character(UnicodeScalar(id.region)))\(id.node)")
+        machine = NodeMachine(seed: seed)
+    }
+
+    var isUp: Bool { replicator != nil }
+
+    /// What it is about.
+    var phase: Phase { replicator.map(Phase.init) ?? .alone }
+}
+
+extension Phase {
+    init(_ replicator: Replicator) {
+        switch replicator.phase {
+        case .alone: self = .alone
+        case .connecting: self = .connecting
+        case .behind: self = .behind
+        case .joining: self = .joining
+        case .giving: self = .giving
+        case .level: self = .level
+        }
+    }
+}
+
+/// By which writes of one key are ordered. The origin decides between equal stamps, but the same write comes under
+/// another one when its node had to log it again.
+struct WriteRank {
+    var isDeleted: Bool
+    var stamp: UInt64
+    var origin: Origin
+
+    /// This write or a later one stands there.
+    func covers(_ other: WriteRank) -> Bool {
+        (isDeleted ? 1 : 0, stamp) >= (other.isDeleted ? 1 : 0, other.stamp)
+    }
+}

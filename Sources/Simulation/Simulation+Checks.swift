@@ -1,0 +1,186 @@
+import Links
+import Primitives
+import Replication
+import Store
+
+/// Looking over the nodes' shoulders.
+extension Simulation {
+    /// Heads that a frame speaks of are durable where it was sent.
+    func checkSent(_ node: SimulatedNode, _ bytes: [UInt8]) {
+        guard let type = FrameType(rawValue: bytes[1]),
+            [.state, .heads, .ack, .entries, .snapshotOffer].contains(type),
+            let (frame, _) = try? Frame.decode(bytes.span.bytes)
+        else { return }
+        func check(_ origin: Origin, _ head: UInt64) {
+            guard head > node.durable[origin] ?? 0 else { return }
+            violated(
+                .durableBeforeTold, "\(node.id) speaks of \(origin) \(head), and holds \(node.durable[origin] ?? 0)")
+        }
+        switch frame {
+        case .state(let state): for row in state.rows { check(row.origin, row.head) }
+        case .heads(let heads): for row in heads.rows { check(row.origin, row.head) }
+        case .ack(let ack): for row in ack.rows { check(row.origin, row.head) }
+        case .snapshotOffer(let offer): for row in offer.rows { check(row.origin, row.head) }
+        case .entries(let entries): check(entries.origin, entries.last)
+        default: break
+        }
+    }
+
+    /// Nothing was applied that is stamped far ahead of every clock there is.
+    func checkApplied(_ node: SimulatedNode, _ before: [Origin: UInt64]) {
+        guard let store = node.store?.store else { return }
+        let latest = nodes.map(\.latestWall.milliseconds).max()! + ReplicationLimits.clockTolerance
+        for position in store.vector where position.head > before[position.origin] ?? 0 {
+            if NodeID(position.origin) != node.id, position.headStamp.instant.milliseconds > latest {
+                violated(.futureWaits, "\(node.id) applied \(position.origin) \(position.head)")
+            }
+        }
+        if queue.count > Self.mostHappenings { violated(.bounded, "\(queue.count) things wait to happen") }
+    }
+
+    private static let mostHappenings = 100_000
+
+    /// `verify` of a store that is closed; what was done to its disk on purpose is left out.
+    func inspect(_ node: SimulatedNode) {
+        do {
+            let inspection = try StoreInspection(directory: node.disk.path)
+            for problem in inspection.problems where !isMeant(problem, node) {
+                violated(.soundStore, "\(node.id): \(problem)")
+            }
+        } catch {
+            violated(.opens, "\(node.id): \(error)")
+        }
+    }
+
+    /// A damaged record takes its digest and its place in the index with it, and a peer's copy may be older than an entry
+    /// that came meanwhile.
+    private func isMeant(_ problem: String, _ node: SimulatedNode) -> Bool {
+        let ofDamage = ["damaged", "digest", "tells of", "owners", "newer than its record"]
+        return node.wasPoisoned || node.wasDamaged && ofDamage.contains { problem.contains($0) }
+    }
+
+    // MARK: Quiet
+
+    /// All faults are over, and what they left is mended as an operator would.
+    func settle() {
+        tell("quiet")
+        isQuiet = true
+        network.heal()
+        for node in nodes where !node.isRetired {
+            (node.clockOffset, node.clockDrift, node.slowUntil, node.frozenUntil) = (0, 0, 0, 0)
+            (node.machine.diskIsFull, node.machine.crashesBeforeCommit) = (false, false)
+            (node.crashesAfterCommit, node.isAbsent, node.backup) = (false, false, nil)
+            if node.wasPoisoned { wipe(node) }
+            if nodes.contains(where: { $0.logFormat > 1 }), node.logFormat == 1 {
+                node.logFormat = 2
+                if node.isUp { stop(node, .orderly) }
+            }
+            start(ifDown: node)
+        }
+        var found: [(rule: Rule, text: String)] = []
+        for round in 0..<Self.quietRounds {
+            advance(to: time + 10_000)
+            guard report.violations.isEmpty else { return }
+            if round % 3 == 2 { visitAll() }
+            found = differences()
+            if found.isEmpty, round >= Self.leastQuietRounds { break }
+        }
+        for difference in found { violated(difference.rule, difference.text) }
+        if report.violations.isEmpty { checkWrites() }
+        if report.violations.isEmpty { checkStores() }
+    }
+
+    /// Of ten seconds each.
+    private static let quietRounds = 90
+    private static let leastQuietRounds = 12
+
+    private var living: [SimulatedNode] { nodes.filter { !$0.isRetired } }
+
+    /// Operators retire who is still a member, and visitors find what is damaged.
+    private func visitAll() {
+        for node in living where node.wasDamaged { for key in ledger.keys { visit(node, key) } }
+        guard let teller = living.first(where: { $0.isUp && $0.isReady }) else { return }
+        for node in nodes where node.isRetired { tell(teller, .command(.retire(node.id))) }
+    }
+
+    /// What still differs.
+    private func differences() -> [(rule: Rule, text: String)] {
+        let late = living.filter { !$0.isUp || !$0.isReady }
+        guard late.isEmpty else { return late.map { (.becomesReady, "\($0.id) is not ready") } }
+        var found: [(rule: Rule, text: String)] = []
+        var forked: Set<Origin> = []
+        for node in living {
+            for (origin, reason) in node.replicator!.quarantines where reason == .fork || reason == .poison {
+                forked.insert(origin)
+            }
+        }
+        let vectors = living.map { node in
+            node.store!.store.vector.filter { $0.head > 0 && !forked.contains($0.origin) }.sorted {
+                $0.origin < $1.origin
+            }
+        }
+        for (node, vector) in zip(living, vectors) {
+            let differs = zip(vector, vectors[0]).first {
+                ($0.origin, $0.head, $0.chain) != ($1.origin, $1.head, $1.chain)
+            }
+            if let (here, there) = differs {
+                found.append(
+                    (
+                        .equalVectors,
+                        "\(node.id) has \(here.origin) at \(here.head), \(living[0].id) \(there.origin) at \(there.head)"
+                    ))
+            } else if vector.count != vectors[0].count {
+                found.append(
+                    (.equalVectors, "\(node.id) knows \(vector.count) logs, \(living[0].id) \(vectors[0].count)"))
+            }
+        }
+        let roots = living.map { $0.store!.store.digests(.root)?.children.map(\.sum) }
+        for (node, root) in zip(living, roots) where root == nil || root != roots[0] {
+            found.append((.equalDigests, "\(node.id) and \(living[0].id)"))
+        }
+        return found
+    }
+
+    private func checkWrites() {
+        for node in living {
+            let held = held(node)
+            for write in ledger.acknowledged where !write.isLost {
+                guard let rank = held[write.key], rank.covers(write.rank) else {
+                    let what = held[write.key] == nil ? "lacks" : "has an older"
+                    violated(
+                        .acknowledgedSurvives,
+                        "\(node.id) \(what) \(write.key), written at \(nodes[write.node].id) as \(write.rank.origin)")
+                    return
+                }
+                if write.rank.isDeleted, !rank.isDeleted { violated(.deleteIsFinal, "\(write.key) at \(node.id)") }
+            }
+        }
+    }
+
+    /// Closed stores: verify and dump.
+    private func checkStores() {
+        let living = self.living
+        let now = Instant(milliseconds: Self.wallAtZero + time)
+        for node in living {
+            (node.wasDamaged, node.wasPoisoned) = (false, false)
+            stop(node, .orderly)
+        }
+        var first: [UInt8]?
+        for node in living {
+            var lines: [UInt8] = []
+            do {
+                let damaged = try dumpStore(directory: node.disk.path, now: now) { part in
+                    lines += part
+                    return true
+                }
+                if !damaged.isEmpty { violated(.soundStore, "\(node.id): \(damaged)") }
+            } catch { violated(.opens, "\(node.id): \(error)") }
+            if let first, first != lines { violated(.equalDumps, "\(node.id) and \(living[0].id)") }
+            first = first ?? lines
+        }
+        var crc = CRC32C()
+        let lines = first ?? []
+        crc.append(lines.span.bytes)
+        note(UInt64(crc.value), UInt64(time))
+    }
+}

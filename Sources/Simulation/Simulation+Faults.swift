@@ -1,0 +1,301 @@
+import Links
+import Primitives
+import Replication
+import Store
+
+/// What is to come of a fault later.
+enum Plan {
+    case restoreOldDisk(node: Int)
+    case wipe(node: Int)
+    /// A fault meets this node, which is about something rare.
+    case strike(node: Int)
+    /// Clients come to this node.
+    case rush(node: Int)
+    case returns(node: Int)
+    case roomOnDisk(node: Int)
+    case cure(node: Int)
+    case retired(node: Int)
+}
+
+extension Simulation {
+    func trouble() {
+        guard !isQuiet else { return }
+        let fault = inclinations[Int.random(in: 0..<inclinations.count, using: &random)]
+        let node = target()
+        let phase = node.phase
+        if strike(fault, node) { met(fault, phase, node) }
+        schedule(.trouble, after: .random(in: 2000...14_000, using: &random))
+    }
+
+    private func met(_ fault: Fault, _ phase: Phase, _ node: SimulatedNode) {
+        report.faults[fault, phase] += 1
+        tell("fault: \(fault.rawValue), \(node.id), \(phase.rawValue)")
+    }
+
+    /// Rare phases are preferred, so that each fault meets each.
+    private func target() -> SimulatedNode {
+        let running = nodes.filter(\.isUp)
+        let rare = running.filter { ![.level, .alone].contains($0.phase) }
+        let pool = !rare.isEmpty && chance(1, of: 2) ? rare : running.isEmpty ? nodes : running
+        return pool[Int.random(in: 0..<pool.count, using: &random)]
+    }
+
+    private func span(_ range: ClosedRange<Int64>) -> Int64 { time + .random(in: range, using: &random) }
+
+    /// False if the fault cannot befall this node now.
+    private func strike(_ fault: Fault, _ node: SimulatedNode) -> Bool {
+        guard node.isUp, !node.isRetired else { return false }
+        switch fault {
+        case .frameLoss, .frameDelay, .frameReorder, .frameRepeat, .reset, .oneWay, .partition, .isolation:
+            return strikeNetwork(fault, node)
+        case .crash, .crashBeforeCommit, .crashAfterCommit, .restart, .lostIdentity:
+            return strikeProcess(fault, node)
+        case .wipedDisk, .oldDisk, .fullDisk, .damagedRecord: return strikeDisk(fault, node)
+        case .clockSkew:
+            node.clockOffset = .random(in: -45_000...45_000, using: &random)
+            node.clockDrift = .random(in: -300...300, using: &random)
+        case .clockStep: node.clockOffset += .random(in: -90_000...90_000, using: &random)
+        case .frozen: node.frozenUntil = span(1000...25_000)
+        case .slowPeer: node.slowUntil = span(5000...40_000)
+        case .absence:
+            guard !nodes.contains(where: \.isAbsent) else { return false }
+            node.isAbsent = true
+            if chance(1, of: 2) { stop(node) } else { cutOff(node, retention.capped + 40_000) }
+            schedule(
+                .plan(.returns(node: node.index)),
+                after: retention.capped + .random(in: 10_000...90_000, using: &random))
+        case .poison, .laterFormat, .join, .retire: return strikeMembership(fault, node)
+        }
+        return true
+    }
+
+    private func other(than node: SimulatedNode) -> SimulatedNode {
+        let others = nodes.filter { $0.index != node.index }
+        return others[Int.random(in: 0..<others.count, using: &random)]
+    }
+
+    private func strikeNetwork(_ fault: Fault, _ node: SimulatedNode) -> Bool {
+        let peer = other(than: node)
+        let (from, to) = chance(1, of: 2) ? (node.index, peer.index) : (peer.index, node.index)
+        switch fault {
+        case .frameLoss: network[from, to].lossUntil = span(5000...40_000)
+        case .frameRepeat: network[from, to].repeatUntil = span(5000...40_000)
+        case .frameReorder: network[from, to].reorderUntil = span(5000...40_000)
+        case .frameDelay:
+            (network[from, to].delayUntil, network[from, to].delay) = (span(5000...40_000), span(200...4000) - time)
+        case .oneWay: network[from, to].cutUntil = span(1000...40_000)
+        case .isolation: cutOff(node, .random(in: 2000...60_000, using: &random))
+        case .partition:
+            let side = nodes.indices.filter { _ in chance(1, of: 2) }
+            let until = span(2000...60_000)
+            for near in side {
+                for far in nodes.indices where !side.contains(far) {
+                    network[near, far].cutUntil = max(network[near, far].cutUntil, until)
+                    network[far, near].cutUntil = max(network[far, near].cutUntil, until)
+                }
+            }
+        default:
+            guard let id = node.connections.randomElement(using: &random), let end = network.ends[id] else {
+                return false
+            }
+            schedule(.hangUp(id), after: 0)
+            schedule(.hangUp(end.other), after: 1)
+        }
+        return true
+    }
+
+    private func cutOff(_ node: SimulatedNode, _ duration: Int64) {
+        for other in nodes.indices where other != node.index {
+            network[node.index, other].cutUntil = max(network[node.index, other].cutUntil, time + duration)
+            network[other, node.index].cutUntil = max(network[other, node.index].cutUntil, time + duration)
+        }
+    }
+
+    private func strikeProcess(_ fault: Fault, _ node: SimulatedNode) -> Bool {
+        switch fault {
+        case .crashBeforeCommit:
+            node.machine.crashesBeforeCommit = true
+            return true
+        case .crashAfterCommit:
+            node.crashesAfterCommit = true
+            return true
+        case .restart: stop(node, .orderly)
+        case .lostIdentity:
+            stop(node)
+            node.disk.removeIdentity()
+        default: stop(node)
+        }
+        schedule(.start(node: node.index), after: .random(in: 100...20_000, using: &random))
+        return true
+    }
+
+    private func strikeDisk(_ fault: Fault, _ node: SimulatedNode) -> Bool {
+        switch fault {
+        case .wipedDisk:
+            guard hasOthers(node) else { return false }
+            guard chance(1, of: 2) else {
+                wipe(node)
+                return true
+            }
+            // What it does alone before is what nobody else can know of.
+            cutOff(node, 20_000)
+            for delay in [100, 1500, 3000] as [Int64] { schedule(.plan(.rush(node: node.index)), after: delay) }
+            schedule(.plan(.wipe(node: node.index)), after: .random(in: 4000...12_000, using: &random))
+            return false
+        case .oldDisk:
+            guard node.backup == nil else { return false }
+            node.backup = node.disk.image()
+            schedule(.plan(.restoreOldDisk(node: node.index)), after: .random(in: 5000...60_000, using: &random))
+            return false
+        case .fullDisk:
+            node.machine.diskIsFull = true
+            schedule(.plan(.roomOnDisk(node: node.index)), after: .random(in: 2000...25_000, using: &random))
+        default: return damage(node)
+        }
+        return true
+    }
+
+    /// A disk may go only while others have one.
+    private func hasOthers(_ node: SimulatedNode) -> Bool {
+        nodes.count { $0.index != node.index && !$0.isRetired && $0.isUp && $0.isReady } >= 2
+    }
+
+    func wipe(_ node: SimulatedNode) {
+        forget(node)
+        stop(node)
+        node.disk.wipe()
+        node.heldWhileDown = [:]
+        (node.backup, node.wasPoisoned) = (nil, false)
+        rightClock(node)
+        schedule(.start(node: node.index), after: .random(in: 500...15_000, using: &random))
+    }
+
+    /// Who is given another disk is also given a clock that was not set back: Snowflakes rely on that.
+    private func rightClock(_ node: SimulatedNode) {
+        setClock(node)
+        let lag = node.latestWall.millisecondsSince(node.machine.wall)
+        if lag > 0 { node.clockOffset += lag + 1 }
+        node.clockDrift = max(0, node.clockDrift)
+    }
+
+    /// Flips a bit in the row of a link; its log entry stays. Others have to have the record: of the only copy nothing is left
+    /// once a snapshot has taken the log's place.
+    private func damage(_ node: SimulatedNode) -> Bool {
+        guard !ledger.keys.isEmpty else { return false }
+        let key = anyKey()
+        guard case .link(let link) = show(node, key), !link.rank.isDeleted, !link.destination.isEmpty else {
+            return false
+        }
+        let copies = nodes.count { other in
+            guard other.index != node.index, other.isUp, case .link(let copy) = show(other, key) else { return false }
+            return copy.rank.covers(link.rank)
+        }
+        guard copies >= 2 else { return false }
+        var (stamp, keyBytes): ([UInt8], [UInt8]) = ([], [])
+        stamp.append(bigEndian: link.rank.stamp)
+        key.encode(into: &keyBytes)
+        let count = node.disk.flip(behind: stamp, offset: 1) { next in
+            // In the log the size of the key and the key follow a stamp; in the version vector there is no destination.
+            // Of a creation the origin follows, whose region is a character; of a record the index of one.
+            !next.starts(with: [0, UInt8(keyBytes.count)]) && next.first! < 0x30
+                && Disk.holds(next, link.destination.suffix(Self.destinationTail))
+        }
+        guard count > 0, case .damaged = show(node, key) else { return false }
+        (node.wasDamaged, mayDiverge) = (true, true)
+        visit(node, key)
+        return true
+    }
+
+    /// Of a destination without its scheme, which is not stored.
+    private static let destinationTail = 14
+
+    private func strikeMembership(_ fault: Fault, _ node: SimulatedNode) -> Bool {
+        switch fault {
+        case .poison:
+            guard hasOthers(node), !nodes.contains(where: \.wasPoisoned) else { return false }
+            node.wasPoisoned = true
+            writePoison(node)
+            schedule(.plan(.cure(node: node.index)), after: .random(in: 10_000...50_000, using: &random))
+        case .laterFormat:
+            guard node.logFormat == 1 else { return false }
+            node.logFormat = 2
+            stop(node, .orderly)
+            schedule(.start(node: node.index), after: 1000)
+        case .join:
+            guard nodes.count < Self.mostNodes else { return false }
+            let added = addNode(nodes.count)
+            schedule(.start(node: added.index), after: 100)
+        default:
+            guard node.isReady, hasOthers(node), nodes.count(where: { !$0.isRetired }) > 4,
+                let teller = nodes.first(where: { $0.isUp && $0.isReady && $0.index != node.index }),
+                !nodes.contains(where: \.isRetired)
+            else { return false }
+            tell(teller, .command(.retire(node.id)))
+            schedule(.plan(.retired(node: node.index)), after: .random(in: 0...8000, using: &random))
+        }
+        return true
+    }
+
+    // MARK: Later
+
+    func carryOut(_ plan: Plan) {
+        switch plan {
+        case .restoreOldDisk(let index):
+            let node = nodes[index]
+            guard let backup = node.backup, !node.isRetired, !isQuiet else { return }
+            met(.oldDisk, node.phase, node)
+            restoreDisk(node, backup)
+        case .strike(let index):
+            let (node, fault) = (nodes[index], inclinations[Int.random(in: 0..<inclinations.count, using: &random)])
+            let phase = node.phase
+            if !isQuiet, strike(fault, node) { met(fault, phase, node) }
+        case .wipe(let index):
+            let node = nodes[index]
+            guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node) else { return }
+            met(.wipedDisk, node.phase, node)
+            wipe(node)
+        case .rush(let index):
+            guard nodes[index].isUp, !isQuiet else { return }
+            for _ in 0..<20 { operate(nodes[index]) }
+            turnSoon(nodes[index])
+        case .returns(let index):
+            guard nodes[index].isAbsent else { return }
+            nodes[index].isAbsent = false
+            start(ifDown: nodes[index])
+        case .roomOnDisk(let index): nodes[index].machine.diskIsFull = false
+        case .cure(let index):
+            guard nodes[index].wasPoisoned, !nodes[index].isRetired else { return }
+            tell("\(nodes[index].id) is cured of its poison entry")
+            wipe(nodes[index])
+        case .retired(let index):
+            let node = nodes[index]
+            forget(node)
+            stop(node)
+            node.isRetired = true
+            node.disk.wipe()
+            tell("\(node.id) is retired")
+        }
+    }
+
+    private func restoreDisk(_ node: SimulatedNode, _ backup: [String: [UInt8]]) {
+        forget(node)
+        stop(node)
+        node.disk.restore(backup)
+        node.heldWhileDown = [:]
+        node.backup = nil
+        if chance(1, of: 3) { node.disk.removeIdentity() }
+        rightClock(node)
+        let delay = Int64.random(in: 500...15_000, using: &random)
+        schedule(.start(node: node.index), after: delay)
+        guard chance(1, of: 2) else { return }
+        // It writes on before it hears of what it has forgotten.
+        cutOff(node, delay + 8000)
+        for pause in [200, 2000] as [Int64] { schedule(.plan(.rush(node: node.index)), after: delay + pause) }
+    }
+
+    func start(ifDown node: SimulatedNode) {
+        if !node.isUp, !node.isRetired {
+            schedule(.start(node: node.index), after: .random(in: 0...500, using: &random))
+        }
+    }
+}

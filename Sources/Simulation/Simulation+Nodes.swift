@@ -1,0 +1,251 @@
+import Links
+import Primitives
+import Replication
+import Store
+
+/// The shell around each replicator: what a process would do with its effects.
+extension Simulation {
+    static let regions = zip(["one", "two", "three"], characters).map {
+        StoreSettings.Region(name: $0, character: RegionCharacter($1)!)
+    }
+
+    private func storeSettings(_ node: SimulatedNode) -> StoreSettings {
+        let machine = node.machine
+        var settings = StoreSettings(
+            directory: node.disk.path, cluster: "simulated", regions: Self.regions,
+            region: Self.regions[node.index % 3],
+            node: node.id.node, codeSecret: Array("a secret that all of them have, of any length".utf8),
+            mapSizeBytes: 16 << 20, now: { machine.wall }, mustEnd: { fatalError($0) })
+        settings.continuity = .unproven
+        // Leases so small that nodes which nobody hears make some.
+        (settings.issuerLimits.smallestBlock, settings.issuerLimits.blockSeconds) = (Self.block, 1)
+        settings.hasThreads = false
+        settings.newIncarnation = { machine.random.next() | 1 }
+        settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
+        settings.laterKind = node.logFormat > 1 ? Self.laterKind : nil
+        return settings
+    }
+
+    static let laterKind: UInt8 = 99
+    private static let block: UInt64 = 24
+
+    func start(_ node: SimulatedNode) {
+        guard !node.isRetired, !node.isAbsent else { return }
+        setClock(node)
+        let machine = node.machine
+        (machine.events, machine.answers, machine.didCrash) = ([], [], false)
+        do {
+            let store = try PeerStore(storeSettings(node)) { machine.events.append($0) }
+            node.store = store
+            node.reader = try store.store.makeReader()
+            (node.durable, node.isReplaced) = (Self.heads(store.store), false)
+            let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map { "\($0.id)" }
+            let settings = Settings(
+                cluster: Array("simulated".utf8),
+                member: Member(id: node.id, addresses: ["\(node.id)"], logFormat: node.logFormat),
+                run: random.next() | 1, secretCheck: 1, epoch: 1, regions: [], peers: others, proof: Self.proof,
+                seed: random.next())
+            let holdings = try store.store.holdings()
+            node.life += 1
+            (node.isReady, node.turnIsDue, node.toldUntil, node.deadline) = (false, false, time, nil)
+            node.replicator = Replicator(settings, holdings, now: moment(node))
+            tell("\(node.id) starts\(holdings.isFresh ? " fresh" : "") as \(holdings.own)")
+        } catch {
+            return violated(.opens, "\(node.id): \(error)")
+        }
+        perform(node.replicator!.start(), node)
+    }
+
+    static func heads(_ store: Store) -> [Origin: UInt64] {
+        var heads: [Origin: UInt64] = [:]
+        for position in store.vector { heads[position.origin] = position.head }
+        return heads
+    }
+
+    /// No secret, but every byte counts.
+    static let proof = Proof { message in
+        var bytes: [UInt8] = []
+        for key in 0..<4 as Range<UInt64> {
+            bytes.append(bigEndian: SipHash.hash24(message.span.bytes, key0: key, key1: 7))
+        }
+        return bytes
+    }
+
+    func moment(_ node: SimulatedNode) -> Moment {
+        setClock(node)
+        return Moment(wall: node.machine.wall, ticks: time)
+    }
+
+    func setClock(_ node: SimulatedNode) {
+        node.machine.wall = Instant(
+            milliseconds: Self.wallAtZero + time + node.clockOffset + time / 1000 * node.clockDrift / 1000)
+        node.latestWall = max(node.latestWall, node.machine.wall)
+    }
+
+    // MARK: Its end
+
+    enum End { case crash, orderly }
+
+    /// The process is gone; peers may hear of it or not.
+    func stop(_ node: SimulatedNode, _ end: End = .crash) {
+        guard let store = node.store else { return }
+        node.heldWhileDown = held(node)
+        node.reader = nil
+        setClock(node)
+        if end == .orderly { store.store.close() }
+        (node.store, node.replicator) = (nil, nil)
+        node.life += 1
+        node.frozenUntil = 0
+        for id in node.connections { drop(id, tellsOther: end == .orderly || chance(1, of: 2)) }
+        node.connections = []
+        inspect(node)
+    }
+
+    // MARK: Events and effects
+
+    func tell(_ node: SimulatedNode, _ event: Event) {
+        guard node.replicator != nil else { return }
+        note(UInt64(time), UInt64(node.index), event.word)
+        switch event {
+        case .installed, .installFailed:
+            node.isReplaced = false
+            node.durable = Self.heads(node.store!.store)
+        default: break
+        }
+        let effects = node.replicator!.handle(event, now: moment(node))
+        node.replicator!.checkInvariants()
+        perform(effects, node)
+    }
+
+    func perform(_ effects: [Effect], _ node: SimulatedNode) {
+        for effect in effects {
+            guard node.isUp else { return }
+            switch effect {
+            case .connect(let address): connect(node, address)
+            case .send(let id, let bytes): send(node, id, bytes)
+            case .close(let id, _):
+                node.connections.removeAll { $0 == id }
+                drop(id, tellsOther: true)
+            case .setDeadline(let at):
+                node.deadline = at
+                queue.schedule(.deadline(node: node.index, life: node.life, at), at: max(at, time))
+            case .readiness(let ready):
+                if ready != node.isReady { tell("\(node.id) is \(ready ? "ready" : "not ready")") }
+                node.isReady = ready
+                if ready { carryOut(effect, node) }
+            case .writableFormat(let format): node.writableFormat = format
+            case .alarm(let alarm):
+                switch alarm {
+                case .quarantined(_, .fork), .quarantined(_, .poison): mayDiverge = true
+                default: break
+                }
+                if case .diverged(let bucket) = alarm, !mayDiverge {
+                    violated(.noDivergence, "\(node.id), bucket \(String(bucket, radix: 16))")
+                }
+                tell("\(node.id) raises \(alarm)")
+            case .cleared(let alarm): tell("\(node.id) clears \(alarm)")
+            case .truncate(let order): carryOut(.truncate(hastened(order, node)), node)
+            case .authenticated, .acknowledged: break
+            default: carryOut(effect, node)
+            }
+        }
+    }
+
+    /// Days of keeping are minutes here.
+    private func hastened(_ order: Truncation, _ node: SimulatedNode) -> Truncation {
+        var order = order
+        order.settledBefore = order.settledBefore.advanced(
+            byMilliseconds: ReplicationLimits.settledAge - retention.settled)
+        order.cappedBefore = order.cappedBefore.advanced(
+            byMilliseconds: ReplicationLimits.hardCapAge - retention.capped)
+        return order
+    }
+
+    private func carryOut(_ effect: Effect, _ node: SimulatedNode) {
+        guard let store = node.store else { return }
+        setClock(node)
+        // LMDB allows one environment a file: nobody may hold the old one when a new one takes its place.
+        if case .finishInstall = effect { node.reader = nil }
+        if case .beginIncarnation(let reason) = effect { tell("\(node.id) begins a new life: \(reason)") }
+        switch effect {
+        case .beginInstall, .openSnapshot:
+            if !isQuiet, chance(1, of: 3) { schedule(.plan(.strike(node: node.index)), after: 0) }
+        default: break
+        }
+        if case .beginInstall = effect { tell("\(node.id) takes a snapshot") }
+        let received = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
+        _ = store.perform(effect)
+        // What waited was finished in the old store.
+        if case .finishInstall = effect { takeAnswers(node, received) }
+        if node.reader == nil {
+            node.reader = try? store.store.makeReader()
+            node.isReplaced = true
+        }
+        deliver(node)
+        turnSoon(node)
+    }
+
+    /// What the store told reaches the replicator a little later, in order.
+    private func deliver(_ node: SimulatedNode) {
+        for event in node.machine.events {
+            node.toldUntil = max(node.toldUntil, time + .random(in: 0...4, using: &random))
+            queue.schedule(.event(node: node.index, life: node.life, event), at: node.toldUntil)
+        }
+        node.machine.events = []
+    }
+
+    func turnSoon(_ node: SimulatedNode) {
+        guard !node.turnIsDue, node.isUp, node.store!.store.hasWork else { return }
+        node.turnIsDue = true
+        schedule(.turn(node: node.index, life: node.life), after: .random(in: 0...15, using: &random))
+    }
+
+    /// One commit; afterwards the node may crash before anyone hears of it.
+    func turn(_ node: SimulatedNode) {
+        guard let store = node.store else { return }
+        node.turnIsDue = false
+        setClock(node)
+        let before = node.durable
+        let clockBefore = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
+        store.store.turn()
+        if !node.isReplaced { node.durable = Self.heads(store.store) }
+        note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
+        if node.machine.didCrash {
+            tell("\(node.id) crashes before a commit")
+            return crashNow(node)
+        }
+        if node.crashesAfterCommit {
+            node.crashesAfterCommit = false
+            tell("\(node.id) crashes after a commit")
+            noteUntold(node)
+            return crashNow(node)
+        }
+        checkApplied(node, before)
+        takeAnswers(node, clockBefore)
+        deliver(node)
+        turnSoon(node)
+    }
+
+    private func crashNow(_ node: SimulatedNode) {
+        stop(node)
+        schedule(.start(node: node.index), after: .random(in: 100...8000, using: &random))
+    }
+}
+
+extension Event {
+    /// Goes into the trace.
+    fileprivate var word: UInt64 {
+        switch self {
+        case .received(let id, let bytes):
+            var crc = CRC32C()
+            crc.append(bytes.span.bytes)
+            return id.rawValue << 32 | UInt64(crc.value)
+        case .opened(let id, _, _, _): return id.rawValue << 8 | 1
+        case .closed(let id): return id.rawValue << 8 | 2
+        case .deadline: return 3
+        case .committed(let head): return head.head << 8 | 4
+        case .applied(let applied): return applied.head << 8 | 5
+        default: return 6
+        }
+    }
+}

@@ -1,0 +1,52 @@
+import Links
+import Primitives
+
+/// What a record says, of whatever kind it is.
+enum RecordBody: Equatable {
+    case link(LinkBody)
+    case member(MemberBody)
+    case key(KeyBody)
+
+    init(_ key: RecordKey, decoding bytes: RawSpan) throws(MalformedBytes) {
+        switch key {
+        case .link: self = .link(try LinkBody(decoding: bytes))
+        case .member: self = .member(try MemberBody(decoding: bytes))
+        case .key: self = .key(try KeyBody(decoding: bytes))
+        }
+    }
+
+    func rank(stamp: UInt64, origin: Origin) -> RecordRank {
+        switch self {
+        case .link(let body): RecordRank(body, stamp: stamp, origin: origin)
+        case .member(let body): RecordRank(isDeleted: body.isRetired, stamp: stamp, origin: origin)
+        case .key(let body): RecordRank(isDeleted: body.flags.contains(.deleted), stamp: stamp, origin: origin)
+        }
+    }
+
+    /// A link that expired long ago and was cut down.
+    var isReduced: Bool { if case .link(let body) = self { body.flags.contains(.reduced) } else { false } }
+
+    /// The row of `owners` that goes with it; nil: none.
+    func ownerRow(_ key: RecordKey, stamp: UInt64, _ owners: OwnerIndex) -> [UInt8]? {
+        guard case .link(let link) = key, case .link(let body) = self else { return nil }
+        return owners.row(of: link, body, stamp: stamp)
+    }
+}
+
+/// A row's payload, whatever its table: stamp (8), origin index (varint), body.
+struct TableRecord {
+    let stamp: UInt64
+    let originIndex: UInt16
+    let body: RecordBody
+    /// The body as it stands there.
+    let value: [UInt8]
+
+    init(_ key: RecordKey, decoding payload: RawSpan) throws(MalformedBytes) {
+        var rest = payload
+        stamp = try rest.takeUInt64()
+        guard let index = UInt16(exactly: try rest.takeVarint()) else { throw MalformedBytes() }
+        originIndex = index
+        body = try RecordBody(key, decoding: rest)
+        value = [UInt8](rest)
+    }
+}

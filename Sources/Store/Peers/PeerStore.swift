@@ -1,0 +1,179 @@
+import Links
+import Primitives
+import Replication
+
+/// Carries out the replicator's effects against the store, and tells it what came of them. It has no socket and no
+/// clock: the shell that drives the replicator hands over the effects that are the store's, and delivers the events.
+///
+///     replicator ──effect──▶ PeerStore ──write──▶ queue ─▶ writer ─▶ commit, sync ──▶ tell(event)
+///                                │
+///                                └──read, at once──▶ tell(event)
+///
+/// `tell` is called on the caller's thread for reads, on the writer's for writes; an event that it gets speaks of what is
+/// durable. Used by one thread.
+package final class PeerStore {
+    private var current: Store?
+    /// Another one after a snapshot was installed.
+    package var store: Store { current! }
+    private let settings: StoreSettings
+    private let tell: @Sendable (Event) -> Void
+    /// Snapshots that are given.
+    private var giving: [ConnectionID: Giving] = [:]
+    private var install: SnapshotInstall?
+    /// What failed and must come about all the same; tried again by `retry`.
+    private let owed = WaitingQueue<Effect>(capacity: .max)
+
+    private struct Giving {
+        var next: SnapshotPosition?
+        var isAtEnd = false
+        var records: UInt64 = 0
+        var sum: UInt128 = 0
+    }
+
+    /// Opens the store. From now on `tell` gets an event for each commit that moves its own log.
+    package init(_ settings: StoreSettings, tell: @escaping @Sendable (Event) -> Void) throws(StoreError) {
+        (self.settings, self.tell) = (settings, tell)
+        SnapshotInstall.clear(settings.directory)
+        current = try Store(settings)
+        observe()
+    }
+
+    private func observe() {
+        store.observeCommits { [tell] head in tell(.committed(head)) }
+    }
+
+    /// What could not be done earlier, because the disk was full, is tried again. To be called now and then.
+    package func retry() {
+        for effect in owed.take(atMost: .max, timeoutMilliseconds: 0) ?? [] { write(effect) }
+    }
+
+    /// Carries out an effect of the store; false for one that is the shell's.
+    package func perform(_ effect: Effect) -> Bool {
+        switch effect {
+        case .apply, .truncate, .seal, .ceiling, .beginIncarnation, .logMember, .merge, .continuityProven,
+            .readiness(true):
+            write(effect)
+        case .readLog(let read): tell(.logRead(read, store.entries(read)))
+        case .readDigests(let id, let read): tell(.digestsRead(id, read, store.digests(read.node)))
+        case .readBucket(let id, let request, let bucket):
+            tell(.recordsRead(id, request: request, store.records(bucket)))
+        case .readRecord(let id, let request, let record):
+            tell(.recordsRead(id, request: request, store.record(record)))
+        case .localChanges(let allowed): store.allowsChanges = allowed
+        case .openSnapshot, .readSnapshot, .closeSnapshot: give(effect)
+        case .beginInstall, .installChunk, .finishInstall, .abandonInstall: take(effect)
+        case .connect, .send, .close, .authenticated, .setDeadline, .writableFormat, .readiness(false),
+            .acknowledged, .alarm, .cleared:
+            return false
+        }
+        return true
+    }
+
+    // MARK: Writes
+
+    private func write(_ effect: Effect) {
+        store.carryOut(effect) { [tell, owed, weak store] result in
+            switch result {
+            case .success(let events): for event in events { tell(event) }
+            case .failure(.stopping): break
+            case .failure:
+                // The replicator asks again for what it counts on; the rest is owed.
+                switch effect {
+                case .apply(let batch): if let store { tell(.applied(store.unapplied(batch.origin))) }
+                case .merge(let connection, _): tell(.merged(connection, changed: 0))
+                case .truncate: break
+                default: owed.pushPastCapacity(effect)
+                }
+            }
+        }
+    }
+
+    // MARK: Giving a snapshot
+
+    private func give(_ effect: Effect) {
+        switch effect {
+        case .openSnapshot(let id):
+            giving[id] = Giving()
+            if let rows = try? store.holdings().rows {
+                tell(.snapshotOpened(id, rows: rows))
+            } else {
+                tell(.snapshotRan(id, SnapshotEnd(.failed)))
+            }
+        case .readSnapshot(let id): tell(read(id))
+        case .closeSnapshot(let id): giving[id] = nil
+        default: preconditionFailure("not of a snapshot")
+        }
+    }
+
+    private func read(_ id: ConnectionID) -> Event {
+        guard var place = giving[id] else { return .snapshotRan(id, SnapshotEnd(.failed)) }
+        var chunk: [PeerRecord] = []
+        do throws(StoreError) {
+            while chunk.isEmpty, !place.isAtEnd {
+                place.next = try store.snapshotRecords(after: place.next, into: &chunk)
+                place.isAtEnd = place.next == nil
+            }
+        } catch { return .snapshotRan(id, SnapshotEnd(.failed)) }
+        guard !chunk.isEmpty else {
+            return .snapshotRan(id, SnapshotEnd(.complete, records: place.records, sum: place.sum))
+        }
+        var bytes: [UInt8] = []
+        for record in chunk {
+            record.encode(into: &bytes)
+            place.sum &+= record.digest
+        }
+        place.records += UInt64(chunk.count)
+        giving[id] = place
+        return .snapshotRead(id, chunk: bytes)
+    }
+
+    // MARK: Taking a snapshot
+
+    private func take(_ effect: Effect) {
+        do throws(LMDBError) {
+            switch effect {
+            case .beginInstall:
+                install = try SnapshotInstall(settings, codeSecret: store.codeSecret, codeSpace: store.codeSpace)
+            case .installChunk(let bytes):
+                try install?.take(bytes)
+                tell(install == nil ? .installFailed : .chunkInstalled(sizeBytes: bytes.count))
+            case .finishInstall(let rows, let end): try finish(rows, end)
+            case .abandonInstall: abandon()
+            default: preconditionFailure("not of a snapshot")
+            }
+        } catch {
+            abandon()
+            tell(.installFailed)
+        }
+    }
+
+    private func abandon() {
+        install?.abandon()
+        install = nil
+    }
+
+    /// Writes that wait are finished in the old store; what comes while the new one takes its place is refused. Nobody
+    /// may hold on to the old store: LMDB allows one environment a file in a process.
+    private func finish(_ rows: [OriginState], _ end: SnapshotEnd) throws(LMDBError) {
+        guard let install else { return tell(.installFailed) }
+        let directory = store.directory
+        store.close()
+        (current, giving, self.install) = (nil, [:], nil)
+        let outcome: Result<Void, LMDBError>
+        do throws(LMDBError) {
+            try install.finish(rows, end)
+            try install.moveInPlace(directory)
+            outcome = .success(())
+        } catch {
+            install.abandon()
+            outcome = .failure(error)
+        }
+        do throws(StoreError) { current = try Store(settings, directory) } catch {
+            settings.mustEnd("the store that a peer's snapshot was to replace cannot be opened: \(error)")
+        }
+        observe()
+        try outcome.get()
+        guard let holdings = try? store.holdings() else { return tell(.installFailed) }
+        tell(.installed(holdings))
+    }
+}

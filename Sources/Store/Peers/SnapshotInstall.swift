@@ -1,0 +1,236 @@
+import Glibc
+import Links
+import Primitives
+import Replication
+
+/// A new store that is made beside a node's old one from a peer's records, and then takes its place.
+///
+///     begin ── chunks ──▶ records checked ──▶ vector, new life, what only the old store holds ──▶ sync, rename
+///
+/// Until the rename nothing of the old store has changed; a crash before it leaves a directory that the next attempt or
+/// start removes. The file `identity` goes right before it and comes back right after, so that a crash between the two
+/// begins a new life.
+final class SnapshotInstall {
+    private let settings: StoreSettings
+    private let path: String
+    private var environment: Environment?
+    private var merge: LogMerge
+    private var sums = DigestSums()
+    private var (recordCount, sum): (UInt64, UInt128) = (0, 0)
+    /// Once the records are checked.
+    private var life: OriginRow?
+
+    /// Of the directory beside the store.
+    static let name = "joining"
+
+    init(_ settings: StoreSettings, codeSecret: [UInt8], codeSpace: CodeSpace) throws(LMDBError) {
+        (self.settings, path) = (settings, settings.directory + "/" + Self.name)
+        Self.clear(settings.directory)
+        guard mkdir(path, 0o700) == 0 else { throw LMDBError(code: errno) }
+        let environment = try Environment(
+            directory: path, mapSizeBytes: settings.mapSizeBytes, maximumTables: StoreLimits.tables, readOnly: false,
+            syncs: false)
+        self.environment = environment
+        let transaction = try environment.beginWrite()
+        try Catalogue.create(
+            in: transaction, links: [.links(region: settings.region.character.byte, node: settings.node)])
+        let meta = try transaction.openTable(TableID.meta.name)
+        var format: [UInt8] = []
+        format.append(bigEndian: MetaRow.currentFormat)
+        for (key, payload) in [
+            (MetaRow.format, format), (MetaRow.codeSecret, codeSecret), (MetaRow.joining, [1]),
+        ] { try transaction.put(meta, key, Row.sealed(.meta, key, payload)) }
+        try transaction.commit()
+        let reader = try environment.beginRead()
+        guard let catalogue = try Catalogue(reader) else { throw .corrupted }
+        try reader.endKeepingTables()
+        merge = LogMerge(catalogue, OriginTable([:], ownIndex: nil), codeSpace, hasShapedAliases: false, own: nil)
+    }
+
+    static func clear(_ directory: String) {
+        for file in [StoreFile.name, "lock.mdb"] { unlink(directory + "/" + name + "/" + file) }
+        rmdir(directory + "/" + name)
+    }
+
+    /// Nothing of it stays.
+    func abandon() {
+        environment = nil
+        Self.clear(settings.directory)
+    }
+
+    /// Records in order of their keys. Throws for what no sound peer sends.
+    func take(_ chunk: [UInt8]) throws(LMDBError) {
+        let records: [PeerRecord]
+        do throws(MalformedBytes) { records = try PeerRecord.decodeAll(chunk) } catch { throw .corrupted }
+        let transaction = try environment!.beginWrite()
+        for record in records {
+            guard
+                let change = try? EntryChange(
+                    record.key, record.value, stamp: record.stamp, of: record.origin, merge.owners, takesReduced: true),
+                let index = index(of: record.origin), try merge.put(change, at: index, &sums, transaction) == .changed
+            else { throw .corrupted }
+            recordCount += 1
+            sum &+= record.digest
+        }
+        try sums.write(settings.now(), merge.catalogue, transaction)
+        try merge.origins.write(merge.catalogue.origins, transaction)
+        try transaction.commit()
+        merge.origins.forgetTouched()
+    }
+
+    private func index(of origin: Origin) -> UInt16? {
+        merge.origins.index(of: origin)
+            ?? merge.origins.add(OriginRow(origin: origin, chainStart: merge.chain.start(origin)))
+    }
+
+    // MARK: The end
+
+    /// The new store takes the place of the old one, which must be closed: opened next, it has begun a new life.
+    ///
+    /// - rows: the peer's vector before it read the first record.
+    func finish(_ rows: [OriginState], _ end: SnapshotEnd) throws(LMDBError) {
+        guard recordCount == end.records, sum == end.sum else { throw .corrupted }
+        let rest: [PeerRecord]
+        let old: StoreImage
+        do throws(StoreError) { old = try openForReading(settings.directory) } catch { throw .corrupted }
+        rest = try remainder(of: old)
+        let transaction = try environment!.beginWrite()
+        for row in rows + old.origins.values.map(OriginState.init) where index(of: row.origin) == nil {
+            throw .mapFull
+        }
+        for row in rows { adopt(row) }
+        for row in old.origins.values { keepCeiling(of: row) }
+        try beginLife(old, rest, transaction)
+        try merge.origins.write(merge.catalogue.origins, transaction)
+        try sums.write(settings.now(), merge.catalogue, transaction)
+        try transaction.commit()
+        try StoreFile.cover(environment!.descriptor, usedBytes: environment!.size.usedBytes)
+        try environment!.sync()
+        environment = nil
+    }
+
+    /// The log begins behind the snapshot.
+    private func adopt(_ state: OriginState) {
+        // At head 0 what a peer says of the chain means nothing.
+        let chain = state.head > 0 ? state.chain.bytes : merge.chain.start(state.origin)
+        merge.origins.update(merge.origins.index(of: state.origin)!) { row in
+            (row.head, row.headStamp, row.headChain) = (state.head, state.stamp.rawValue, chain)
+            (row.floor, row.floorChain) = (row.head, row.headChain)
+            (row.ceiling, row.seal) = (max(row.ceiling, state.ceiling), state.seal)
+        }
+    }
+
+    /// What the old store alone knows of numbers and of ended lives stays known.
+    private func keepCeiling(of old: OriginRow) {
+        merge.origins.update(merge.origins.index(of: old.origin)!) { row in
+            row.ceiling = max(row.ceiling, old.ceiling)
+            if old.seal != OriginRow.unsealed, row.seal == OriginRow.unsealed { row.seal = max(old.seal, row.head) }
+        }
+    }
+
+    /// What wins over the new store's records, oldest first.
+    private func remainder(of old: StoreImage) throws(LMDBError) -> [PeerRecord] {
+        var rest: [PeerRecord] = []
+        let new = try environment!.beginRead()
+        for table in old.catalogue.linkTables + [.snowflakes, .aliases, .members, .keys] {
+            guard let handle = old.catalogue.handle(table) else { continue }
+            let cursor = try old.snapshot.cursor(handle)
+            var row = try cursor.move(.first)
+            while let (keyBytes, value) = row {
+                if let key = RecordKey(table, keyBytes), let payload = Row.payload(table, keyBytes, value),
+                    let record = try? TableRecord(key, decoding: payload.bytes), !record.body.isReduced,
+                    let author = old.origins[record.originIndex]?.origin,
+                    try wins(record, author, key, new)
+                {
+                    rest.append(PeerRecord(key, record, of: author))
+                }
+                row = try cursor.move(.next)
+            }
+        }
+        return rest.sorted { ($0.stamp, $0.origin) < ($1.stamp, $1.origin) }
+    }
+
+    private func wins(
+        _ record: TableRecord, _ author: Origin, _ key: RecordKey, _ new: ReadTransaction
+    ) throws(LMDBError) -> Bool {
+        guard let handle = merge.catalogue.handle(key.table), let value = try new.get(handle, key.rowKey),
+            let payload = key.rowKey.withUnsafeBytes({ Row.payload(key.table, $0, value) }),
+            let theirs = try? TableRecord(key, decoding: payload.bytes),
+            let theirAuthor = merge.origins.names[theirs.originIndex]
+        else { return true }
+        return record.body.rank(stamp: record.stamp, origin: author).beats(
+            theirs.body.rank(stamp: theirs.stamp, origin: theirAuthor), at: key)
+    }
+
+    /// A new life whose log begins with what only the old store held, stamped as it was.
+    private func beginLife(
+        _ old: StoreImage, _ rest: [PeerRecord], _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        let ended = old.origins[old.identity.originIndex]!
+        let origin = Origin(
+            region: ended.origin.region, node: ended.origin.node, incarnation: settings.newIncarnation())
+        var row = OriginRow(origin: origin, chainStart: merge.chain.start(origin))
+        guard let index = merge.origins.add(row) else { throw .mapFull }
+        for record in rest {
+            guard let value = record.valueWithCreation() else { throw .corrupted }
+            let stamp = max(record.stamp, row.headStamp + 1)
+            var entry: [UInt8] = []
+            LogEntry(
+                kind: record.key.kind, sequence: row.head + 1, stamp: stamp, key: record.key.entryKey, value: value
+            ).encode(into: &entry)
+            row.headChain = merge.chain.next(row.headChain, entry)
+            (row.head, row.headStamp) = (row.head + 1, stamp)
+            try transaction.putNew(
+                merge.catalogue.log, LogRow.key(index, row.head), row.headChain + entry, append: true)
+            let change: EntryChange
+            do throws(MalformedBytes) {
+                change = try EntryChange(
+                    record.key, value, stamp: stamp, of: origin, merge.owners, takesReduced: false)
+            } catch { throw .corrupted }
+            _ = try merge.put(change, at: index, &sums, transaction)
+        }
+        (row.firstCounter, row.ceiling) = (ended.firstCounter, ended.ceiling)
+        merge.origins.update(index) { $0 = row }
+        life = row
+        let identity = StoreIdentity(
+            cluster: settings.cluster, regionName: settings.region.name, originIndex: index)
+        try transaction.put(
+            merge.catalogue.meta, MetaRow.identity, Row.sealed(.meta, MetaRow.identity, identity.payload))
+    }
+
+    /// The new store appears under the store's name, with an `identity` of its life.
+    func moveInPlace(_ directory: DataDirectory) throws(LMDBError) {
+        try directory.removeIdentity()
+        do throws(StoreError) {
+            guard rename(path + "/" + StoreFile.name, directory.storePath) == 0 else {
+                throw .system(path: directory.storePath, reason: systemReason())
+            }
+            Self.clear(settings.directory)
+            try directory.sync()
+        } catch { throw LMDBError(code: EIO) }
+        let side = SideFile(
+            cluster: settings.cluster, regionName: settings.region.name, origin: life!.origin,
+            sequenceLease: life!.head + SideFile.leaseStep)
+        // Without it the next start begins one more life.
+        try? directory.replace(directory.identityPath, with: Array(side.text.utf8))
+    }
+}
+
+extension PeerRecord {
+    /// The body as an entry of another origin has to say it: with who made the record. Nil if it is malformed.
+    fileprivate func valueWithCreation() -> [UInt8]? {
+        guard let body = try? RecordBody(key, decoding: value.span.bytes) else { return nil }
+        var bytes: [UInt8] = []
+        let own = Creation(stamp: stamp, origin: origin)
+        switch body {
+        case .link(var link):
+            link.creation = link.creation ?? own
+            link.encode(into: &bytes)
+        case .key(var key):
+            key.creation = key.creation ?? own
+            key.encode(into: &bytes)
+        case .member: return value
+        }
+        return bytes
+    }
+}

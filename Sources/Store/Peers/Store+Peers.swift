@@ -1,0 +1,175 @@
+import Links
+import Primitives
+import Replication
+
+/// What the replicator reads of a store: each answer in one short transaction.
+extension Store {
+    package typealias EffectCompletion = @Sendable (Result<[Event], WriteError>) -> Void
+
+    /// Makes what the effect asks for durable, and then calls `completion` on the writer's thread, which must not be
+    /// kept, with what the replicator is to be told.
+    func carryOut(_ effect: Effect, completion: @escaping EffectCompletion) {
+        if !queue.pushPastCapacity(.effect(effect, completion)) { completion(.failure(.stopping)) }
+    }
+
+    /// What is durable here, for a replicator to begin with.
+    package func holdings() throws(StoreError) -> Holdings {
+        try reading { (tables, transaction) throws(LMDBError) in
+            let rows = try vector(tables, transaction).map { OriginState($0.row) }
+            return Holdings(
+                own: origin, rows: rows.sorted { $0.origin < $1.origin },
+                members: try Self.members(transaction.cursor(tables.members!)),
+                isFresh: try transaction.get(tables.meta, MetaRow.joining) != nil)
+        }
+    }
+
+    /// Where an origin's log stands, for one whose batch was not applied.
+    func unapplied(_ origin: Origin) -> Applied {
+        let state = vectorRows.withLock { $0 }.all.first { $0.row.origin == origin }.map { OriginState($0.row) }
+        let here = state ?? OriginState(origin: origin)
+        return Applied(
+            origin: origin, head: here.head, stamp: here.stamp, chain: here.chain, outcome: .failed)
+    }
+
+    // MARK: Digests
+
+    /// The sums below a node of the tree; a bucket's key is the path to it. Nil if they cannot be read.
+    package func digests(_ node: DigestNode) -> Digests? {
+        let now = settings.now()
+        return try? reading { (tables, transaction) throws(LMDBError) in
+            var (children, prefix): ([Digests.Child], [UInt8]) = ([], [])
+            prefix.append(bigEndian: node.prefix)
+            let common = prefix.prefix(Int(node.level))
+            let cursor = try transaction.cursor(tables.digests)
+            var row = try cursor.seek(prefix)
+            while let (key, value) = row, key.count == prefix.count, key.prefix(common.count).elementsEqual(common) {
+                guard let digest = Digest(row: Array(key), value) else { throw .corrupted }
+                let byte = key[common.count]
+                if children.last?.byte != byte { children.append(Digests.Child(byte: byte, isQuiet: true, sum: 0)) }
+                children[children.count - 1].sum &+= digest.sum
+                if abs(now.millisecondsSince(digest.changedAt)) < StoreLimits.quietMilliseconds {
+                    children[children.count - 1].isQuiet = false
+                }
+                row = try cursor.move(.next)
+            }
+            return Digests(node: node, children: children)
+        }
+    }
+
+    /// Records of one bucket in order of their keys, about `WireLimits.recordsBytes` at most. One that is damaged is
+    /// left out.
+    func records(_ request: BucketRequest) -> Records {
+        var key: [UInt8] = []
+        key.append(bigEndian: request.bucket)
+        guard let bucket = DigestBucket(rowKey: key.span.bytes) else { return Records(next: [], bytes: []) }
+        let records = try? reading { (tables, transaction) throws(LMDBError) in
+            guard let handle = tables.handle(bucket.table) else { return Records(next: [], bytes: []) }
+            return try read(bucket, after: request.after, transaction.cursor(handle))
+        }
+        return records ?? Records(next: [], bytes: [])
+    }
+
+    private func read(
+        _ bucket: DigestBucket, after: [UInt8], _ cursor: borrowing Cursor
+    ) throws(LMDBError) -> Records {
+        var records = Records(next: [], bytes: [])
+        let start = bucket.rowKeys?.first ?? []
+        var row = try after.isEmpty && start.isEmpty ? cursor.move(.first) : cursor.seek(after.isEmpty ? start : after)
+        if let found = row, !after.isEmpty, found.key.elementsEqual(after) { row = try cursor.move(.next) }
+        var scanned = 0
+        while let (key, value) = row {
+            if let last = bucket.rowKeys?.last, last.lexicographicallyPrecedes(key) { break }
+            scanned += 1
+            if let record = record(bucket.table, key, value), record.key.bucket == bucket {
+                record.encode(into: &records.bytes)
+            }
+            if scanned == StoreLimits.bucketScanRows || records.bytes.count > Self.recordsLimitBytes {
+                records.next = Array(key)
+                break
+            }
+            row = try cursor.move(.next)
+        }
+        return records
+    }
+
+    /// One more record still fits into a frame.
+    private static let recordsLimitBytes = WireLimits.recordsBytes - LogEntry.maximumSizeBytes - 512
+
+    /// One record; empty if it is not here, or damaged here too.
+    func record(_ request: RecordRequest) -> Records {
+        var records = Records(next: [], bytes: [])
+        guard let key = RecordKey(requestKey: request.key) else { return records }
+        let found = try? reading { (tables, transaction) throws(LMDBError) -> PeerRecord? in
+            guard let handle = tables.handle(key.table), let value = try transaction.get(handle, key.rowKey) else {
+                return nil
+            }
+            return key.rowKey.withUnsafeBytes { record(key.table, $0, value) }
+        }
+        found?.encode(into: &records.bytes)
+        return records
+    }
+
+    /// Nil if it is damaged.
+    private func record(
+        _ table: TableID, _ rowKey: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+    ) -> PeerRecord? {
+        guard let key = RecordKey(table, rowKey), let payload = Row.payload(table, rowKey, value),
+            let record = try? TableRecord(key, decoding: payload.bytes), let author = origin(at: record.originIndex)
+        else { return nil }
+        return PeerRecord(key, record, of: author)
+    }
+
+    // MARK: Snapshots for peers
+
+    /// Adds records behind `position` to `bytes`, about a chunk of them; where to go on, nil at the end of all.
+    func snapshotRecords(
+        after position: SnapshotPosition?, into chunk: inout [PeerRecord]
+    ) throws(StoreError) -> SnapshotPosition? {
+        try reading { (tables, transaction) throws(LMDBError) in
+            let order = (tables.linkTables + [.snowflakes, .aliases, .members, .keys]).sorted {
+                $0.snapshotRank < $1.snapshotRank
+            }
+            let position = position ?? SnapshotPosition(order[0])
+            var (sizeBytes, last) = (0, position.key)
+            if let handle = tables.handle(position.table) {
+                let cursor = try transaction.cursor(handle)
+                var row = try position.key.isEmpty ? cursor.move(.first) : cursor.seek(position.key)
+                if let found = row, !position.key.isEmpty, found.key.elementsEqual(position.key) {
+                    row = try cursor.move(.next)
+                }
+                while let (key, value) = row {
+                    if sizeBytes >= Self.chunkLimitBytes { return SnapshotPosition(position.table, last) }
+                    last = Array(key)
+                    if let record = record(position.table, key, value) {
+                        chunk.append(record)
+                        sizeBytes += record.value.count + key.count + PeerRecord.headSizeBytes
+                    }
+                    row = try cursor.move(.next)
+                }
+            }
+            return order.first { $0.snapshotRank > position.table.snapshotRank }.map { SnapshotPosition($0) }
+        }
+    }
+
+    private static let chunkLimitBytes = WireLimits.chunkBytes - LogEntry.maximumSizeBytes - 512
+}
+
+extension PeerRecord {
+    /// Of an encoded record without its key and body, at most.
+    static let headSizeBytes = 1 + 2 + 8 + Origin.sizeBytes + 3
+}
+
+extension DigestBucket {
+    /// The first and last key of a bucket of numbers; nil where keys are spread.
+    var rowKeys: (first: [UInt8], last: [UInt8])? {
+        func keys(_ shift: UInt64, _ encode: (UInt64) -> [UInt8]) -> (first: [UInt8], last: [UInt8]) {
+            (encode(bucket << shift), encode((bucket + 1) << shift &- 1))
+        }
+        switch table {
+        case .links(let region, let node):
+            return keys(12) { LinkKey.generated(region: region, node: node, number: $0 & 0xffff_ffff_ffff).rowKey }
+        case .snowflakes: return keys(33) { LinkKey.snowflake(number: $0).rowKey }
+        case .aliases, .members, .keys, .origins, .meta, .digests, .owners: return nil
+        }
+    }
+}

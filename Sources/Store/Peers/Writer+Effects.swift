@@ -1,0 +1,220 @@
+import Glibc
+import Links
+import Primitives
+import Replication
+
+/// What the replicator wants of the store, in the writer's transaction. The event is told once that is durable.
+extension Writer {
+    func carryOut(
+        _ effect: Effect, _ now: Instant, _ transaction: borrowing WriteTransaction, takesLinks: Bool
+    ) throws(LMDBError) -> (outcome: Outcome, changes: Bool) {
+        switch effect {
+        case .apply(let batch):
+            guard takesLinks else { return (.failure(.storageFull), false) }
+            let applied = try apply(batch, now, transaction)
+            return (.events(try [.applied(applied)] + found(transaction)), false)
+        case .seal(let origin, let seal):
+            changeRow(of: origin) { row in if row.seal == OriginRow.unsealed || row.seal < seal { row.seal = seal } }
+        case .ceiling(let origin, let counter):
+            changeRow(of: origin) { $0.ceiling = max($0.ceiling, counter) }
+        case .truncate(let order):
+            let (floors, changes) = try truncate(order, transaction)
+            return (.events([.truncated(floors)]), changes)
+        case .logMember(let member):
+            try log(member, now, transaction)
+            return (.events([.membersChanged(try transaction.members(catalogue))]), true)
+        case .merge(let connection, let bytes):
+            guard takesLinks else { return (.failure(.storageFull), false) }
+            let changed = try merge(bytes, now, transaction)
+            return (.events(try [.merged(connection, changed: changed)] + found(transaction)), true)
+        case .beginIncarnation:
+            try beginIncarnation(now, transaction)
+            return (.events([.incarnationBegan(try holdings(transaction))]), true)
+        case .continuityProven(let highest):
+            state.issuer.heardFromPeer(
+                highest: highest.flatMap { known in
+                    known.ceiling > 0
+                        ? GeneratedNumber.number(counter: known.ceiling - 1, node: settings.node) : nil
+                }, at: highest.flatMap { $0.ceiling > 0 ? $0.at : nil }, now: now)
+        case .readiness(true):
+            // A damaged mark is none.
+            do throws(LMDBError) { try transaction.delete(catalogue.meta, MetaRow.joining) } catch {
+                guard error == .notFound else { throw error }
+                return (.events([]), false)
+            }
+            return (.events([]), true)
+        default: preconditionFailure("an effect that changes nothing here")
+        }
+        return (.events([]), false)
+    }
+
+    /// One that is not known yet gets a row without entries. The own life's is not touched.
+    private func changeRow(of origin: Origin, _ change: (inout OriginRow) -> Void) {
+        guard origin != state.row.origin else { return }
+        let index =
+            state.merge.origins.index(of: origin)
+            ?? state.merge.origins.add(OriginRow(origin: origin, chainStart: chain.start(origin)))
+        if let index { state.merge.origins.update(index, change) }
+    }
+
+    private func apply(
+        _ batch: Batch, _ now: Instant, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> Applied {
+        let outcome: Applied.Outcome
+        if let entries = try? LogBatch(batch) {
+            outcome = Applied.Outcome(try apply(entries, now, transaction), next: batch.first)
+        } else {
+            outcome = .poison(sequence: batch.first)
+        }
+        return applied(batch.origin, outcome)
+    }
+
+    /// What entries and records brought besides.
+    private func found(_ transaction: borrowing WriteTransaction) throws(LMDBError) -> [Event] {
+        var events = state.merge.damagedKeys.map { Event.damagedRecord(key: $0.requestKey) }
+        if state.merge.hasNewMembers { events.append(.membersChanged(try transaction.members(catalogue))) }
+        (state.merge.damagedKeys, state.merge.hasNewMembers) = ([], false)
+        return events
+    }
+
+    private func holdings(_ transaction: borrowing WriteTransaction) throws(LMDBError) -> Holdings {
+        let rows = (Array(state.merge.origins.rows.values) + [state.row]).map(OriginState.init)
+        return Holdings(
+            own: state.row.origin, rows: rows.sorted { $0.origin < $1.origin },
+            members: try transaction.members(catalogue),
+            isFresh: try transaction.get(catalogue.meta, MetaRow.joining) != nil)
+    }
+
+    private func applied(_ origin: Origin, _ outcome: Applied.Outcome) -> Applied {
+        let state = position(of: origin)
+        return Applied(
+            origin: origin, head: state.head, stamp: state.stamp, chain: state.chain, outcome: outcome)
+    }
+
+    private func position(of origin: Origin) -> OriginState {
+        if origin == state.row.origin { return OriginState(state.row) }
+        guard let index = state.merge.origins.index(of: origin) else { return OriginState(origin: origin) }
+        return OriginState(state.merge.origins.rows[index]!)
+    }
+
+    // MARK: Members
+
+    private func log(
+        _ member: Member, _ now: Instant, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        let key = RecordKey.member(member.id)
+        var (stored, unknown): (Stamp?, [UnknownField]) = (nil, [])
+        var replaced: UInt128?
+        if let value = try transaction.get(catalogue.members!, key.rowKey),
+            let payload = key.rowKey.withUnsafeBytes({ Row.payload(.members, $0, value) }),
+            let record = try? TableRecord(key, decoding: payload.bytes), case .member(let body) = record.body,
+            let author = state.merge.origins.names[record.originIndex]
+        {
+            // Retired is for good.
+            if body.isRetired { return }
+            (stored, unknown) = (Stamp(rawValue: record.stamp), body.unknown)
+            replaced = Digest.hash(key.entryKey, stamp: record.stamp, origin: author)
+        }
+        let stamp = state.clock.stamp(now: now, stored: stored)
+        var value: [UInt8] = []
+        member.body(keeping: unknown).encode(into: &value)
+        try transaction.put(catalogue.members!, key.rowKey, sealedRecord(.members, key.rowKey, stamp, value))
+        try log(LogEntry.Kind.member, key.entryKey, stamp, value, transaction)
+        let hash = Digest.hash(key.entryKey, stamp: stamp.rawValue, origin: state.row.origin)
+        try addToDigest(key.bucket, hash, replacing: replaced, transaction)
+    }
+
+    // MARK: Repair
+
+    /// By the rule of the winner; how many records changed. What is malformed changes nothing.
+    private func merge(
+        _ bytes: [UInt8], _ now: Instant, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> Int {
+        guard let records = try? PeerRecord.decodeAll(bytes) else { return 0 }
+        var changed = 0
+        for record in records {
+            guard
+                let change = try? EntryChange(
+                    record.key, record.value, stamp: record.stamp, of: record.origin, owners, takesReduced: true),
+                let index = state.merge.origins.index(of: record.origin)
+                    ?? state.merge.origins.add(
+                        OriginRow(origin: record.origin, chainStart: chain.start(record.origin)))
+            else { continue }
+            if try state.merge.put(change, at: index, repairs: true, &sums, transaction) == .changed { changed += 1 }
+            _ = state.clock.receive(Stamp(rawValue: record.stamp), now: now)
+        }
+        noteOwnNumbers(now)
+        if changed > 0 {
+            try transaction.put(catalogue.meta, MetaRow.repaired, Row.sealed(.meta, MetaRow.repaired, [1]))
+        }
+        return changed
+    }
+
+    // MARK: A new life
+
+    /// The side file goes first: whenever this is cut short, the next start finds none and begins a new life again.
+    private func beginIncarnation(_ now: Instant, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
+        var ended = state.row
+        if ended.seal == OriginRow.unsealed { ended.seal = ended.head }
+        let origin = Origin(
+            region: ended.origin.region, node: ended.origin.node, incarnation: settings.newIncarnation())
+        guard let index = state.merge.origins.beginOwnLife(origin, ended: ended) else { throw .mapFull }
+        try directory.removeIdentity()
+        (state.row, state.originIndex) = (OriginRow(origin: origin, chainStart: chain.start(origin)), index)
+        state.row.headStamp = state.clock.stamp(now: now).rawValue
+        state.row.ceiling = state.issuer.ceiling
+        let identity = StoreIdentity(
+            cluster: settings.cluster, regionName: settings.region.name, originIndex: index)
+        try transaction.put(
+            catalogue.meta, MetaRow.identity, Row.sealed(.meta, MetaRow.identity, identity.payload))
+        state.issuer.doubted(now: now)
+    }
+}
+
+extension Applied.Outcome {
+    /// `next`: the sequence after what the store held.
+    init(_ outcome: ApplyOutcome, next: UInt64) {
+        switch outcome {
+        case .applied: self = .done
+        case .gap: self = .gap
+        case .chainMismatch, .ownLife: self = .chainMismatch
+        case .malformed(let sequence): self = .poison(sequence: max(sequence, next))
+        case .unknownKind(_, let sequence): self = .unknownKind(sequence: sequence)
+        // Judged by the machine before, by the same time.
+        case .ahead, .tooManyOrigins, .refused: self = .failed
+        }
+    }
+}
+
+extension DataDirectory {
+    /// The file `identity` is gone for good.
+    func removeIdentity() throws(LMDBError) {
+        guard unlink(identityPath) == 0 else {
+            if errno == ENOENT { return }
+            throw LMDBError(code: errno)
+        }
+        do throws(StoreError) { try sync() } catch { throw LMDBError(code: EIO) }
+    }
+}
+
+extension WriteTransaction {
+    /// All members that can be read.
+    func members(_ tables: Catalogue) throws(LMDBError) -> [Member] { try Store.members(cursor(tables.members!)) }
+}
+
+extension Store {
+    static func members(_ cursor: borrowing Cursor) throws(LMDBError) -> [Member] {
+        var members: [Member] = []
+        var row = try cursor.move(.first)
+        while let (key, value) = row {
+            if let payload = Row.payload(.members, key, value), case .member(let id) = RecordKey(.members, key),
+                let record = try? TableRecord(.member(id), decoding: payload.bytes),
+                case .member(let body) = record.body
+            {
+                members.append(Member(id, body))
+            }
+            row = try cursor.move(.next)
+        }
+        return members
+    }
+}

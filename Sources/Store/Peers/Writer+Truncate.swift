@@ -1,0 +1,57 @@
+import Links
+import Primitives
+import Replication
+
+extension Writer {
+    /// Removes what may go from the logs, oldest first in each, and raises the floors in the same transaction. What one
+    /// transaction leaves goes in the next.
+    func truncate(
+        _ order: Truncation, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> (floors: [Floor], changes: Bool) {
+        let size = environment.size
+        let logBytes = try environment.beginRead().size(catalogue.log).pages * size.pageSizeBytes
+        let isCapped = logBytes > size.mapSizeBytes / StoreLimits.logShareOfMap
+        var (budget, floors): (Int, [Floor]) = (StoreLimits.truncatedEntries, [])
+        for row in order.rows where budget > 0 {
+            let isOwn = row.origin == state.row.origin
+            guard let index = state.merge.origins.index(of: row.origin) else { continue }
+            let before = isOwn ? state.row : state.merge.origins.rows[index]!
+            let gone = try removable(row, order, index, before, isCapped, budget, transaction)
+            guard let last = gone.last else { continue }
+            for entry in gone { try transaction.delete(catalogue.log, LogRow.key(index, entry.sequence)) }
+            budget -= gone.count
+            if isOwn {
+                (state.row.floor, state.row.floorChain) = (last.sequence, last.chain)
+            } else {
+                state.merge.origins.update(index) { ($0.floor, $0.floorChain) = (last.sequence, last.chain) }
+            }
+            floors.append(Floor(origin: row.origin, floor: last.sequence))
+        }
+        return (floors, !floors.isEmpty)
+    }
+
+    /// The entries of one log that may go, with the chain after each.
+    private func removable(
+        _ row: Truncation.Row, _ order: Truncation, _ index: UInt16, _ position: OriginRow, _ isCapped: Bool,
+        _ budget: Int, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> [(sequence: UInt64, chain: [UInt8])] {
+        var gone: [(sequence: UInt64, chain: [UInt8])] = []
+        let cursor = try transaction.cursor(catalogue.log)
+        var next = try cursor.seek(LogRow.key(index, position.floor + 1))
+        let last = min(position.head, row.pinned)
+        while gone.count < budget, position.floor + UInt64(gone.count) < last, let (key, value) = next {
+            let sequence = position.floor + UInt64(gone.count) + 1
+            // A damaged row stays: `verify` has to find it.
+            guard key.elementsEqual(LogRow.key(index, sequence)), value.count > OriginRow.chainSizeBytes,
+                let entry = try? LogEntry(
+                    decoding: UnsafeRawBufferPointer(rebasing: value[OriginRow.chainSizeBytes...]).bytes)
+            else { break }
+            let instant = Stamp(rawValue: entry.stamp).instant
+            let isSettled = sequence <= row.acknowledged && instant < order.settledBefore
+            guard isSettled || instant < order.cappedBefore || isCapped else { break }
+            gone.append((sequence, Array(value.prefix(OriginRow.chainSizeBytes))))
+            next = try cursor.move(.next)
+        }
+        return gone
+    }
+}

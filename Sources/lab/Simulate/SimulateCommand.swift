@@ -1,0 +1,121 @@
+import Glibc
+import Primitives
+import Server
+import Simulation
+import Synchronization
+
+/// `lab simulate …`
+enum SimulateCommand {
+    static let help = """
+        usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--jobs 1] [--directory /dev/shm] [--keep] [--table]
+
+        Runs clusters of real stores and replicators in virtual time, one for each seed from --seed on, with faults for
+        so many minutes and quiet after them. Ends with 1 if something does not hold, with the story of the first seed
+        that shows it. --jobs: runs at a time. --keep: a failed run's directories stay. --table: how often each fault
+        met each phase.
+
+        """
+
+    static func run(_ arguments: [String]) throws {
+        if let first = arguments.first, ["help", "--help"].contains(first) {
+            StandardStream.output.write(help)
+            return
+        }
+        let options = try Options(
+            arguments, known: ["seed", "seeds", "minutes", "jobs", "directory"], flags: ["keep", "table"])
+        let batch = SimulationBatch(
+            first: UInt64(try options.whole("seed", 0...Int.max / 2) ?? 1),
+            count: UInt64(try options.whole("seeds", 1...1_000_000) ?? 1),
+            minutes: Int64(try options.whole("minutes", 1...600) ?? 8),
+            directory: options.text("directory") ?? "/dev/shm", keepsFiles: options.has("keep"))
+        let totals = batch.run(jobs: try options.whole("jobs", 1...64) ?? 1)
+        if let failure = totals.failure { throw LabError(failure.text) }
+        StandardStream.output.write(totals.text(batch))
+        if options.has("table") { StandardStream.output.write(text(totals.faults)) }
+    }
+
+    private static func text(_ table: FaultTable) -> String {
+        func padded(_ text: String, _ width: Int) -> String {
+            String(repeating: " ", count: max(0, width - text.count)) + text
+        }
+        var lines = padded("", 24) + Phase.allCases.map { padded($0.rawValue, 12) }.joined() + "\n"
+        for fault in Fault.allCases {
+            lines += padded(fault.rawValue, 24)
+            lines += Phase.allCases.map { padded("\(table[fault, $0])", 12) }.joined() + "\n"
+        }
+        let missing = table.missing.map { "\($0.fault.rawValue) in \($0.phase.rawValue)" }.joined(separator: ", ")
+        return lines + (missing.isEmpty ? "each fault met each phase\n" : "never met: \(missing)\n")
+    }
+}
+
+/// Seeds one behind the other, until one fails.
+struct SimulationBatch {
+    let first, count: UInt64
+    let minutes: Int64
+    let directory: String
+    let keepsFiles: Bool
+
+    struct Totals {
+        var seeds: UInt64 = 0
+        var (minutes, happenings): (Int64, UInt64) = (0, 0)
+        var (operations, acknowledged) = (0, 0)
+        var faults = FaultTable()
+        var lastTrace: UInt64 = 0
+        /// Of the least seed that failed.
+        var failure: SimulationReport?
+
+        mutating func add(_ report: SimulationReport) {
+            guard report.violations.isEmpty else {
+                if failure.map({ $0.seed > report.seed }) ?? true { failure = report }
+                return
+            }
+            seeds += 1
+            minutes += report.virtualMilliseconds / 60_000
+            happenings += report.happenings
+            operations += report.operations
+            acknowledged += report.acknowledged
+            faults.add(report.faults)
+            lastTrace = report.trace
+        }
+
+        func text(_ batch: SimulationBatch) -> String {
+            let trace = batch.count == 1 ? ", trace \(String(lastTrace, radix: 16))" : ""
+            return "\(seeds) seeds from \(batch.first) clean: \(minutes) virtual minutes, \(operations) operations, "
+                + "\(acknowledged) acknowledged, \(faults.total) faults, \(happenings) happenings\(trace)\n"
+        }
+    }
+
+    /// Safety: what threads share is behind mutexes.
+    private final class Shared: Sendable {
+        let next: Mutex<UInt64>
+        let totals = Mutex(Totals())
+        init(first: UInt64) { next = Mutex(first) }
+    }
+
+    func run(jobs: Int) -> Totals {
+        let shared = Shared(first: first)
+        let threads = (0..<jobs).map { job in
+            SystemThread("simulation-\(job)") {
+                while let seed = take(shared) {
+                    var settings = SimulationSettings(
+                        seed: seed, directory: "\(directory)/edge-simulation-\(getpid())-\(job)")
+                    (settings.minutes, settings.keepsFiles) = (minutes, keepsFiles)
+                    let report = Simulation(settings).run()
+                    shared.totals.withLock { $0.add(report) }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        return shared.totals.withLock { $0 }
+    }
+
+    /// Nil at the end, and after a failure.
+    private func take(_ shared: Shared) -> UInt64? {
+        guard shared.totals.withLock({ $0.failure == nil }) else { return nil }
+        return shared.next.withLock { next in
+            guard next < first + count else { return nil }
+            next += 1
+            return next - 1
+        }
+    }
+}

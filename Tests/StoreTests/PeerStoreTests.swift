@@ -1,0 +1,279 @@
+import Foundation
+import Links
+import Primitives
+import Store
+import Testing
+
+@testable import Replication
+
+/// A store as the replicator sees it: effects go in, and events come out once what they tell is durable.
+@Suite struct PeerStoreTests {
+    /// One thread uses it.
+    final class Events: @unchecked Sendable {
+        var told: [Event] = []
+        var isFull = false
+    }
+
+    /// A store without threads in the first region.
+    struct Peer {
+        let directory = TemporaryDirectory()
+        let clock = TestClock()
+        let events = Events()
+        let settings: StoreSettings
+        let peers: PeerStore
+
+        init(_ region: Int = 0) throws {
+            var settings = clusterSettings(directory, clock: clock)
+            settings.region = threeRegions[region]
+            (settings.hasThreads, settings.continuity) = (false, .unproven)
+            let events = events
+            settings.beforeCommit = { () throws(LMDBError) in if events.isFull { throw LMDBError.diskFull } }
+            self.settings = settings
+            peers = try PeerStore(settings) { events.told.append($0) }
+        }
+
+        var store: Store { peers.store }
+
+        /// What the store told after the effect.
+        @discardableResult
+        func perform(_ effect: Effect) -> [Event] {
+            events.told = []
+            #expect(peers.perform(effect))
+            store.turn()
+            return events.told
+        }
+
+        func create(_ destination: String) throws -> CreatedLink {
+            var made: Result<CreatedLink, WriteError>?
+            nonisolated(unsafe) let out: (Result<CreatedLink, WriteError>) -> Void = { made = $0 }
+            store.create(NewLink(body: body(destination))) { out($0) }
+            store.turn()
+            return try #require(made).get()
+        }
+
+        func change(_ key: LinkKey, _ change: LinkChange) throws -> Result<CreatedLink, WriteError> {
+            var made: Result<CreatedLink, WriteError>?
+            nonisolated(unsafe) let out: (Result<CreatedLink, WriteError>) -> Void = { made = $0 }
+            store.change(key, change) { out($0) }
+            store.turn()
+            return try #require(made)
+        }
+    }
+
+    private func batch(_ author: Author, _ range: ClosedRange<UInt64>, chainAfter: Bool = true) -> Batch {
+        var bytes: [UInt8] = []
+        for entry in author.batch(range).entries { bytes.append(lengthPrefixed: entry) }
+        let chain = author.batch(range).chain.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+        return Batch(
+            origin: author.origin, first: range.lowerBound, count: range.count, bytes: bytes,
+            chainAfter: chainAfter ? Chain(rawValue: chain) : nil, reference: TestClock().now)
+    }
+
+    private func applied(_ events: [Event]) throws -> Applied {
+        for event in events { if case .applied(let applied) = event { return applied } }
+        throw Missing()
+    }
+
+    @Test func batches() throws {
+        let peer = try Peer()
+        var author = Author("2")
+        for counter in 0..<6 as Range<UInt64> { author.create(counter) }
+        var other = Author("2")
+        for counter in 10..<16 as Range<UInt64> { other.create(counter) }
+        let rows: [(Batch, Applied.Outcome, head: UInt64)] = [
+            (batch(author, 2...3), .gap, 0), (batch(author, 1...2), .done, 2), (batch(author, 1...2), .done, 2),
+            (batch(author, 3...4, chainAfter: false), .done, 4), (batch(other, 5...6), .chainMismatch, 4),
+            (batch(author, 5...6), .done, 6),
+        ]
+        for (batch, outcome, head) in rows {
+            let applied = try applied(peer.perform(.apply(batch)))
+            #expect(applied.outcome == outcome && applied.head == head && applied.origin == author.origin)
+        }
+        peer.events.isFull = true
+        author.create(7)
+        let failed = try applied(peer.perform(.apply(batch(author, 7...7))))
+        #expect(failed.outcome == .failed && failed.head == 6)
+    }
+
+    @Test func logOfALaterKindAndPoison() throws {
+        let peer = try Peer()
+        var author = Author("2")
+        author.create(1)
+        author.write(author.key(2), body("https://example.com/"), kind: 77)
+        #expect(try applied(peer.perform(.apply(batch(author, 1...2)))).outcome == .unknownKind(sequence: 2))
+        var faulty = Author("3")
+        faulty.create(1)
+        faulty.write(LinkKey.generated(region: 0x31, node: 0, number: 16), body("https://example.com/"))
+        #expect(try applied(peer.perform(.apply(batch(faulty, 1...2)))).outcome == .poison(sequence: 2))
+    }
+
+    /// What must come about is tried again once the disk has room.
+    @Test func owedUntilThereIsRoom() throws {
+        let peer = try Peer()
+        peer.events.isFull = true
+        let origin = Author("2").origin
+        #expect(peer.perform(.seal(origin, 9)).isEmpty)
+        #expect(peer.perform(.ceiling(origin, 100)).isEmpty)
+        peer.events.isFull = false
+        peer.clock.advance(milliseconds: 2000)
+        peer.peers.retry()
+        peer.store.turn()
+        let row = try #require(peer.store.position(origin))
+        #expect(row.seal == 9 && row.ceiling == 100)
+        // A seal only grows.
+        peer.perform(.seal(origin, 5))
+        #expect(peer.store.position(origin)?.seal == 9)
+    }
+
+    @Test func membersAreLoggedAndRetireForGood() throws {
+        let peer = try Peer()
+        let id = NodeID(region: 0x32, node: 3)
+        var member = Member(id: id, addresses: ["a:1", "b:2"], logFormat: 3)
+        #expect(peer.perform(.logMember(member)).contains(.membersChanged([member])))
+        member.isRetired = true
+        #expect(peer.perform(.logMember(member)).contains(.membersChanged([member])))
+        let retired = member
+        member.isRetired = false
+        #expect(peer.perform(.logMember(member)).contains(.membersChanged([retired])))
+        #expect(try peer.store.holdings().members == [retired])
+        #expect(try StoreInspection(directory: peer.directory.store).problems == [])
+    }
+
+    /// The old life is sealed, nothing is issued, and the file `identity` tells of the new one.
+    @Test func aNewLifeInPlace() throws {
+        let peer = try Peer()
+        peer.perform(.continuityProven(nil))
+        _ = try peer.create("https://example.com/1")
+        let before = peer.store.origin
+        let events = peer.perform(.beginIncarnation(.peerKnowsMore(NodeID(region: 0x32, node: 0))))
+        let after = peer.store.origin
+        #expect(after != before && peer.store.position(before)?.seal == 1)
+        let holdings = try peer.store.holdings()
+        #expect(events.contains(.incarnationBegan(holdings)) && holdings.own == after)
+        let link = try peer.create("https://example.com/2")
+        #expect(link.origin == after)
+        #expect({ if case .snowflake = link.key { true } else { false } }())
+        #expect(
+            String(decoding: read(peer.directory.identity), as: UTF8.self).contains(
+                String(after.incarnation, radix: 16)))
+        peer.store.close()
+        #expect(try StoreInspection(directory: peer.directory.store).problems == [])
+    }
+
+    @Test func truncationRaisesTheFloor() throws {
+        let peer = try Peer()
+        var author = Author("2")
+        for counter in 0..<8 as Range<UInt64> { author.create(counter) }
+        peer.perform(.apply(batch(author, 1...8)))
+        func order(acknowledged: UInt64, pinned: UInt64, settled: Int64, capped: Int64) -> Effect {
+            .truncate(
+                Truncation(
+                    rows: [.init(origin: author.origin, acknowledged: acknowledged, pinned: pinned)],
+                    settledBefore: peer.clock.now.advanced(byMilliseconds: settled),
+                    cappedBefore: peer.clock.now.advanced(byMilliseconds: capped)))
+        }
+        // Too young, then as far as all have it, then as far as no snapshot needs it.
+        #expect(peer.perform(order(acknowledged: 8, pinned: 8, settled: -1000, capped: -1000)) == [.truncated([])])
+        #expect(
+            peer.perform(order(acknowledged: 3, pinned: 8, settled: 1000, capped: -1000))
+                == [.truncated([Floor(origin: author.origin, floor: 3)])])
+        #expect(
+            peer.perform(order(acknowledged: 3, pinned: 6, settled: 1000, capped: 1000))
+                == [.truncated([Floor(origin: author.origin, floor: 6)])])
+        let read = LogRead(
+            connection: ConnectionID(rawValue: 1), origin: author.origin, from: 5, through: 8, limitBytes: 1000)
+        #expect(peer.perform(.readLog(read)) == [.logRead(read, .belowFloor(6))])
+        #expect(try StoreInspection(directory: peer.directory.store).problems == [])
+    }
+
+    /// A whole snapshot, with what the old store alone holds logged again under a new life.
+    @Test func aSnapshotReplacesTheStore() throws {
+        let (giver, taker) = (try Peer(0), try Peer(1))
+        giver.perform(.continuityProven(nil))
+        var keys: [LinkKey] = []
+        for number in 0..<40 { keys.append(try giver.create("https://example.com/\(number)").key) }
+        #expect((try giver.change(keys[3], .delete)).failure == nil)
+        let own = try taker.create("https://only.example.com/")
+        let id = ConnectionID(rawValue: 5)
+        guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id)).first else { throw Missing() }
+        taker.perform(.beginInstall)
+        var end: SnapshotEnd?
+        while end == nil {
+            switch giver.perform(.readSnapshot(id)).first {
+            case .snapshotRead(id, let chunk): #expect(taker.perform(.installChunk(chunk)).count == 1)
+            case .snapshotRan(id, let ran): end = ran
+            default: throw Missing()
+            }
+        }
+        let before = taker.store.origin
+        guard case .installed(let holdings)? = taker.perform(.finishInstall(rows: rows, end!)).last else {
+            throw Missing()
+        }
+        #expect(holdings.own != before && holdings.isFresh && taker.store.origin == holdings.own)
+        #expect(holdings.rows.first { $0.origin == giver.store.origin }?.floor == 41)
+        #expect(try taker.store.logBatch(holdings.own, from: 1).get().entries.count == 1)
+        #expect(try taker.store.makeReader().destination(own.code) == "https://only.example.com/")
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+        #expect(try dump(taker.directory.store).count == 40)
+    }
+
+    /// A wrong sum, a cut chunk: the old store goes on as if nothing had been.
+    @Test func aBadSnapshotChangesNothing() throws {
+        let taker = try Peer(1)
+        let link = try taker.create("https://example.com/")
+        taker.perform(.beginInstall)
+        #expect(taker.perform(.installChunk([1, 2, 3])) == [.installFailed])
+        taker.perform(.beginInstall)
+        let end = SnapshotEnd(.complete, records: 3, sum: 9)
+        #expect(taker.perform(.finishInstall(rows: [], end)).last == .installFailed)
+        #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")
+        #expect(!FileManager.default.fileExists(atPath: taker.directory.store + "/joining"))
+    }
+
+    /// Equal stores have equal sums at every node of the tree; a bucket's records make another store equal.
+    @Test func digestsLeadToWhatDiffers() throws {
+        let (left, right) = (try Peer(0), try Peer(1))
+        left.perform(.continuityProven(nil))
+        let link = try left.create("https://example.com/")
+        let id = ConnectionID(rawValue: 1)
+        func digests(_ peer: Peer, _ node: DigestNode) throws -> Digests {
+            guard case .digestsRead(_, _, let digests)? = peer.perform(.readDigests(id, DigestRead(node: node))).first
+            else { throw Missing() }
+            return try #require(digests)
+        }
+        var node = DigestNode.root
+        #expect(try digests(left, node).children.count == 1 && digests(right, node).children.isEmpty)
+        while !node.childrenAreBuckets {
+            let child = try #require(try digests(left, node).children.first)
+            #expect(!child.isQuiet)
+            node = DigestNode(level: node.level + 1, prefix: node.childPrefix(child.byte))
+        }
+        left.clock.advance(milliseconds: 61_000)
+        let bucket = try #require(try digests(left, node).children.first)
+        #expect(bucket.isQuiet)
+        let request = BucketRequest(bucket: node.childPrefix(bucket.byte), after: [])
+        guard case .recordsRead(_, _, let records)? = left.perform(.readBucket(id, request: 1, request)).first
+        else { throw Missing() }
+        #expect(records.next.isEmpty)
+        #expect(right.perform(.merge(id, records.bytes)).contains(.merged(id, changed: 1)))
+        #expect(right.perform(.merge(id, records.bytes)).contains(.merged(id, changed: 0)))
+        #expect(try digests(right, .root).children.map(\.sum) == digests(left, .root).children.map(\.sum))
+        #expect(try right.store.makeReader().destination(link.code) == "https://example.com/")
+        #expect(try StoreInspection(directory: right.directory.store).problems == [])
+    }
+
+    @Test func changesAreRefusedInWords() throws {
+        let peer = try Peer()
+        let link = try peer.create("https://example.com/1")
+        #expect(try peer.change(link.key, .update(body("https://example.com/2"))).get().stamp > link.stamp)
+        #expect(try peer.change(.alias(Array("nobody".utf8)), .delete).failure == .notFound)
+        peer.perform(.localChanges(allowed: false))
+        #expect(try peer.change(link.key, .delete).failure == .clockWrong)
+        peer.perform(.localChanges(allowed: true))
+        #expect(try peer.change(link.key, .delete).failure == nil)
+        #expect(try peer.change(link.key, .delete).failure == .deleted)
+        peer.store.close()
+        #expect(try StoreInspection(directory: peer.directory.store).problems == [])
+    }
+}
