@@ -64,7 +64,7 @@ extension Simulation {
         defer { reader.end() }
         let code = Array(store.codeSpace.text(of: key).utf8)
         switch reader.find(code.span.bytes) {
-        case .absent: return .absent
+        case .absent, .impossible: return .absent
         case .damaged: return .damaged
         case .link(let link):
             guard let record = link.record, let author = store.origin(at: record.originIndex) else { return .damaged }

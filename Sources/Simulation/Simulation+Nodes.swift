@@ -19,7 +19,7 @@ extension Simulation {
         settings.continuity = .unproven
         // Leases so small that nodes which nobody hears make some.
         (settings.issuerLimits.smallestBlock, settings.issuerLimits.blockSeconds) = (Self.block, 1)
-        settings.hasThreads = false
+        (settings.hasThreads, settings.stampSlots) = (false, 256)
         settings.newIncarnation = { machine.random.next() | 1 }
         settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
         settings.laterKind = node.logFormat > 1 ? Self.laterKind : nil

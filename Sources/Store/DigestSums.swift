@@ -33,8 +33,8 @@ struct DigestSums {
 
     /// The sum as it was counted from the records.
     mutating func replace(_ bucket: DigestBucket, by digest: Digest) {
-        sums[bucket] = digest
-        touched.insert(bucket)
+        if sums[bucket]?.isTouched != true { touched.append(bucket) }
+        sums[bucket] = Sum(digest: digest, isTouched: true)
     }
 
     mutating func write(
