@@ -15,8 +15,8 @@ package enum LinkPopulation {
         package var linksASecond: Double { Double(links) / max(1e-9, seconds) }
     }
 
-    /// Twice what a commit takes, and no more than the store's queue: one half is committed, the other gathers.
-    private static let inFlight = 2048
+    /// Nearly twice what a commit takes: one half is committed, the other gathers; and leases have a place in the queue.
+    private static let inFlight = 2000
     private static let reportStep = 10_000_000
 
     /// Makes `count` links in a new store in `directory`, such that `edge serve --data` takes it over. The links get
