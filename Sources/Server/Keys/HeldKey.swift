@@ -9,8 +9,8 @@ struct HeldKeyError: Error, CustomStringConvertible {
 /// The API key that a command shows to a node. Never an argument, which other users of the machine could see.
 enum HeldKey {
     static let variable = "EDGE_KEY"
-    /// Of a file with a key: more than a key, and no more than one could mistake for a key's file.
-    private static let fileBytes = 1...4096
+    /// Of a file with a key: none is shorter, and what is longer is something else.
+    private static let fileBytes = 32...4096
 
     /// From the file, else from the environment; nil if neither is given. What is no key is not sent anywhere.
     static func read(file: String?) throws(HeldKeyError) -> String? {

@@ -139,7 +139,7 @@ extension NodeTests {
             #expect(node.child.wait() == .exited(0))
             let lines = try readText(trace).split(separator: "\n")
             let used = Set(lines.compactMap { $0.firstMatch(of: /^\d+ +([a-z_0-9]+)\(/).map { String($0.1) } })
-            #expect(used.isSuperset(of: ["epoll_wait", "sendto", "accept4"]))
+            #expect(used.isSuperset(of: ["epoll_pwait", "sendto", "accept4"]))
             var allowed = try calls("@system-service")
             for set in ["@privileged", "@keyring", "@memlock"] { allowed.subtract(try calls(set)) }
             // What every process may do, and what starts it.
