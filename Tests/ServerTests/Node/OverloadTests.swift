@@ -69,7 +69,7 @@ extension NodeTests {
             }
             #expect(!answered.isEmpty)
             // What comes last is counted before it is refused.
-            try node.await(kept) { $0 <= 64 << 20 }
+            try node.await(kept) { $0 <= Double(64 << 20) }
             // Twice what is kept: arrays grow by doubling.
             #expect(try node.child.privateBytes - before < 160 << 20)
             #expect(try !other.create("https://example.com/").isEmpty)
