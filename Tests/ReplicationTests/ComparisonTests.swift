@@ -86,9 +86,11 @@ struct ComparisonTests {
         }
     }
 
-    /// An ended origin whose heads differ for good holds no comparison back.
-    @Test func endedOriginsThatDiffer() {
-        var bench = Bench(rows: [Bench.row(Bench.third, 2, chain: 2, seal: 4)])
+    /// An ended origin whose heads differ for good holds no comparison back: a sealed one, or that of a retired member.
+    @Test(arguments: [(4, false), (OriginState.unsealed, true), (OriginState.unsealed, false)] as [(UInt64, Bool)])
+    func endedOriginsThatDiffer(seal: UInt64, isRetired: Bool) {
+        let author = Member(id: NodeID(Bench.third), addresses: ["c"], logFormat: 1, isRetired: isRetired)
+        var bench = Bench(rows: [Bench.row(Bench.third, 2, chain: 2, seal: seal)], members: [author])
         let id = bench.connect()
         var asked = 0
         for _ in 0..<20 {
@@ -96,7 +98,7 @@ struct ComparisonTests {
             asked += bench.frames.count { $0 == .digestsRequest(.root) }
             bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
         }
-        #expect(asked > 0)
+        #expect((asked > 0) == (seal == 4 || isRetired))
     }
 
     @Test func unansweredQuestionIsGivenUp() throws {

@@ -206,6 +206,21 @@ struct SnapshotTests {
         #expect(bench.machine.isReady == expected[2] && continuous(bench))
     }
 
+    /// A head that only a retired member showed went with it.
+    @Test(arguments: [false, true])
+    func readinessWithoutTheRetired(anotherHasMore: Bool) {
+        var bench = Bench(isFresh: true)
+        let row = Bench.row(Bench.second, 3, chain: 3)
+        let id = bench.connect(state: [row])
+        if anotherHasMore { _ = bench.connect(Bench.hello(Bench.third, run: 3), state: [row]) }
+        bench.tell(.closed(id))
+        bench.wait(60_000)
+        #expect(!bench.machine.isReady, "it may come back")
+        let retired = Member(id: NodeID(Bench.second), addresses: ["b"], logFormat: 1, isRetired: true)
+        bench.tell(.membersChanged([Bench.settings().member, retired]))
+        #expect(bench.machine.isReady != anotherHasMore)
+    }
+
     /// Numbers go on beyond the highest ceiling of this node that anyone knows.
     @Test func continuityFromWhatPeersKnow() {
         var bench = Bench()

@@ -63,7 +63,8 @@ extension Replicator {
         Set(rows.keys).union(peers[node]!.rows.keys).allSatisfy { origin in
             if head(origin) == peers[node]!.head(origin) || intakes[origin]?.quarantine == .fork { return true }
             let movedAt = self.movedAt[origin] ?? startedAt
-            return rows[origin]?.isSealed == true && now.ticks - movedAt >= ReplicationLimits.quietFor
+            let hasEnded = rows[origin]?.isSealed == true || members[NodeID(origin)]?.isRetired == true
+            return hasEnded && now.ticks - movedAt >= ReplicationLimits.quietFor
         }
     }
 

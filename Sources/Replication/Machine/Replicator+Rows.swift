@@ -154,10 +154,10 @@ extension Replicator {
     mutating func judgeReadiness() {
         // Nothing to find out: ready is for good until this node must join anew.
         guard !isReady || joining.isFrozen || isFresh || !isContinuous else { return }
-        // What nobody holds any longer (its holder took another's state) cannot be waited for.
+        // What nobody holds any longer (its holder took another's state, or was retired) cannot be waited for.
         goals = goals.filter { goal in
             head(goal.key) < goal.value && intakes[goal.key]?.quarantine == nil
-                && peers.values.contains { $0.head(goal.key) > head(goal.key) }
+                && peers.contains { members[$0]?.isRetired != true && $1.head(goal.key) > head(goal.key) }
         }
         let isAlone = dials.values.allSatisfy { $0.phase == .own }
         let hasCovered = hasHeardPeer && goals.isEmpty
