@@ -35,6 +35,10 @@ struct DigestSums {
     ) throws(LMDBError) {
         for bucket in touched {
             let key = bucket.rowKey
+            guard sums[bucket]!.records > 0 else {
+                _ = try transaction.deleteIfThere(catalogue.digests, key)
+                continue
+            }
             let payload = sums[bucket]!.payload(changedAt: now)
             try transaction.put(catalogue.digests, key, Row.sealed(.digests, key, payload))
         }
