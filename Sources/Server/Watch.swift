@@ -10,6 +10,7 @@ package struct Watch {
     private var accessLogDrops: UInt64 = 0
     private var clickDrops: UInt64 = 0
     private var codeConflicts: UInt64 = 0
+    private var scrub = ScrubFigures()
 
     package init() {}
 
@@ -46,6 +47,7 @@ package struct Watch {
                 Line(.error, "damaged-record", "\(damagedAnswers - self.damagedAnswers) requests met a damaged record"))
             self.damagedAnswers = damagedAnswers
         }
+        lines += scrubChanges(figures.scrub)
         if accessLogDrops > self.accessLogDrops {
             let count = accessLogDrops - self.accessLogDrops
             lines.append(Line(.warning, "access-log-dropped", "\(count) lines could not be written in time"))
@@ -55,6 +57,20 @@ package struct Watch {
             lines.append(Line(.warning, "clicks-dropped", "\(clickDrops - self.clickDrops) clicks were not counted"))
             self.clickDrops = clickDrops
         }
+        return lines
+    }
+
+    private mutating func scrubChanges(_ figures: ScrubFigures) -> [Line] {
+        var lines: [Line] = []
+        if figures.damagedRecords > scrub.damagedRecords {
+            let count = figures.damagedRecords - scrub.damagedRecords
+            lines.append(Line(.error, "scrub-damage", "\(count) records are damaged; edge verify names them"))
+        }
+        if figures.correctedDigests > scrub.correctedDigests {
+            let count = figures.correctedDigests - scrub.correctedDigests
+            lines.append(Line(.error, "digest-corrected", "\(count) digests were not those of their records"))
+        }
+        scrub = figures
         return lines
     }
 

@@ -61,6 +61,8 @@ final class SimulatedNode {
     var isReplaced = false
     /// The latest that its clock ever showed.
     var latestWall = Instant(milliseconds: 0)
+    /// As its store last told.
+    var scrubbed = ScrubFigures()
     var wasPoisoned = false
     var wasDamaged = false
     /// It dies right after its next commit.

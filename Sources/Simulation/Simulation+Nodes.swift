@@ -53,6 +53,7 @@ extension Simulation {
         } catch {
             return violated(.opens, "\(node.id): \(error)")
         }
+        scrubLater(node)
         perform(node.replicator!.start(), node)
     }
 
@@ -225,6 +226,35 @@ extension Simulation {
         deliver(node)
         turnSoon(node)
     }
+
+    // MARK: Scrub
+
+    /// A round takes a minute or two, here and there at different times, and patience with what has expired some seconds
+    /// less than a clock is fast.
+    private func scrubLater(_ node: SimulatedNode) {
+        schedule(
+            .scrub(node: node.index, life: node.life), after: .random(in: 500...5000, using: &node.machine.random))
+    }
+
+    func scrub(_ node: SimulatedNode) {
+        guard let store = node.store?.store else { return }
+        setClock(node)
+        let figures = store.figures.scrub
+        // A store that was replaced counts from zero.
+        report.scrubRounds += max(0, Int(figures.rounds) - Int(node.scrubbed.rounds))
+        report.reducedRecords += max(0, Int(figures.reducedRecords) - Int(node.scrubbed.reducedRecords))
+        node.scrubbed = figures
+        if figures.correctedDigests > 0, !node.wasDamaged {
+            violated(.soundStore, "\(node.id): \(figures.correctedDigests) digests had to be set right")
+        }
+        let ahead = max(0, node.machine.wall.milliseconds - Self.wallAtZero - time)
+        store.scrub(reducedAfter: Self.patience + ahead, rows: Self.scrubRows)
+        turnSoon(node)
+        scrubLater(node)
+    }
+
+    private static let patience: Int64 = 30_000
+    private static let scrubRows = 60
 
     private func crashNow(_ node: SimulatedNode) {
         stop(node)

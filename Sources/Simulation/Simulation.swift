@@ -27,6 +27,9 @@ package struct SimulationReport: Sendable {
     package var virtualMilliseconds: Int64 = 0
     package var operations = 0
     package var acknowledged = 0
+    /// Rounds of the scrub, and records that it cut down, on all nodes.
+    package var scrubRounds = 0
+    package var reducedRecords = 0
     package var happenings: UInt64 = 0
     package var faults = FaultTable()
     /// What did not hold; empty: all did.
@@ -49,6 +52,8 @@ package final class Simulation {
         /// The store makes durable what has gathered.
         case turn(node: Int, life: UInt64)
         case deadline(node: Int, life: UInt64, Int64)
+        /// Housekeeping goes on with the scrub.
+        case scrub(node: Int, life: UInt64)
         case arrive(ConnectionID, [UInt8])
         case hangUp(ConnectionID)
         case start(node: Int)
@@ -166,6 +171,7 @@ package final class Simulation {
             nodes[index].store?.retry()
             turnSoon(nodes[index])
             tell(nodes[index], .deadline)
+        case .scrub(let index, let life): if nodes[index].life == life { scrub(nodes[index]) }
         case .arrive(let id, let bytes):
             guard let end = network.ends[id], nodes[end.node].isUp else { return }
             tell(nodes[end.node], .received(id, bytes))
@@ -182,7 +188,7 @@ package final class Simulation {
 
     private func target(_ happening: Happening) -> Int? {
         switch happening {
-        case .event(let node, _, _), .turn(let node, _), .deadline(let node, _, _): node
+        case .event(let node, _, _), .turn(let node, _), .deadline(let node, _, _), .scrub(let node, _): node
         case .arrive(let id, _), .hangUp(let id): network.ends[id]?.node
         case .start, .work, .trouble, .plan: nil
         }

@@ -42,9 +42,13 @@ struct DigestSums {
     ) throws(LMDBError) {
         for bucket in touched {
             let key = bucket.rowKey
+            sums[bucket]!.isTouched = false
+            guard sums[bucket]!.digest.records > 0 else {
+                _ = try transaction.deleteIfThere(catalogue.digests, key)
+                continue
+            }
             let payload = sums[bucket]!.digest.payload(changedAt: now)
             try transaction.put(catalogue.digests, key, Row.sealed(.digests, key, payload))
-            sums[bucket]!.isTouched = false
         }
         touched.removeAll(keepingCapacity: true)
         // Random aliases touch many buckets; neighbours of the newest number are all that will be needed again.

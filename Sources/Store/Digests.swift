@@ -13,6 +13,8 @@ struct DigestBucket: Hashable {
     var table: TableID
     var bucket: UInt64
 
+    init(table: TableID, bucket: UInt64) { (self.table, self.bucket) = (table, bucket) }
+
     init(_ key: LinkKey) {
         table = key.table
         switch key {

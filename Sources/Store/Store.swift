@@ -62,6 +62,12 @@ package final class Store: @unchecked Sendable {
     private let tableCount: Atomic<Int>
     let vectorRows: Mutex<VectorRows>
     private let originNames: Mutex<[UInt16: Origin]>
+    // Of the thread that scrubs.
+    var scrub = Scrub()
+    var scrubPace: ScrubPace?
+    /// The writer has not looked at the last step's findings.
+    let scrubWaits = Atomic(false)
+    let damageObserver = Mutex<(@Sendable ([UInt8]) -> Void)?>(nil)
     let waitingBatches = Atomic(0)
     private var threads: [SystemThread] = []
     private let writer: Writer
@@ -171,6 +177,9 @@ package final class Store: @unchecked Sendable {
     /// Who wrote records that carry this index; nil for an index that no row of this store has.
     package func origin(at index: UInt16) -> Origin? { originNames.withLock { $0[index] } }
 
+    /// All origins by the index that records carry.
+    var names: [UInt16: Origin] { originNames.withLock { $0 } }
+
     /// How far the logs of all known origins go on this node's disk.
     package var vector: [OriginPosition] { vectorRows.withLock { $0 }.all.map { OriginPosition($0.row) } }
 
@@ -234,11 +243,14 @@ package final class Store: @unchecked Sendable {
         return true
     }
 
-    /// The thread that prepares leases of numbers, so that the writer never waits for one.
+    /// The thread that prepares leases of numbers, so that the writer never waits for one, and scrubs.
     private func keepHouse() {
-        var lastCheck = settings.now()
-        while lease(timeoutMilliseconds: 1000) {
+        let start = settings.now()
+        var (lastCheck, isBusy) = (start, false)
+        while lease(timeoutMilliseconds: isBusy ? StoreLimits.scrubPauseMilliseconds : 1000) {
             let now = settings.now()
+            isBusy = scrubIsDue(now, startedAt: start)
+            if isBusy { scrub() }
             if abs(now.millisecondsSince(lastCheck)) >= StoreLimits.staleReaderCheckMilliseconds {
                 environment.clearStaleReaders()
                 lastCheck = now
@@ -265,6 +277,7 @@ package struct StoreFigures: Sendable {
     package static let commitWritesBounds: [UInt64] = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024]
     /// Of other nodes' logs.
     package var merged = MergeFigures()
+    package var scrub = ScrubFigures()
 
     package init() {}
 }
@@ -298,4 +311,6 @@ enum WriteOperation: Sendable {
     case entry(kind: UInt8, key: [UInt8], value: [UInt8], Store.EffectCompletion)
     /// What the replicator wants of the store.
     case effect(Effect, Store.EffectCompletion)
+    /// Of one step; `endsRound`: it was the last of a round.
+    case scrubbed([ScrubFinding], endsRound: Bool)
 }

@@ -96,6 +96,18 @@ package enum StoreLimits {
     /// A bucket that changed more recently is not quiet; as the protocol has it.
     static let quietMilliseconds = ReplicationLimits.quietFor
     static let staleReaderCheckMilliseconds: Int64 = 60_000
+    /// The scrub goes through the whole store in this time, unless its steps' pauses add up to more: it looks at no more
+    /// than 40 000 rows a second.
+    package static let scrubRoundMilliseconds: Int64 = 24 * 3_600_000
+    /// After the start.
+    static let firstScrubMilliseconds: Int64 = 60_000
+    static let scrubPauseMilliseconds = 100
+    /// Rows of one step, and what it may find before it ends: well within the time that a transaction may last.
+    package static let scrubRows = 4096
+    static let scrubFindings = 256
+    /// How long a link must have been expired, or a tombstone written, before it is cut down. Longer than any clock that
+    /// peers talk to is wrong, and than any log entry is kept.
+    package static let reducedAfterMilliseconds: Int64 = 30 * 24 * 3_600_000
     /// Lives of nodes in the version vector.
     static let origins = 4096
     /// Entries in a batch of another node's log, and such batches that wait: with the writes of one commit, fewer pages

@@ -50,6 +50,7 @@ extension Writer {
         _ key: LinkKey, _ body: LinkBody, over record: StoredRecord, _ author: Origin, _ table: TableHandle,
         _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Outcome {
+        state.merge.stamps!.note(key)
         let stamp = state.clock.stamp(now: now, stored: Stamp(rawValue: record.stamp))
         var value: [UInt8] = []
         body.encode(into: &value)

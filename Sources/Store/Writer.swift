@@ -20,6 +20,7 @@ final class Writer: @unchecked Sendable {
         var originIndex: UInt16
         /// All that other nodes' logs change.
         var merge: LogMerge
+        var scrub = ScrubFigures()
     }
 
     let settings: StoreSettings
@@ -135,7 +136,7 @@ final class Writer: @unchecked Sendable {
         figures.issuer = state.issuer.figures(now: settings.now())
         figures.head = state.row.head
         figures.isFull = fullSince != nil
-        figures.merged = state.merge.figures
+        (figures.merged, figures.scrub) = (state.merge.figures, state.scrub)
         store.publish(figures)
     }
 
@@ -232,6 +233,10 @@ final class Writer: @unchecked Sendable {
                 let (outcome, changes) = try carryOut(effect, now, transaction, takesLinks: takesLinks)
                 if changes || !state.merge.origins.touched.isEmpty { isChanged = true }
                 outcomes.append(outcome)
+            case .scrubbed(let findings, let endsRound):
+                let (damaged, changes) = try settle(findings, endsRound: endsRound, now, transaction)
+                if changes { isChanged = true }
+                outcomes.append(.scrubbed(damaged: damaged))
             case .lease(let lease):
                 state.issuer.leased(lease, now: now)
                 isChanged = true
@@ -342,6 +347,7 @@ final class Writer: @unchecked Sendable {
         case applied(ApplyOutcome)
         /// What the replicator is told.
         case events([Event])
+        case scrubbed(damaged: [RecordKey])
         case leased
     }
 
@@ -362,8 +368,10 @@ final class Writer: @unchecked Sendable {
             case (.entry(_, _, _, let completion), .failure(let error)): completion(.failure(error))
             case (.effect(_, let completion), .events(let events)): completion(.success(events))
             case (.effect(_, let completion), .failure(let error)): completion(.failure(error))
+            case (.scrubbed, .scrubbed(let damaged)): store.finishedScrubbing(damaged)
+            case (.scrubbed, .failure): store.finishedScrubbing([])
             case (.lease, _), (.leaseRefused, _): break
-            case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _):
+            case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _), (.scrubbed, _):
                 preconditionFailure("an operation has the outcome of another")
             }
         }

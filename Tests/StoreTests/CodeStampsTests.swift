@@ -49,6 +49,26 @@ private final class Kept {
         }
     }
 
+    @Test func changesOfOwnLinks() throws {
+        try withStore(clusterSettings(directory, clock: clock)) { store in
+            let cache = Kept(store, clock)
+            let links = [
+                try store.createAndWait("https://example.com/"),
+                try store.createAndWait("https://example.com/", alias: "name"),
+            ]
+            for link in links {
+                for change in [LinkChange.update(body("https://example.com/2")), .delete] {
+                    try cache.keepAbsent([link.code])
+                    #expect(cache.has(link.code))
+                    let done = DispatchSemaphore(value: 0)
+                    store.change(link.key, change) { _ in done.signal() }
+                    done.wait()
+                    #expect(!cache.has(link.code))
+                }
+            }
+        }
+    }
+
     /// A generated code, a Snowflake and an alias of another node; made and changed.
     @Test func foreignLinks() throws {
         var author = Author()

@@ -244,6 +244,7 @@ struct Metrics {
         output.value(
             "edge_unmerged_records_total", .counter, "Of them, those for a record that is damaged here.",
             Double(figures.merged.damagedRecords))
+        addScrub(figures.scrub)
         guard let issuer = figures.issuer else { return }
         output.value(
             "edge_codes_left", .gauge, "Numbers that can be given out without another lease.",
@@ -257,6 +258,21 @@ struct Metrics {
         for (state, name) in [(0, "closed"), (1, "open"), (2, "half_open")] {
             output.sample("edge_codes_breaker", ["state": name], state == Self.index(issuer.breaker) ? 1 : 0)
         }
+    }
+
+    private mutating func addScrub(_ figures: ScrubFigures) {
+        output.value(
+            "edge_scrub_rounds_total", .counter, "Times that all records and digests were checked.",
+            Double(figures.rounds))
+        output.value(
+            "edge_scrub_damaged_records_total", .counter, "Damaged records that the checks met, in each round anew.",
+            Double(figures.damagedRecords))
+        output.value(
+            "edge_scrub_corrected_digests_total", .counter, "Digests that were not those of their records.",
+            Double(figures.correctedDigests))
+        output.value(
+            "edge_scrub_reduced_records_total", .counter, "Records of links long expired that were cut down.",
+            Double(figures.reducedRecords))
     }
 
     private static func index(_ breaker: Issuer.Breaker) -> Int {

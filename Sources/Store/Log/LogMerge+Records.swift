@@ -12,14 +12,20 @@ extension LogMerge {
         case noRoom
     }
 
+    enum PutKind {
+        case entry
+        /// What is damaged is replaced, and its bucket counted anew, because nobody knows what its share was.
+        case repair
+        /// The record is of the same write already, and says less from now on.
+        case reduction
+    }
+
     /// Makes a record what it is after `change` of the origin at `index`.
-    ///
-    /// - repairs: what is damaged is replaced, and its bucket counted anew, because nobody knows what its share was.
     mutating func put(
-        _ change: EntryChange, at index: UInt16, repairs: Bool = false, _ sums: inout DigestSums,
+        _ change: EntryChange, at index: UInt16, as kind: PutKind = .entry, _ sums: inout DigestSums,
         _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Put {
-        guard noteNumber(change) else { return .noRoom }
+        guard kind == .reduction || noteNumber(change) else { return .noRoom }
         if case .member = change.key { hasNewMembers = true }
         if case .link(.alias(let name)) = change.key { try noteShape(name, transaction) }
         let (rowKey, entryKey) = (change.key.rowKey, change.key.entryKey)
@@ -27,6 +33,7 @@ extension LogMerge {
         let hash = Digest.hash(entryKey, stamp: change.rank.stamp, origin: change.rank.origin)
         if case .link(let key) = change.key { stamps?.note(key) }
         switch try stored(change.key, rowKey, table, transaction) {
+        case .absent where kind == .reduction: return .kept
         case .absent:
             let value = row(change, index, rowKey)
             if change.key.isGenerated {
@@ -37,7 +44,7 @@ extension LogMerge {
             try sums.add(hash, to: change.key.bucket, catalogue, transaction)
             try moveOwner(from: nil, to: change.ownerRow, transaction)
         case .damaged:
-            guard repairs else {
+            guard kind == .repair else {
                 figures.damagedRecords += 1
                 if damagedKeys.count < StoreLimits.damagedKeys { damagedKeys.append(change.key) }
                 return .damaged
@@ -48,6 +55,10 @@ extension LogMerge {
             }
             try forgetOwners(of: change.key, transaction)
             try moveOwner(from: nil, to: change.ownerRow, transaction)
+        case .record(let rank, let ownerRow) where kind == .reduction:
+            guard change.rank == rank else { return .kept }
+            try transaction.put(table, rowKey, row(change, index, rowKey))
+            try moveOwner(from: ownerRow, to: change.ownerRow, transaction)
         case .record(let rank, let ownerRow):
             if change.key.isGenerated, !change.rank.sharesCreation(with: rank) { figures.conflicts += 1 }
             guard change.rank.beats(rank, at: change.key) else { return .kept }
@@ -61,7 +72,7 @@ extension LogMerge {
 
     /// The sum over a bucket's sound records; nil where its keys are spread over a table too long for a transaction,
     /// which the scheduled pass counts.
-    private func count(
+    func count(
         _ bucket: DigestBucket, _ table: TableHandle, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Digest? {
         var (digest, rowCount) = (Digest(), 0)
@@ -120,9 +131,7 @@ extension LogMerge {
         guard old != new else { return }
         if let old {
             // A damaged index may lack it.
-            do throws(LMDBError) { try transaction.delete(catalogue.owners!, old) } catch {
-                guard error == .notFound else { throw error }
-            }
+            _ = try transaction.deleteIfThere(catalogue.owners!, old)
         }
         if let new { try transaction.put(catalogue.owners!, new, Row.sealed(.owners, new, [])) }
     }
@@ -180,7 +189,6 @@ extension LogMerge {
             if let own, own.region.byte == region, own.node == node, number >= ownNumbers.number?.value ?? 0 {
                 ownNumbers.number = (number, change.rank.stamp)
             }
-            // One that was cut down may have forgotten who made it; its author's ceiling is not at stake.
             guard let creator = change.rank.creation?.origin else { break }
             let above = GeneratedNumber.counter(of: number) + 1
             guard !origins.isOwn(creator) else { break }

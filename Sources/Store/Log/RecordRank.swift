@@ -10,13 +10,13 @@ struct RecordRank: Equatable {
     let isDeleted: Bool
     let stamp: UInt64
     let origin: Origin
-    /// Nil if it was forgotten when an expired record was cut down.
+    /// Nil of what has none that would count.
     let creation: Creation?
 
     init(_ body: LinkBody, stamp: UInt64, origin: Origin) {
         isDeleted = body.flags.contains(.deleted)
         (self.stamp, self.origin) = (stamp, origin)
-        creation = body.creation ?? (body.flags.contains(.reduced) ? nil : Creation(stamp: stamp, origin: origin))
+        creation = body.creation ?? Creation(stamp: stamp, origin: origin)
     }
 
     /// Of what has no creation that would count.

@@ -40,6 +40,7 @@ package final class PeerStore {
 
     private func observe() {
         store.observeCommits { [tell] head in tell(.committed(head)) }
+        store.observeDamage { [tell] key in tell(.damagedRecord(key: key)) }
     }
 
     /// What could not be done earlier, because the disk was full, is tried again. To be called now and then.

@@ -138,7 +138,7 @@ final class SnapshotInstall {
             var row = try cursor.move(.first)
             while let (keyBytes, value) = row {
                 if let key = RecordKey(table, keyBytes), let payload = Row.payload(table, keyBytes, value),
-                    let record = try? TableRecord(key, decoding: payload.bytes), !record.body.isReduced,
+                    let record = try? TableRecord(key, decoding: payload.bytes),
                     let author = old.origins[record.originIndex]?.origin,
                     try wins(record, author, key, new)
                 {
@@ -225,6 +225,10 @@ extension PeerRecord {
         switch body {
         case .link(var link):
             link.creation = link.creation ?? own
+            // What was cut down is no entry's; it goes on as a link that has expired.
+            if link.flags.remove(.reduced) != nil, !link.flags.contains(.deleted) {
+                link.expiresAt = Stamp(rawValue: stamp).instant
+            }
             link.encode(into: &bytes)
         case .key(var key):
             key.creation = key.creation ?? own

@@ -140,7 +140,7 @@ extension Writer {
                     ?? state.merge.origins.add(
                         OriginRow(origin: record.origin, chainStart: chain.start(record.origin)))
             else { continue }
-            if try state.merge.put(change, at: index, repairs: true, &sums, transaction) == .changed { changed += 1 }
+            if try state.merge.put(change, at: index, as: .repair, &sums, transaction) == .changed { changed += 1 }
             _ = state.clock.receive(Stamp(rawValue: record.stamp), now: now)
         }
         noteOwnNumbers(now)

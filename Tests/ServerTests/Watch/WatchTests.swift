@@ -23,6 +23,8 @@ import Testing
         #expect(events(&watch, figures, damaged: 4) == ["damaged-record"])
         figures.merged.conflicts = 1
         #expect(events(&watch, figures, damaged: 4) == ["code-conflict"])
+        (figures.scrub.rounds, figures.scrub.damagedRecords, figures.scrub.correctedDigests) = (1, 2, 3)
+        #expect(events(&watch, figures, damaged: 4) == ["scrub-damage", "digest-corrected"])
         #expect(events(&watch, figures, damaged: 4) == [])
         for (drops, expected) in [(5, ["clicks-dropped"]), (5, []), (6, ["clicks-dropped"])] as [(UInt64, [String])] {
             #expect(watch.changes(figures, damagedAnswers: 4, clickDrops: drops).map(\.event) == expected)
