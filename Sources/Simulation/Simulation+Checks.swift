@@ -36,9 +36,14 @@ extension Simulation {
             }
         }
         if queue.count > Self.mostHappenings { violated(.bounded, "\(queue.count) things wait to happen") }
+        if queue.scheduled > Self.mostInAMinute * UInt64(time / 60_000 + 1) {
+            violated(.bounded, "\(queue.scheduled) things happened: something goes round without end")
+        }
     }
 
     private static let mostHappenings = 100_000
+    /// Five times of what is usual, on the average of a run.
+    private static let mostInAMinute: UInt64 = 20_000
 
     /// `verify` of a store that is closed; what was done to its disk on purpose is left out.
     func inspect(_ node: SimulatedNode) {
