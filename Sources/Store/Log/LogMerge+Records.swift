@@ -34,6 +34,10 @@ extension LogMerge {
         if case .link(let key) = change.key { stamps?.note(key) }
         switch try stored(change.key, rowKey, table, transaction) {
         case .absent where kind == .reduction: return .kept
+        case .record(let rank, let ownerRow) where kind == .reduction:
+            guard change.rank == rank else { return .kept }
+            try transaction.put(table, rowKey, row(change, index, rowKey))
+            try moveOwner(from: ownerRow, to: change.ownerRow, transaction)
         case .absent:
             let value = row(change, index, rowKey)
             if change.key.isGenerated {
@@ -55,10 +59,6 @@ extension LogMerge {
             }
             try forgetOwners(of: change.key, transaction)
             try moveOwner(from: nil, to: change.ownerRow, transaction)
-        case .record(let rank, let ownerRow) where kind == .reduction:
-            guard change.rank == rank else { return .kept }
-            try transaction.put(table, rowKey, row(change, index, rowKey))
-            try moveOwner(from: ownerRow, to: change.ownerRow, transaction)
         case .record(let rank, let ownerRow):
             if change.key.isGenerated, !change.rank.sharesCreation(with: rank) { figures.conflicts += 1 }
             guard change.rank.beats(rank, at: change.key) else { return .kept }

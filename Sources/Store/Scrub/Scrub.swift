@@ -151,11 +151,16 @@ struct Scrub {
     /// Compares what was counted.
     private mutating func judge(_ table: TableID, _ pass: inout Pass) throws(LMDBError) {
         let stored = try table.spreadsKeys ? digests(of: table, pass) : [:]
-        for (bucket, count) in counts.sorted(by: { $0.key.bucket < $1.key.bucket }) where count.isCertain {
+        var differing: [(bucket: DigestBucket, seen: Digest?, counted: Digest)] = []
+        for (bucket, count) in counts where count.isCertain {
             let digest = try table.spreadsKeys ? stored[bucket] : digest(of: bucket, pass)
-            guard digest == count.seen, digest != count.counted, pass.found.count < 2 * StoreLimits.scrubFindings
-            else { continue }
-            pass.found.append(.digest(bucket, seen: digest, counted: count.counted))
+            if digest == count.seen, digest != count.counted { differing.append((bucket, digest, count.counted)) }
+        }
+        // What is beyond the limit waits for the next round.
+        for (bucket, seen, counted) in differing.sorted(by: { $0.bucket.bucket < $1.bucket.bucket })
+            .prefix(StoreLimits.scrubFindings)
+        {
+            pass.found.append(.digest(bucket, seen: seen, counted: counted))
         }
         counts.removeAll(keepingCapacity: true)
     }
