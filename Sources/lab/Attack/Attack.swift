@@ -79,7 +79,8 @@ struct Attack: Sendable {
             }
             client.send(Request.get("/\(path)"))
             let jump = client.answers(upTo: 1).first
-            report.add(jump?.status, jump?.head.contains("\r\nLocation: \(url)\r\n") == true, url)
+            let isUnchanged = jump?.head.split(separator: "\r\n").contains { $0 == "Location: \(url)" } == true
+            report.add(jump?.status, isUnchanged, url)
         }
     }
 
