@@ -112,6 +112,26 @@ struct SnapshotTests {
         #expect(bench.frames.contains(.snapshotRequest), "it is tried again")
     }
 
+    /// While the store is being replaced its last commits are not spoken of: they will be set aside. If it stays, they are.
+    @Test(arguments: [false, true]) func commitsWhileFinishing(fails: Bool) throws {
+        var (bench, id, request) = try #require(asked())
+        bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request)
+        bench.receive(id, .snapshotEnd(SnapshotEnd(.complete, chunks: 0)), request: request)
+        let before = bench.machine.own
+        bench.committed(1)
+        bench.committed(2)
+        #expect(bench.machine.rows[before]!.head == 0)
+        if fails {
+            bench.tell(.installFailed)
+            #expect(bench.machine.rows[before]!.head == 2)
+        } else {
+            let own = Origin(region: 0x31, node: 0, incarnation: 12)
+            let member = Bench.settings().member
+            bench.tell(.installed(Holdings(own: own, rows: Self.floored, members: [member], isFresh: true)))
+            #expect(bench.machine.own == own && bench.machine.rows[before]?.head ?? 0 == 0)
+        }
+    }
+
     @Test func silentProviderIsGivenUp() throws {
         var (bench, id, _) = try #require(asked())
         for _ in 0..<6 {

@@ -22,11 +22,13 @@ extension Replicator {
             for alarm in raised.sorted(by: { "\($0)" < "\($1)" }) {
                 if case .snapshotNeeded = alarm { clear(alarm) }
             }
-            isReady = false
+            (isReady, headWhileFinishing) = (false, nil)
             beginAnew(Holdings(own: holdings.own, rows: holdings.rows, members: holdings.members, isFresh: true))
         case .installFailed:
             guard joining != .no else { return }
             leaveJoining()
+            if let head = headWhileFinishing { committed(head) }
+            headWhileFinishing = nil
         default: preconditionFailure("not of a snapshot")
         }
     }

@@ -8,6 +8,8 @@ extension Replicator {
         var row = rows[own]!
         // What was committed while the store was asked for a new life belongs to the one before.
         guard head.head >= row.head, joining != .reborn else { return }
+        // Of a store that a snapshot is replacing right now: set aside, if that succeeds, so peers must not hear of it.
+        if joining == .finishing { return headWhileFinishing = head }
         (row.head, row.stamp, row.chain) = (head.head, head.stamp, head.chain)
         row.ceiling = max(row.ceiling, head.ceiling)
         rows[own] = row

@@ -22,6 +22,8 @@ package struct Replicator: Sendable {
     /// When a head of an origin was last seen to move, here or at a peer.
     var movedAt: [Origin: Int64] = [:]
     var joining = Joining.no
+    /// What was committed while the store was being replaced; told of only if it stays.
+    var headWhileFinishing: OwnHead?
     /// When the attempt to join last got on.
     var joiningAt: Int64 = 0
     /// Since when a snapshot has been needed and none was begun.
