@@ -67,7 +67,7 @@ extension Simulation {
         case .absent, .impossible: return .absent
         case .damaged: return .damaged
         case .link(let link):
-            guard let record = link.record, let author = store.origin(at: record.originIndex) else { return .damaged }
+            guard let record = link.record, let author = reader.origin(at: record.originIndex) else { return .damaged }
             return .link(
                 ShownLink(
                     rank: WriteRank(

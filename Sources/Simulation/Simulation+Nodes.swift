@@ -165,8 +165,6 @@ extension Simulation {
     private func carryOut(_ effect: Effect, _ node: SimulatedNode) {
         guard let store = node.store else { return }
         setClock(node)
-        // LMDB allows one environment a file: nobody may hold the old one when a new one takes its place.
-        if case .finishInstall = effect { node.reader = nil }
         if case .beginIncarnation(let reason) = effect { tell("\(node.id) begins a new life: \(reason)") }
         switch effect {
         case .beginInstall, .openSnapshot:
@@ -174,14 +172,7 @@ extension Simulation {
         default: break
         }
         if case .beginInstall = effect { tell("\(node.id) takes a snapshot") }
-        let received = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         _ = store.perform(effect)
-        // What waited was finished in the old store.
-        if case .finishInstall = effect { takeAnswers(node, received) }
-        if node.reader == nil {
-            node.reader = try? store.store.makeReader()
-            node.isReplaced = true
-        }
         deliver(node)
         turnSoon(node)
     }
@@ -207,8 +198,10 @@ extension Simulation {
         node.turnIsDue = false
         setClock(node)
         let before = node.durable
+        let environment = store.store.environmentNumber
         let clockBefore = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         store.store.turn()
+        if store.store.environmentNumber != environment { node.isReplaced = true }
         if !node.isReplaced { node.durable = Self.heads(store.store) }
         note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
         if node.machine.didCrash {

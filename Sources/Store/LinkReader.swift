@@ -49,7 +49,8 @@ package final class LinkReader {
     @exclusivity(unchecked) package private(set) var counters = Counters()
     private let store: Store
     /// Of tables that the snapshot has, at least those.
-    @exclusivity(unchecked) private var catalogue: Catalogue
+    @exclusivity(unchecked) private var view: StoreView
+    @exclusivity(unchecked) private var viewVersion = 0
     @exclusivity(unchecked) private var transaction: ReadTransaction
     /// Between `begin` and `end`.
     @exclusivity(unchecked) package private(set) var isOpen = false
@@ -60,21 +61,43 @@ package final class LinkReader {
 
     init(_ store: Store) throws(LMDBError) {
         self.store = store
-        catalogue = store.catalogue
-        transaction = try store.environment.beginRead()
-        tag = store.stamps.tag(environment: Store.environmentNumber, transaction: 0)
+        view = store.view
+        transaction = try view.environment.beginRead()
+        tag = store.stamps.tag(environment: view.number, transaction: 0)
         transaction.reset()
     }
 
     /// Takes a snapshot of all that is committed.
     package func begin() throws(StoreError) {
-        // Before the snapshot: a table is told of after its commit.
-        if let grown = store.catalogue(beyond: catalogue.linkTables.count) { catalogue = grown }
-        do throws(LMDBError) { try transaction.renew() } catch {
+        do throws(LMDBError) {
+            // Before the snapshot: a table is told of after its commit.
+            try lookAround()
+            try transaction.renew()
+        } catch {
             throw .system(path: store.directory.storePath, reason: error.description)
         }
-        tag = store.stamps.tag(environment: Store.environmentNumber, transaction: transaction.id)
+        tag = store.stamps.tag(environment: view.number, transaction: transaction.id)
         isOpen = true
+    }
+
+    /// Between snapshots: lets go of an environment that another one has replaced. Its file takes room until nobody reads
+    /// in it any more.
+    package func lookAround() throws(LMDBError) {
+        precondition(!isOpen)
+        guard let newer = store.view(newerThan: &viewVersion) else { return }
+        if newer.number != view.number {
+            transaction = try newer.environment.beginRead()
+            transaction.reset()
+        }
+        view = newer
+    }
+
+    /// Who wrote records that carry this index; nil for an index that no row of this store has.
+    package func origin(at index: UInt16) -> Origin? {
+        if let origin = view.names[index] { return origin }
+        let now = store.view
+        if now.number == view.number { view.names = now.names }
+        return view.names[index]
     }
 
     package func end() {
@@ -111,7 +134,7 @@ package final class LinkReader {
         switch store.codeSpace.decode(code) {
         case .generated(let region, let node, let number)?:
             return store.ceilings.allows(number, region: region, node: node)
-                && catalogue.links(region: region, node: node) != nil
+                && view.catalogue.links(region: region, node: node) != nil
         case .snowflake?: return true
         case nil: return !store.codeSpace.hasGeneratedShape(code)
         }
@@ -119,7 +142,7 @@ package final class LinkReader {
 
     private func findAlias(_ code: RawSpan) -> Found {
         guard code.byteCount < LinkKey.maximumSizeBytes, code.byteCount > 0 else { return .impossible }
-        return code.withUnsafeBytes { search(catalogue.aliases, .aliases, $0, .alias) }
+        return code.withUnsafeBytes { search(view.catalogue.aliases, .aliases, $0, .alias) }
     }
 
     /// What the link of `code` is stored under, for one that is there.
@@ -148,9 +171,9 @@ package final class LinkReader {
             }
         Self.nobody.withUnsafeBytes { nobody in
             if !isAbsent || counters.lookups == searches {
-                _ = search(catalogue.aliases, .aliases, nobody, .alias)
+                _ = search(view.catalogue.aliases, .aliases, nobody, .alias)
             }
-            if isAbsent { _ = try? transaction.get(catalogue.aliases, nobody) }
+            if isAbsent { _ = try? transaction.get(view.catalogue.aliases, nobody) }
         }
         return found
     }
@@ -162,7 +185,7 @@ package final class LinkReader {
         switch decoded {
         case .generated(let region, let node, let number):
             guard store.ceilings.allows(number, region: region, node: node),
-                let table = catalogue.links(region: region, node: node)
+                let table = view.catalogue.links(region: region, node: node)
             else {
                 counters.impossible += 1
                 return .impossible
@@ -174,7 +197,7 @@ package final class LinkReader {
             }
         case .snowflake(_, _, let number):
             return withUnsafeBytes(of: number.bigEndian) {
-                search(catalogue.snowflakes, .snowflakes, $0, .snowflake)
+                search(view.catalogue.snowflakes, .snowflakes, $0, .snowflake)
             }
         }
     }
@@ -210,7 +233,7 @@ package final class LinkReader {
     /// A transaction in which LMDB met a damaged page answers nothing more. Others take its place, so that one bad page
     /// does not hide all links until the snapshot ends; what was found in it stays good until then.
     private func replaceTransaction() {
-        guard spent.count < Self.replacements, let fresh = try? store.environment.beginRead() else { return }
+        guard spent.count < Self.replacements, let fresh = try? view.environment.beginRead() else { return }
         spent.append(transaction)
         transaction = fresh
     }

@@ -34,10 +34,4 @@ extension Store {
     private func push(_ write: KeyWrite, _ completion: @escaping KeyCompletion) {
         if !queue.push(.key(write, completion)) { completion(.failure(refusal)) }
     }
-
-    package func makeKeyReader() throws(StoreError) -> KeyReader {
-        do throws(LMDBError) { return try KeyReader(self) } catch {
-            throw .system(path: directory.storePath, reason: error.description)
-        }
-    }
 }

@@ -29,21 +29,18 @@ extension Store {
 
     /// What a peer is sent of a log, and the chains around it.
     package func entries(_ read: LogRead) -> LogReadResult {
-        guard let index = index(of: read.origin) else { return .belowFloor(0) }
-        let tables = catalogue
-        do throws(LMDBError) {
-            let transaction = try environment.beginRead()
-            var reader = try LogReader(index, read.from, tables, transaction)
+        let result = try? reading { (view, transaction) throws(LMDBError) -> LogReadResult in
+            guard let index = view.index(of: read.origin) else { return .belowFloor(0) }
+            var reader = try LogReader(index, read.from, view.catalogue, transaction)
             let failure = try reader.read(
-                through: read.through, limitBytes: read.limitBytes, tables, transaction)
+                through: read.through, limitBytes: read.limitBytes, view.catalogue, transaction)
             switch failure {
             case nil where !reader.batch.entries.isEmpty: return .entries(Entries(reader.batch, after: reader.before))
             case .truncated(let floor): return .belowFloor(floor)
             case nil, .unknownOrigin, .beyond, .damaged, .failed: return .damaged
             }
-        } catch {
-            return .damaged
         }
+        return result ?? .damaged
     }
 
     /// Entries of an origin's log from `first` on, read in one short transaction: up to `last`, to the log's end, or
@@ -52,14 +49,15 @@ extension Store {
         _ origin: Origin, from first: UInt64, through last: UInt64 = .max, limitBytes: Int = StoreLimits.partBytes
     ) -> Result<LogBatch, LogReadError> {
         precondition(first > 0)
-        guard let index = index(of: origin) else { return .failure(.unknownOrigin) }
-        let tables = catalogue
-        do throws(LMDBError) {
-            let transaction = try environment.beginRead()
-            var reader = try LogReader(index, first, tables, transaction)
-            let failure = try reader.read(through: last, limitBytes: limitBytes, tables, transaction)
-            if let failure { return .failure(failure) }
-            return .success(reader.batch)
+        do throws(StoreError) {
+            return try reading { (view, transaction) throws(LMDBError) in
+                guard let index = view.index(of: origin) else { return .failure(.unknownOrigin) }
+                var reader = try LogReader(index, first, view.catalogue, transaction)
+                let failure = try reader.read(
+                    through: last, limitBytes: limitBytes, view.catalogue, transaction)
+                if let failure { return .failure(failure) }
+                return .success(reader.batch)
+            }
         } catch {
             return .failure(.failed(reason: error.description))
         }

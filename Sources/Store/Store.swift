@@ -35,7 +35,6 @@ package final class Store: @unchecked Sendable {
 
     let settings: StoreSettings
     let directory: DataDirectory
-    let environment: Environment
     package let codeSpace: CodeSpace
     /// The node's present life.
     package var origin: Origin { ownOrigin.withLock { $0 } }
@@ -47,8 +46,6 @@ package final class Store: @unchecked Sendable {
     let ceilings: Ceilings
     /// What cached answers of this store hold on to.
     package let stamps: CacheStamps
-    /// Counts the environments that have been the store, of which there is one.
-    static let environmentNumber: UInt16 = 1
     private let shapedAliases: Atomic<Bool>
     private let mayChange = Atomic(true)
     /// As the store keeps it.
@@ -57,13 +54,14 @@ package final class Store: @unchecked Sendable {
     let queue = WaitingQueue<WriteOperation>(capacity: StoreLimits.queuedWrites)
     let leases = WaitingQueue<Issuer.Lease>(capacity: 1)
     private let published: Mutex<StoreFigures>
-    private let tables: Mutex<Catalogue>
-    /// Grows with every table, so that readers notice a new one.
-    private let tableCount: Atomic<Int>
+    private let currentView: Mutex<StoreView>
+    /// Grows with every table and every environment, so that readers notice.
+    private let viewVersion = Atomic(0)
+    private let readsAhead = Atomic(true)
     let vectorRows: Mutex<VectorRows>
-    private let originNames: Mutex<[UInt16: Origin]>
     // Of the thread that scrubs.
     var scrub = Scrub()
+    var scrubbedEnvironment: UInt16 = 1
     var scrubPace: ScrubPace?
     /// The writer has not looked at the last step's findings.
     let scrubWaits = Atomic(false)
@@ -85,9 +83,10 @@ package final class Store: @unchecked Sendable {
         let opening = try StoreOpening(settings, directory)
         self.settings = settings
         self.directory = directory
-        environment = opening.image.environment
-        tables = Mutex(opening.image.catalogue)
-        tableCount = Atomic(opening.image.catalogue.linkTables.count)
+        currentView = Mutex(
+            StoreView(
+                environment: opening.image.environment, number: 1, catalogue: opening.image.catalogue,
+                names: opening.rows.mapValues(\.origin)))
         ownOrigin = Mutex(opening.ownRow.origin)
         didBeginIncarnation = opening.endedRow != nil
         codeSecret = opening.image.codeSecret
@@ -96,13 +95,12 @@ package final class Store: @unchecked Sendable {
             opening.image.codeSecret, opening.image.identity, opening.ownRow.origin)
         ceilings = Ceilings(opening.image.origins.values)
         published = Mutex(StoreFigures())
-        originNames = Mutex(opening.rows.mapValues(\.origin))
         stamps = CacheStamps(
             key0: .random(in: 0 ... .max), key1: .random(in: 0 ... .max), slotCount: settings.stampSlots)
         do throws(LMDBError) {
             writer = try Writer(
                 opening, settings, codeSpace: codeSpace,
-                stamps: CodeStamps(stamps, codeSpace, environment: Self.environmentNumber))
+                stamps: CodeStamps(stamps, codeSpace, environment: 1))
         } catch {
             throw .system(path: opening.directory.storePath, reason: error.description)
         }
@@ -163,7 +161,8 @@ package final class Store: @unchecked Sendable {
 
     /// See `Environment`; off where the store does not fit in memory.
     package func setReadAhead(_ isOn: Bool) throws(StoreError) {
-        do throws(LMDBError) { try environment.setReadAhead(isOn) } catch {
+        readsAhead.store(isOn, ordering: .relaxed)
+        do throws(LMDBError) { try view.environment.setReadAhead(isOn) } catch {
             throw .system(path: directory.storePath, reason: error.description)
         }
     }
@@ -174,17 +173,8 @@ package final class Store: @unchecked Sendable {
         return figures
     }
 
-    /// Who wrote records that carry this index; nil for an index that no row of this store has.
-    package func origin(at index: UInt16) -> Origin? { originNames.withLock { $0[index] } }
-
-    /// All origins by the index that records carry.
-    var names: [UInt16: Origin] { originNames.withLock { $0 } }
-
     /// How far the logs of all known origins go on this node's disk.
     package var vector: [OriginPosition] { vectorRows.withLock { $0 }.all.map { OriginPosition($0.row) } }
-
-    /// The index of an origin whose log is here.
-    func index(of origin: Origin) -> UInt16? { originNames.withLock { $0 }.first { $0.value == origin }?.key }
 
     /// Whether links that exist may be changed: not while the own clock is known to be wrong.
     var allowsChanges: Bool {
@@ -192,11 +182,17 @@ package final class Store: @unchecked Sendable {
         set { mayChange.store(newValue, ordering: .relaxed) }
     }
 
-    var catalogue: Catalogue { tables.withLock { $0 } }
+    /// Grows when a peer's snapshot takes the store's place.
+    package var environmentNumber: UInt16 { view.number }
 
-    /// The catalogue, if it has more tables than `known`.
-    func catalogue(beyond known: Int) -> Catalogue? {
-        tableCount.load(ordering: .acquiring) == known ? nil : catalogue
+    var view: StoreView { currentView.withLock { $0 } }
+
+    /// The view, if it is not the one that the reader has seen.
+    func view(newerThan seen: inout Int) -> StoreView? {
+        let version = viewVersion.load(ordering: .acquiring)
+        if version == seen { return nil }
+        seen = version
+        return view
     }
 
     /// An imported code may look like a generated one; only then do generated codes need a second look.
@@ -208,22 +204,43 @@ package final class Store: @unchecked Sendable {
 
     func noteShapedAliases() { shapedAliases.store(true, ordering: .releasing) }
 
-    func noteNames(_ names: [UInt16: Origin]) { originNames.withLock { $0 = names } }
+    func noteNames(_ names: [UInt16: Origin]) { currentView.withLock { $0.names = names } }
 
     /// What a transaction changed that is durable now; ceilings last, because they make readers look.
     func publish(_ state: Writer.State) {
         vectorRows.withLock { $0 = VectorRows(state) }
-        let count = state.merge.catalogue.linkTables.count
-        if count != tableCount.load(ordering: .relaxed) {
-            tables.withLock { $0 = state.merge.catalogue }
-            tableCount.store(count, ordering: .releasing)
+        let hasGrown = currentView.withLock { view in
+            let count = view.catalogue.linkTables.count
+            view.catalogue = state.merge.catalogue
+            return view.catalogue.linkTables.count > count
         }
+        if hasGrown { viewVersion.add(1, ordering: .releasing) }
         let origins = state.merge.origins
         for row in origins.touched.map({ origins.rows[$0]! }) + [state.row] {
             ceilings.raise(row.origin.region, row.origin.node, to: row.ceiling)
         }
         ownOrigin.withLock { $0 = state.row.origin }
         tellHead(OwnHead(state.row))
+    }
+
+    /// Another store has taken this one's place. Nothing that was cached of the old one is current from now on.
+    func replace(by opening: StoreOpening, number: UInt16, _ state: Writer.State) {
+        let environment = opening.image.environment
+        if !readsAhead.load(ordering: .relaxed) { try? environment.setReadAhead(false) }
+        for row in state.merge.origins.rows.values + [state.row] {
+            ceilings.raise(row.origin.region, row.origin.node, to: row.ceiling)
+        }
+        if state.merge.hasShapedAliases { noteShapedAliases() }
+        vectorRows.withLock { $0 = VectorRows(state) }
+        ownOrigin.withLock { $0 = state.row.origin }
+        observed.withLock { $0.head = OwnHead(state.row) }
+        stamps.replaceEnvironment(with: number)
+        currentView.withLock {
+            $0 = StoreView(
+                environment: environment, number: number, catalogue: state.merge.catalogue,
+                names: opening.rows.mapValues(\.origin))
+        }
+        viewVersion.add(1, ordering: .releasing)
     }
 
     private func tellHead(_ head: OwnHead) {
@@ -252,7 +269,7 @@ package final class Store: @unchecked Sendable {
             isBusy = scrubIsDue(now, startedAt: start)
             if isBusy { scrub() }
             if abs(now.millisecondsSince(lastCheck)) >= StoreLimits.staleReaderCheckMilliseconds {
-                environment.clearStaleReaders()
+                view.environment.clearStaleReaders()
                 lastCheck = now
             }
         }
@@ -293,6 +310,9 @@ struct VectorRows {
         ownIndex = state.merge.origins.index(of: own.origin)!
     }
 
+    /// By index.
+    var rows: [UInt16: OriginRow] { others.merging([ownIndex: own]) { $1 } }
+
     /// By index, ascending.
     var all: [(index: UInt16, row: OriginRow)] {
         (others.map { (index: $0.key, row: $0.value) } + [(ownIndex, own)]).sorted { $0.index < $1.index }
@@ -311,6 +331,7 @@ enum WriteOperation: Sendable {
     case entry(kind: UInt8, key: [UInt8], value: [UInt8], Store.EffectCompletion)
     /// What the replicator wants of the store.
     case effect(Effect, Store.EffectCompletion)
-    /// Of one step; `endsRound`: it was the last of a round.
-    case scrubbed([ScrubFinding], endsRound: Bool)
+    /// Of one step in the environment of this number; `endsRound`: it was the last of a round.
+    case scrubbed([ScrubFinding], endsRound: Bool, environment: UInt16)
+    case replace(StoreReplacement)
 }

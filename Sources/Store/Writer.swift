@@ -24,9 +24,11 @@ final class Writer: @unchecked Sendable {
     }
 
     let settings: StoreSettings
-    let environment: Environment
+    private(set) var environment: Environment
+    /// See `StoreView`.
+    private(set) var environmentNumber: UInt16 = 1
     let codeSpace: CodeSpace
-    let ownTable: TableHandle
+    private(set) var ownTable: TableHandle
     let chain = LogChain()
     let owners = OwnerIndex()
     let directory: DataDirectory
@@ -47,6 +49,20 @@ final class Writer: @unchecked Sendable {
         state = try Self.resume(opening, settings, codeSpace)
         state.merge.stamps = stamps
         state.merge.laterKind = settings.laterKind
+    }
+
+    /// Goes on in another store, which has taken the place of this one.
+    func goOn(in opening: StoreOpening, stamps: CacheStamps) throws(LMDBError) {
+        var next = try Self.resume(opening, settings, codeSpace)
+        environmentNumber += 1
+        next.clock = HybridClock(last: max(next.clock.last, state.clock.last))
+        (next.scrub, next.merge.figures) = (state.scrub, state.merge.figures)
+        next.merge.stamps = CodeStamps(stamps, codeSpace, environment: environmentNumber)
+        next.merge.laterKind = settings.laterKind
+        state = next
+        environment = opening.image.environment
+        ownTable = opening.image.catalogue.links(region: settings.region.character, node: settings.node)!
+        (sideFile, sums, fullSince) = (opening.sideFile, DigestSums(), nil)
     }
 
     var catalogue: Catalogue { state.merge.catalogue }
@@ -122,7 +138,7 @@ final class Writer: @unchecked Sendable {
                 atMost: StoreLimits.writesPerCommit, timeoutMilliseconds: timeoutMilliseconds)
         else { return false }
         store.pulse.beat()
-        if !operations.isEmpty { commit(operations, store) }
+        if !operations.isEmpty { carryOut(operations[...], store) }
         if let lease = state.issuer.renewalDue(now: settings.now()), !store.leases.push(lease) {
             state.issuer.leaseFailed(now: settings.now())
         }
@@ -130,7 +146,18 @@ final class Writer: @unchecked Sendable {
         return true
     }
 
-    private func publish(_ store: Store) {
+    /// What came before another store takes this one's place is made durable here, what came after it there.
+    private func carryOut(_ operations: ArraySlice<WriteOperation>, _ store: Store) {
+        for (index, operation) in zip(operations.indices, operations) {
+            guard case .replace(let replacement) = operation else { continue }
+            if index > operations.startIndex { commit(Array(operations[..<index]), store) }
+            replace(replacement, store)
+            return carryOut(operations[(index + 1)...], store)
+        }
+        if !operations.isEmpty { commit(Array(operations), store) }
+    }
+
+    func publish(_ store: Store) {
         let size = environment.size
         figures.size = (size.usedBytes, size.mapSizeBytes)
         figures.issuer = state.issuer.figures(now: settings.now())
@@ -233,14 +260,16 @@ final class Writer: @unchecked Sendable {
                 let (outcome, changes) = try carryOut(effect, now, transaction, takesLinks: takesLinks)
                 if changes || !state.merge.origins.touched.isEmpty { isChanged = true }
                 outcomes.append(outcome)
-            case .scrubbed(let findings, let endsRound):
-                let (damaged, changes) = try settle(findings, endsRound: endsRound, now, transaction)
+            case .scrubbed(let findings, let endsRound, let environment):
+                let (damaged, changes) = try settle(
+                    environment == environmentNumber ? findings : [], endsRound: endsRound, now, transaction)
                 if changes { isChanged = true }
                 outcomes.append(.scrubbed(damaged: damaged))
             case .lease(let lease):
                 state.issuer.leased(lease, now: now)
                 isChanged = true
                 outcomes.append(.leased)
+            case .replace: preconditionFailure("not in a transaction")
             case .leaseRefused:
                 state.issuer.leaseFailed(now: now)
                 outcomes.append(.leased)
@@ -371,7 +400,8 @@ final class Writer: @unchecked Sendable {
             case (.scrubbed, .scrubbed(let damaged)): store.finishedScrubbing(damaged)
             case (.scrubbed, .failure): store.finishedScrubbing([])
             case (.lease, _), (.leaseRefused, _): break
-            case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _), (.scrubbed, _):
+            case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _), (.scrubbed, _),
+                (.replace, _):
                 preconditionFailure("an operation has the outcome of another")
             }
         }

@@ -68,19 +68,18 @@ private func keyBody(_ label: String) -> KeyBody {
                 try store.make(id, keyBody("key \(id.rawValue)"))
             }
             #expect(try store.revoke(ids[1])?.body.flags == .deleted)
-            #expect(try store.makeKeyReader().find(KeyID(9)).word == "absent")
+            #expect(try store.findKey(KeyID(9)).word == "absent")
         }
         for _ in 0..<2 {
             try withStore(settings) { store in
-                let reader = try store.makeKeyReader()
                 for (index, id) in ids.enumerated() {
-                    guard case .key(let key) = try reader.find(id) else { throw RawStoreError(code: 0) }
+                    guard case .key(let key) = try store.findKey(id) else { throw RawStoreError(code: 0) }
                     #expect(key.body.label == "key \(index + 1)")
                     #expect(key.body.state(at: clock.now) == (index == 1 ? .revoked : .active))
                     #expect((key.body.secretHash == nil) == (index == 1))
                     #expect(key.createdAt.milliseconds == 1_790_000_000_001 + Int64(index))
                 }
-                let all = try reader.all()
+                let all = try store.allKeys()
                 #expect(all.keys.map(\.id) == ids && all.damagedCount == 0)
             }
             #expect(try problems() == [])
@@ -100,7 +99,7 @@ private func keyBody(_ label: String) -> KeyBody {
             #expect(store.figures.head == 2)
             // An id is random; one that is there already is a fault, and overwrites nothing.
             #expect(throws: WriteError.damagedRecord) { try store.make(KeyID(1), keyBody("b")) }
-            #expect(try store.makeKeyReader().find(KeyID(1)).word == "a")
+            #expect(try store.findKey(KeyID(1)).word == "a")
         }
         #expect(try problems() == [])
     }
@@ -160,10 +159,9 @@ private func keyBody(_ label: String) -> KeyBody {
             try write(identity, to: directory.identity)
             #expect(try problems().contains { $0.hasPrefix("keys: the record of the key") }, "bit \(bit)")
             try withStore(settings(directory, clock: clock)) { store in
-                let reader = try store.makeKeyReader()
-                for id in ids { #expect(try reader.find(id).word == (id == ids[2] ? "damaged" : "key-\(id)")) }
+                for id in ids { #expect(try store.findKey(id).word == (id == ids[2] ? "damaged" : "key-\(id)")) }
                 #expect(throws: WriteError.damagedRecord) { try store.revoke(ids[2]) }
-                #expect(try reader.all().damagedCount == 1)
+                #expect(try store.allKeys().damagedCount == 1)
                 #expect(try store.makeReader().destination(link.code) == "https://example.com/")
             }
         }

@@ -73,7 +73,7 @@ final class API: RequestHandler, @unchecked Sendable {
         nameRule = NameRule(configuration, policy)
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
-        authentication = try Authentication(store, noteFailure: noteAuthFailure, noteDamage: noteDamage)
+        authentication = Authentication(store, noteFailure: noteAuthFailure, noteDamage: noteDamage)
     }
 
     func take(_ call: HandedOver) -> Shedding? {
@@ -347,7 +347,7 @@ final class API: RequestHandler, @unchecked Sendable {
             missing(call)
         case .damaged: damaged(call)
         case .link(let link):
-            guard let record = link.record, let origin = store.origin(at: record.originIndex) else {
+            guard let record = link.record, let origin = reader.origin(at: record.originIndex) else {
                 return damaged(call)
             }
             guard call.caller.maySee(record.body) else { return missing(call) }

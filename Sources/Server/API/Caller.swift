@@ -35,7 +35,7 @@ enum Caller: Equatable, Sendable {
 
 /// Finds out who sent a request, for one thread.
 final class Authentication {
-    private let keys: KeyReader
+    private let store: Store
     private let hasher = SHA256Hasher()
     private let noteFailure: () -> Void
     private let noteDamage: () -> Void
@@ -43,9 +43,8 @@ final class Authentication {
     /// What the secret of an unknown key is compared with: no secret has this hash.
     private static let noHash = [UInt8](repeating: 0, count: 32)
 
-    init(_ store: Store, noteFailure: @escaping () -> Void, noteDamage: @escaping () -> Void) throws(StoreError) {
-        keys = try store.makeKeyReader()
-        (self.noteFailure, self.noteDamage) = (noteFailure, noteDamage)
+    init(_ store: Store, noteFailure: @escaping () -> Void, noteDamage: @escaping () -> Void) {
+        (self.store, self.noteFailure, self.noteDamage) = (store, noteFailure, noteDamage)
     }
 
     /// Whether a request speaks of a key at all.
@@ -95,7 +94,7 @@ final class Authentication {
     /// guessable, and here there is nothing to guess; but it would let anybody keep the API's thread busy.
     private func holder(of key: KeyText) throws(RefusedRequest) -> KeyBody? {
         let found: FoundKey
-        do throws(StoreError) { found = try keys.find(key.id) } catch { throw RefusedRequest(.overloaded) }
+        do throws(StoreError) { found = try store.findKey(key.id) } catch { throw RefusedRequest(.overloaded) }
         let hash = hasher.hash(key.secret)
         switch found {
         case .key(let stored):

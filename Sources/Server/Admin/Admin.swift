@@ -18,13 +18,13 @@ final class Admin: RequestHandler, @unchecked Sendable {
 
     init(_ node: Node, address: ListenAddress) throws(StoreError) {
         self.node = node
-        let authentication = try Authentication(
+        let authentication = Authentication(
             node.store, noteFailure: { [unowned node] in node.noteAuthFailure() },
             noteDamage: { [unowned node] in node.noteDamage() })
         access = AdminAccess(
             listensOnLoopback: address.isLoopback, authentication: authentication,
             now: { [unowned node] in node.now() })
-        keys = try KeyRoutes(node)
+        keys = KeyRoutes(node)
         snapshot = SnapshotRoutes(store: node.store)
     }
 

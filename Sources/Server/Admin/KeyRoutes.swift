@@ -6,12 +6,8 @@ import Store
 /// `GET /keys`, `POST /keys` and `DELETE /keys/{id}` of the admin port, for requests that `AdminAccess` let through.
 final class KeyRoutes {
     private unowned let node: Node
-    private let reader: KeyReader
 
-    init(_ node: Node) throws(StoreError) {
-        self.node = node
-        reader = try node.store.makeKeyReader()
-    }
+    init(_ node: Node) { self.node = node }
 
     static func owns(_ path: String) -> Bool { path == "/keys" || path.hasPrefix("/keys/") }
 
@@ -28,7 +24,7 @@ final class KeyRoutes {
 
     private func list(_ call: HandedOver) {
         do throws(StoreError) {
-            call.answer(Self.response(200, AdminJSON.encode(KeyList(try reader.all(), now: node.now()))))
+            call.answer(Self.response(200, AdminJSON.encode(KeyList(try node.store.allKeys(), now: node.now()))))
         } catch {
             call.answer(Problem.damagedRecord.response)
         }

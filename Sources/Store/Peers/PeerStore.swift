@@ -12,9 +12,7 @@ import Replication
 /// `tell` is called on the caller's thread for reads, on the writer's for writes; an event that it gets speaks of what is
 /// durable. Used by one thread.
 package final class PeerStore {
-    private var current: Store?
-    /// Another one after a snapshot was installed.
-    package var store: Store { current! }
+    package let store: Store
     private let settings: StoreSettings
     private let tell: @Sendable (Event) -> Void
     /// Snapshots that are given.
@@ -34,11 +32,7 @@ package final class PeerStore {
     package init(_ settings: StoreSettings, tell: @escaping @Sendable (Event) -> Void) throws(StoreError) {
         (self.settings, self.tell) = (settings, tell)
         SnapshotInstall.clear(settings.directory)
-        current = try Store(settings)
-        observe()
-    }
-
-    private func observe() {
+        store = try Store(settings)
         store.observeCommits { [tell] head in tell(.committed(head)) }
         store.observeDamage { [tell] key in tell(.damagedRecord(key: key)) }
     }
@@ -138,7 +132,7 @@ package final class PeerStore {
             case .installChunk(let bytes):
                 try install?.take(bytes)
                 tell(install == nil ? .installFailed : .chunkInstalled(sizeBytes: bytes.count))
-            case .finishInstall(let rows, let end): try finish(rows, end)
+            case .finishInstall(let rows, let end): finish(rows, end)
             case .abandonInstall: abandon()
             default: preconditionFailure("not of a snapshot")
             }
@@ -153,28 +147,12 @@ package final class PeerStore {
         install = nil
     }
 
-    /// Writes that wait are finished in the old store; what comes while the new one takes its place is refused. Nobody
-    /// may hold on to the old store: LMDB allows one environment a file in a process.
-    private func finish(_ rows: [OriginState], _ end: SnapshotEnd) throws(LMDBError) {
+    /// Writes that wait are finished in the old store, what comes later in the new one.
+    private func finish(_ rows: [OriginState], _ end: SnapshotEnd) {
         guard let install else { return tell(.installFailed) }
-        let directory = store.directory
-        store.close()
-        (current, giving, self.install) = (nil, [:], nil)
-        let outcome: Result<Void, LMDBError>
-        do throws(LMDBError) {
-            try install.finish(rows, end)
-            try install.moveInPlace(directory)
-            outcome = .success(())
-        } catch {
-            install.abandon()
-            outcome = .failure(error)
+        (giving, self.install) = ([:], nil)
+        store.replace(by: install, rows, end) { [tell] holdings in
+            tell(holdings.map { .installed($0) } ?? .installFailed)
         }
-        do throws(StoreError) { current = try Store(settings, directory) } catch {
-            settings.mustEnd("the store that a peer's snapshot was to replace cannot be opened: \(error)")
-        }
-        observe()
-        try outcome.get()
-        guard let holdings = try? store.holdings() else { return tell(.installFailed) }
-        tell(.installed(holdings))
     }
 }

@@ -9,8 +9,19 @@ import Replication
 ///
 /// Until the rename nothing of the old store has changed; a crash before it leaves a directory that the next attempt or
 /// start removes. The file `identity` goes right before it and comes back right after, so that a crash between the two
-/// begins a new life.
-final class SnapshotInstall {
+/// begins a new life. Who reads in the old store may go on: its files have no names any more, and go with it.
+///
+/// Safety: of the thread that takes the snapshot until it is at its end, then of the writer's.
+final class SnapshotInstall: @unchecked Sendable {
+    /// The store that is to be replaced, which nobody writes any more.
+    struct Old {
+        let catalogue: Catalogue
+        let snapshot: ReadTransaction
+        /// By index.
+        let origins: [UInt16: OriginRow]
+        let ownIndex: UInt16
+    }
+
     private let settings: StoreSettings
     private let path: String
     private var environment: Environment?
@@ -85,15 +96,12 @@ final class SnapshotInstall {
 
     // MARK: The end
 
-    /// The new store takes the place of the old one, which must be closed: opened next, it has begun a new life.
+    /// Makes the new store whole: opened next, it has begun a new life.
     ///
     /// - rows: the peer's vector before it read the first record.
-    func finish(_ rows: [OriginState], _ end: SnapshotEnd) throws(LMDBError) {
+    func finish(_ rows: [OriginState], _ end: SnapshotEnd, replacing old: Old) throws(LMDBError) {
         guard recordCount == end.records, sum == end.sum else { throw .corrupted }
-        let rest: [PeerRecord]
-        let old: StoreImage
-        do throws(StoreError) { old = try openForReading(settings.directory) } catch { throw .corrupted }
-        rest = try remainder(of: old)
+        let rest = try remainder(of: old)
         let transaction = try environment!.beginWrite()
         for row in rows + old.origins.values.map(OriginState.init) where index(of: row.origin) == nil {
             throw .mapFull
@@ -129,7 +137,7 @@ final class SnapshotInstall {
     }
 
     /// What wins over the new store's records, oldest first.
-    private func remainder(of old: StoreImage) throws(LMDBError) -> [PeerRecord] {
+    private func remainder(of old: Old) throws(LMDBError) -> [PeerRecord] {
         var rest: [PeerRecord] = []
         let new = try environment!.beginRead()
         for table in old.catalogue.linkTables + [.snowflakes, .aliases, .members, .keys] {
@@ -164,9 +172,9 @@ final class SnapshotInstall {
 
     /// A new life whose log begins with what only the old store held, stamped as it was.
     private func beginLife(
-        _ old: StoreImage, _ rest: [PeerRecord], _ transaction: borrowing WriteTransaction
+        _ old: Old, _ rest: [PeerRecord], _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {
-        let ended = old.origins[old.identity.originIndex]!
+        let ended = old.origins[old.ownIndex]!
         let origin = Origin(
             region: ended.origin.region, node: ended.origin.node, incarnation: settings.newIncarnation())
         var row = OriginRow(origin: origin, chainStart: merge.chain.start(origin))
@@ -205,6 +213,8 @@ final class SnapshotInstall {
             guard rename(path + "/" + StoreFile.name, directory.storePath) == 0 else {
                 throw .system(path: directory.storePath, reason: systemReason())
             }
+            // The old one's readers are in it; the new store begins with one of its own.
+            unlink(settings.directory + "/lock.mdb")
             Self.clear(settings.directory)
             try directory.sync()
         } catch { throw LMDBError(code: EIO) }

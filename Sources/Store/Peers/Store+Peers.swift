@@ -12,14 +12,27 @@ extension Store {
         if !queue.pushPastCapacity(.effect(effect, completion)) { completion(.failure(.stopping)) }
     }
 
+    /// Puts the store that `install` has made in the place of this one, and then calls `completion` on the writer's
+    /// thread with what is there now; nil: nothing has changed.
+    func replace(
+        by install: SnapshotInstall, _ rows: [OriginState], _ end: SnapshotEnd,
+        completion: @escaping @Sendable (Holdings?) -> Void
+    ) {
+        let replacement = StoreReplacement(install: install, rows: rows, end: end, completion: completion)
+        if !queue.pushPastCapacity(.replace(replacement)) {
+            install.abandon()
+            completion(nil)
+        }
+    }
+
     /// What is durable here, for a replicator to begin with.
     package func holdings() throws(StoreError) -> Holdings {
-        try reading { (tables, transaction) throws(LMDBError) in
-            let rows = try vector(tables, transaction).map { OriginState($0.row) }
+        try reading { (view, transaction) throws(LMDBError) in
+            let rows = try vector(view, transaction).map { OriginState($0.row) }
             return Holdings(
                 own: origin, rows: rows.sorted { $0.origin < $1.origin },
-                members: try Self.members(transaction.cursor(tables.members!)),
-                isFresh: try transaction.get(tables.meta, MetaRow.joining) != nil)
+                members: try Self.members(transaction.cursor(view.catalogue.members!)),
+                isFresh: try transaction.get(view.catalogue.meta, MetaRow.joining) != nil)
         }
     }
 
@@ -36,11 +49,11 @@ extension Store {
     /// The sums below a node of the tree; a bucket's key is the path to it. Nil if they cannot be read.
     package func digests(_ node: DigestNode) -> Digests? {
         let now = settings.now()
-        return try? reading { (tables, transaction) throws(LMDBError) in
+        return try? reading { (view, transaction) throws(LMDBError) in
             var (children, prefix): ([Digests.Child], [UInt8]) = ([], [])
             prefix.append(bigEndian: node.prefix)
             let common = prefix.prefix(Int(node.level))
-            let cursor = try transaction.cursor(tables.digests)
+            let cursor = try transaction.cursor(view.catalogue.digests)
             var row = try cursor.seek(prefix)
             while let (key, value) = row, key.count == prefix.count, key.prefix(common.count).elementsEqual(common) {
                 guard let digest = Digest(row: Array(key), value) else { throw .corrupted }
@@ -62,15 +75,15 @@ extension Store {
         var key: [UInt8] = []
         key.append(bigEndian: request.bucket)
         guard let bucket = DigestBucket(rowKey: key.span.bytes) else { return Records(next: [], bytes: []) }
-        let records = try? reading { (tables, transaction) throws(LMDBError) in
-            guard let handle = tables.handle(bucket.table) else { return Records(next: [], bytes: []) }
-            return try read(bucket, after: request.after, transaction.cursor(handle))
+        let records = try? reading { (view, transaction) throws(LMDBError) in
+            guard let handle = view.catalogue.handle(bucket.table) else { return Records(next: [], bytes: []) }
+            return try read(bucket, after: request.after, view, transaction.cursor(handle))
         }
         return records ?? Records(next: [], bytes: [])
     }
 
     private func read(
-        _ bucket: DigestBucket, after: [UInt8], _ cursor: borrowing Cursor
+        _ bucket: DigestBucket, after: [UInt8], _ view: StoreView, _ cursor: borrowing Cursor
     ) throws(LMDBError) -> Records {
         var records = Records(next: [], bytes: [])
         let start = bucket.rowKeys?.first ?? []
@@ -80,7 +93,7 @@ extension Store {
         while let (key, value) = row {
             if let last = bucket.rowKeys?.last, last.lexicographicallyPrecedes(key) { break }
             scanned += 1
-            if let record = record(bucket.table, key, value), record.key.bucket == bucket {
+            if let record = record(view, bucket.table, key, value), record.key.bucket == bucket {
                 record.encode(into: &records.bytes)
             }
             if scanned == StoreLimits.bucketScanRows || records.bytes.count > Self.recordsLimitBytes {
@@ -99,11 +112,11 @@ extension Store {
     func record(_ request: RecordRequest) -> Records {
         var records = Records(next: [], bytes: [])
         guard let key = RecordKey(requestKey: request.key) else { return records }
-        let found = try? reading { (tables, transaction) throws(LMDBError) -> PeerRecord? in
-            guard let handle = tables.handle(key.table), let value = try transaction.get(handle, key.rowKey) else {
+        let found = try? reading { (view, transaction) throws(LMDBError) -> PeerRecord? in
+            guard let handle = view.catalogue.handle(key.table), let value = try transaction.get(handle, key.rowKey) else {
                 return nil
             }
-            return key.rowKey.withUnsafeBytes { record(key.table, $0, value) }
+            return key.rowKey.withUnsafeBytes { record(view, key.table, $0, value) }
         }
         found?.encode(into: &records.bytes)
         return records
@@ -111,10 +124,10 @@ extension Store {
 
     /// Nil if it is damaged.
     private func record(
-        _ table: TableID, _ rowKey: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
+        _ view: StoreView, _ table: TableID, _ rowKey: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
     ) -> PeerRecord? {
         guard let key = RecordKey(table, rowKey), let payload = Row.payload(table, rowKey, value),
-            let record = try? TableRecord(key, decoding: payload.bytes), let author = origin(at: record.originIndex)
+            let record = try? TableRecord(key, decoding: payload.bytes), let author = view.names[record.originIndex]
         else { return nil }
         return PeerRecord(key, record, of: author)
     }
@@ -125,13 +138,13 @@ extension Store {
     func snapshotRecords(
         after position: SnapshotPosition?, into chunk: inout [PeerRecord]
     ) throws(StoreError) -> SnapshotPosition? {
-        try reading { (tables, transaction) throws(LMDBError) in
-            let order = (tables.linkTables + [.snowflakes, .aliases, .members, .keys]).sorted {
+        try reading { (view, transaction) throws(LMDBError) in
+            let order = (view.catalogue.linkTables + [.snowflakes, .aliases, .members, .keys]).sorted {
                 $0.snapshotRank < $1.snapshotRank
             }
             let position = position ?? SnapshotPosition(order[0])
             var (sizeBytes, last) = (0, position.key)
-            if let handle = tables.handle(position.table) {
+            if let handle = view.catalogue.handle(position.table) {
                 let cursor = try transaction.cursor(handle)
                 var row = try position.key.isEmpty ? cursor.move(.first) : cursor.seek(position.key)
                 if let found = row, !position.key.isEmpty, found.key.elementsEqual(position.key) {
@@ -140,7 +153,7 @@ extension Store {
                 while let (key, value) = row {
                     if sizeBytes >= Self.chunkLimitBytes { return SnapshotPosition(position.table, last) }
                     last = Array(key)
-                    if let record = record(position.table, key, value) {
+                    if let record = record(view, position.table, key, value) {
                         chunk.append(record)
                         sizeBytes += record.value.count + key.count + PeerRecord.headSizeBytes
                     }

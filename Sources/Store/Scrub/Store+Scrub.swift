@@ -33,16 +33,17 @@ extension Store {
         reducedAfter age: Int64 = StoreLimits.reducedAfterMilliseconds, rows: Int = StoreLimits.scrubRows
     ) {
         guard !scrubWaits.load(ordering: .acquiring) else { return }
-        let found = try? reading { (tables, transaction) throws(LMDBError) in
-            if scrub.isBetweenRounds { scrubPace = try pace(tables, transaction) }
-            // After the snapshot: an origin is named before the commit that brings it.
+        let found = try? reading { (view, transaction) throws(LMDBError) in
+            if view.number != scrubbedEnvironment { (scrub, scrubbedEnvironment) = (Scrub(), view.number) }
+            if scrub.isBetweenRounds { scrubPace = try pace(view.catalogue, transaction) }
             return scrub.step(
-                tables, names, reducingBefore: scrubPace!.reducingBefore(settings.now(), age: age), rows: rows,
-                transaction)
+                view.catalogue, view.names, reducingBefore: scrubPace!.reducingBefore(settings.now(), age: age),
+                rows: rows, transaction)
         }
         guard let found, !found.isEmpty || scrub.isBetweenRounds else { return }
         scrubWaits.store(true, ordering: .relaxed)
-        queue.pushPastCapacity(.scrubbed(found, endsRound: scrub.isBetweenRounds))
+        queue.pushPastCapacity(
+            .scrubbed(found, endsRound: scrub.isBetweenRounds, environment: scrubbedEnvironment))
     }
 
     private func pace(_ tables: Catalogue, _ transaction: ReadTransaction) throws(LMDBError) -> ScrubPace {

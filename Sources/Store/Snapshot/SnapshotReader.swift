@@ -8,18 +8,18 @@ import Primitives
 extension Store {
     /// The version vector that replaying the log has to begin at.
     package func snapshotStart() throws(StoreError) -> SnapshotStart {
-        try reading { (tables, transaction) throws(LMDBError) in
+        try reading { (view, transaction) throws(LMDBError) in
             var recordCount = 0
-            for table in tables.linkTables + [.snowflakes, .aliases, .members, .keys] {
-                recordCount += try transaction.entryCount(tables.handle(table)!)
+            for table in view.catalogue.linkTables + [.snowflakes, .aliases, .members, .keys] {
+                recordCount += try transaction.entryCount(view.catalogue.handle(table)!)
             }
-            let format = try meta(MetaRow.format, tables, transaction)
-            let size = environment.size
+            let format = try meta(MetaRow.format, view, transaction)
+            let size = view.environment.size
             return SnapshotStart(
                 format: format.reduce(0) { $0 << 8 | UInt64($1) },
-                codeSecret: try meta(MetaRow.codeSecret, tables, transaction),
+                codeSecret: try meta(MetaRow.codeSecret, view, transaction),
                 mapSizeBytes: UInt64(size.mapSizeBytes), recordCount: UInt64(recordCount),
-                usedBytes: UInt64(size.usedBytes), vector: try vector(tables, transaction))
+                usedBytes: UInt64(size.usedBytes), vector: try vector(view, transaction))
         }
     }
 
@@ -27,13 +27,13 @@ extension Store {
     package func snapshotRows(
         after position: SnapshotPosition?, limitBytes: Int = StoreLimits.partBytes
     ) throws(StoreError) -> SnapshotRows {
-        try reading { (tables, transaction) throws(LMDBError) in
-            let order = tables.snapshotOrder
+        try reading { (view, transaction) throws(LMDBError) in
+            let order = view.catalogue.snapshotOrder
             let position = position ?? SnapshotPosition(order[0])
             var part = SnapshotRows(
-                vector: try vector(tables, transaction), table: position.table, rows: [], next: nil)
+                vector: try vector(view, transaction), table: position.table, rows: [], next: nil)
             // A table that is not here has no rows.
-            if let handle = tables.handle(position.table) {
+            if let handle = view.catalogue.handle(position.table) {
                 let cursor = try transaction.cursor(handle)
                 part.next = try read(position, limitBytes, cursor, into: &part.rows).map {
                     SnapshotPosition(position.table, $0)
@@ -86,9 +86,9 @@ extension Store {
     }
 
     func vector(
-        _ tables: Catalogue, _ transaction: ReadTransaction
+        _ view: StoreView, _ transaction: ReadTransaction
     ) throws(LMDBError) -> [IndexedOrigin] {
-        let cursor = try transaction.cursor(tables.origins)
+        let cursor = try transaction.cursor(view.catalogue.origins)
         var vector: [IndexedOrigin] = []
         var row = try cursor.move(.first)
         while let (key, value) = row {
@@ -104,24 +104,12 @@ extension Store {
     }
 
     private func meta(
-        _ key: [UInt8], _ tables: Catalogue, _ transaction: ReadTransaction
+        _ key: [UInt8], _ view: StoreView, _ transaction: ReadTransaction
     ) throws(LMDBError) -> [UInt8] {
-        guard let value = try transaction.get(tables.meta, key),
+        guard let value = try transaction.get(view.catalogue.meta, key),
             let payload = key.withUnsafeBytes({ Row.payload(.meta, $0, value) })
         else { throw .corrupted }
         return Array(payload)
-    }
-
-    func reading<Part>(
-        _ read: (Catalogue, ReadTransaction) throws(LMDBError) -> Part
-    ) throws(StoreError) -> Part {
-        // Before the snapshot: a table is told of after its commit.
-        let tables = catalogue
-        do throws(LMDBError) { return try read(tables, try environment.beginRead()) } catch {
-            throw error.isDamage
-                ? .damaged(path: directory.storePath, reason: error.description)
-                : .system(path: directory.storePath, reason: error.description)
-        }
     }
 }
 
