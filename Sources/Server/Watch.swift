@@ -10,6 +10,7 @@ package struct Watch {
     private var accessLogDrops: UInt64 = 0
     private var clickDrops: UInt64 = 0
     private var codeConflicts: UInt64 = 0
+    private var lostRows: UInt64 = 0
     private var scrub = ScrubFigures()
 
     package init() {}
@@ -48,6 +49,13 @@ package struct Watch {
             self.damagedAnswers = damagedAnswers
         }
         lines += scrubChanges(figures.scrub)
+        if figures.lostRows > lostRows {
+            lines.append(
+                Line(
+                    .error, "rows-left-behind",
+                    "\(figures.lostRows - lostRows) rows did not go into the new store; the file lost+found has them"))
+            lostRows = figures.lostRows
+        }
         if accessLogDrops > self.accessLogDrops {
             let count = accessLogDrops - self.accessLogDrops
             lines.append(Line(.warning, "access-log-dropped", "\(count) lines could not be written in time"))

@@ -295,6 +295,8 @@ package struct StoreFigures: Sendable {
     /// Of other nodes' logs.
     package var merged = MergeFigures()
     package var scrub = ScrubFigures()
+    /// Rows that stayed behind when a peer's snapshot took the store's place; the file `lost+found` has them.
+    package var lostRows: UInt64 = 0
 
     package init() {}
 }

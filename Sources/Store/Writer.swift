@@ -198,6 +198,8 @@ final class Writer: @unchecked Sendable {
         }
     }
 
+    func noteLost(_ rows: UInt64) { figures.lostRows += rows }
+
     private func noteCommit(writes: UInt64, microseconds: UInt64) {
         figures.commits += 1
         figures.writes += writes

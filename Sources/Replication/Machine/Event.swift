@@ -45,6 +45,8 @@ package enum Event: Equatable, Sendable {
         /// The operator's word that no peer exists.
         case noPeers
         case retire(NodeID)
+        /// Addresses to begin with, instead of those before.
+        case peers([String])
         /// What an origin was quarantined for was seen to.
         case release(Origin)
     }

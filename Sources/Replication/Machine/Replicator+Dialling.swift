@@ -4,15 +4,16 @@ import Primitives
 extension Replicator {
     /// Addresses of the configuration and of the members, once each.
     mutating func learnAddresses() {
+        for address in addresses where dials[address] == nil {
+            dials[address] = Dial(phase: .waiting(until: now.ticks))
+        }
         for member in members.values where member.id != settings.member.id && !member.isRetired {
             for address in member.addresses where dials[address] == nil {
                 dials[address] = Dial(phase: .waiting(until: now.ticks), node: member.id)
             }
         }
-        let known = Set(settings.peers).union(members.values.filter { !$0.isRetired }.flatMap(\.addresses))
-        for (address, dial) in dials where !known.contains(address) {
-            if case .waiting = dial.phase { dials[address] = nil }
-        }
+        let known = Set(addresses).union(members.values.filter { !$0.isRetired }.flatMap(\.addresses))
+        for address in dials.keys where !known.contains(address) { dials[address] = nil }
     }
 
     func isConnected(_ node: NodeID) -> Bool {

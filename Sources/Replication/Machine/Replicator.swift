@@ -18,6 +18,8 @@ package struct Replicator: Sendable {
     var peers: [NodeID: PeerKnowledge] = [:]
     var sessions: [ConnectionID: PeerSession] = [:]
     var dials: [String: Dial] = [:]
+    /// Addresses to begin with; the members' are added.
+    var addresses: [String]
     var intakes: [Origin: Intake] = [:]
     /// When a head of an origin was last seen to move, here or at a peer.
     var movedAt: [Origin: Int64] = [:]
@@ -59,9 +61,9 @@ package struct Replicator: Sendable {
         self.settings = settings
         (own, isFresh, self.now) = (holdings.own, holdings.isFresh, now)
         (startedAt, truncatedAt, comparedAt) = (now.ticks, now.ticks, now.ticks)
+        addresses = settings.peers
         random = SeededRandom(seed: settings.seed)
         take(holdings)
-        for address in settings.peers { dials[address] = Dial(phase: .waiting(until: now.ticks)) }
     }
 
     /// The first effects; then one call for each event.
@@ -112,6 +114,9 @@ package struct Replicator: Sendable {
             guard var member = members[node], node != settings.member.id else { return }
             member.isRetired = true
             effects.append(.logMember(member))
+        case .peers(let peers):
+            addresses = peers
+            learnAddresses()
         case .release(let origin): release(origin)
         }
     }

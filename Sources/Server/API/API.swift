@@ -98,6 +98,7 @@ final class API: RequestHandler, @unchecked Sendable {
         while let gathered = calls.take(atMost: 256, timeoutMilliseconds: 1000) {
             pulse.beat()
             if live.isNewer(than: &configurationSeen) { adopt(live.value) }
+            try? reader.lookAround()
             let admission = admission.admission
             let now = System.monotonicMicroseconds()
             if now >= nextSweep {

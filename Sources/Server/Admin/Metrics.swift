@@ -244,6 +244,9 @@ struct Metrics {
         output.value(
             "edge_unmerged_records_total", .counter, "Of them, those for a record that is damaged here.",
             Double(figures.merged.damagedRecords))
+        output.value(
+            "edge_lost_rows_total", .counter, "Rows that stayed behind when a snapshot took the store's place.",
+            Double(figures.lostRows))
         addScrub(figures.scrub)
         guard let issuer = figures.issuer else { return }
         output.value(

@@ -95,8 +95,9 @@ final class ReaderThreads: @unchecked Sendable {
     // MARK: The threads
 
     private func run(_ reader: LinkReader, _ counters: Counters) {
-        while let codes = queue.take(atMost: 1, timeoutMilliseconds: 60_000) {
+        while let codes = queue.take(atMost: 1, timeoutMilliseconds: 1000) {
             for code in codes { lookUp(code, reader, counters) }
+            try? reader.lookAround()
         }
         running.subtract(1, ordering: .releasing)
     }

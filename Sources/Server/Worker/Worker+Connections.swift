@@ -189,6 +189,7 @@ extension Worker {
     /// Closes who has taken longer than its time, as far as a wake-up has time for it.
     func sweep() {
         nextSweep = monotonicNow + ConnectionLimits.sweepMilliseconds
+        try? reader.lookAround()
         counters.majorFaults.set(System.majorFaultsOfThread())
         var left = ConnectionLimits.expiriesPerWakeUp
         for standing in Connection.Standing.allCases {

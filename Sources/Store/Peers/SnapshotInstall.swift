@@ -30,12 +30,14 @@ final class SnapshotInstall: @unchecked Sendable {
     private var (recordCount, sum): (UInt64, UInt128) = (0, 0)
     /// Once the records are checked.
     private var life: OriginRow?
+    private(set) var lost: LostAndFound
 
     /// Of the directory beside the store.
     static let name = "joining"
 
     init(_ settings: StoreSettings, codeSecret: [UInt8], codeSpace: CodeSpace) throws(LMDBError) {
         (self.settings, path) = (settings, settings.directory + "/" + Self.name)
+        lost = LostAndFound(codeSpace, now: settings.now())
         Self.clear(settings.directory)
         guard mkdir(path, 0o700) == 0 else { throw LMDBError(code: errno) }
         let environment = try Environment(
@@ -147,10 +149,11 @@ final class SnapshotInstall: @unchecked Sendable {
             while let (keyBytes, value) = row {
                 if let key = RecordKey(table, keyBytes), let payload = Row.payload(table, keyBytes, value),
                     let record = try? TableRecord(key, decoding: payload.bytes),
-                    let author = old.origins[record.originIndex]?.origin,
-                    try wins(record, author, key, new)
+                    let author = old.origins[record.originIndex]?.origin
                 {
-                    rest.append(PeerRecord(key, record, of: author))
+                    if try wins(record, author, key, new) { rest.append(PeerRecord(key, record, of: author)) }
+                } else {
+                    lost.add(table, key: keyBytes, value: value)
                 }
                 row = try cursor.move(.next)
             }
@@ -180,7 +183,10 @@ final class SnapshotInstall: @unchecked Sendable {
         var row = OriginRow(origin: origin, chainStart: merge.chain.start(origin))
         guard let index = merge.origins.add(row) else { throw .mapFull }
         for record in rest {
-            guard let value = record.valueWithCreation() else { throw .corrupted }
+            guard let value = record.valueWithCreation() else {
+                lost.add(record.key.table, key: record.key.rowKey, value: record.value)
+                continue
+            }
             let stamp = max(record.stamp, row.headStamp + 1)
             var entry: [UInt8] = []
             LogEntry(
@@ -208,6 +214,7 @@ final class SnapshotInstall: @unchecked Sendable {
 
     /// The new store appears under the store's name, with an `identity` of its life.
     func moveInPlace(_ directory: DataDirectory) throws(LMDBError) {
+        try lost.save(in: directory)
         try directory.removeIdentity()
         do throws(StoreError) {
             guard rename(path + "/" + StoreFile.name, directory.storePath) == 0 else {

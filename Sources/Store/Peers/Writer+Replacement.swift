@@ -28,6 +28,7 @@ extension Writer {
         do {
             let opening = try StoreOpening(settings, directory)
             try goOn(in: opening, stamps: store.stamps)
+            noteLost(install.lost.count)
             store.replace(by: opening, number: environmentNumber, state)
             publish(store)
             replacement.completion(try store.holdings())

@@ -1,0 +1,95 @@
+import Links
+import Replication
+
+/// What `GET /debug/replication` tells: all that the protocol knows, of one moment.
+struct ReplicationReport: Codable {
+    struct Log: Codable {
+        var origin: String
+        var head: UInt64
+        /// The highest head that anyone told of.
+        var bestHead: UInt64
+        var floor: UInt64
+        /// Nil while the origin lives.
+        var seal: UInt64?
+        var chain: String
+        /// Of codes, as a counter.
+        var ceiling: UInt64
+        var lagEntries: UInt64
+        var lagMilliseconds: Int64
+        var quarantine: String?
+    }
+
+    struct Peer: Codable {
+        var node: String
+        var connected: Bool
+        var roundTripMilliseconds: Int64?
+        var silentMilliseconds: Int64?
+        var clockOffsetMilliseconds: Int64?
+        /// What it durably holds of this node's log, and for how long there has been more.
+        var acknowledged: UInt64
+        var lagMilliseconds: Int64
+        var unacknowledgedBytes: UInt64
+    }
+
+    struct Member: Codable {
+        var node: String
+        var addresses: [String]
+        var witness: Bool
+        var retired: Bool
+        var logFormat: UInt16
+    }
+
+    var incarnation: String
+    var phase: String
+    var ready: Bool
+    var codesContinue: Bool
+    var changesAllowed: Bool
+    var logFormat: UInt16
+    var logs: [Log]
+    var peers: [Peer]
+    var members: [Member]
+    var alarms: [String]
+    var digestRoot: String?
+    var counters: [String: UInt64]
+
+    init(_ figures: PeerFigures, digestRoot: UInt128?) {
+        let status = figures.status
+        incarnation = "\(status.own)"
+        (phase, ready) = ("\(status.phase)", status.isReady)
+        (codesContinue, changesAllowed, logFormat) = (status.isContinuous, status.mayChange, status.format)
+        logs = status.logs.map { log in
+            Log(
+                origin: "\(log.state.origin)", head: log.state.head, bestHead: log.bestHead, floor: log.state.floor,
+                seal: log.state.isSealed ? log.state.seal : nil, chain: String(log.state.chain.rawValue, radix: 16),
+                ceiling: log.state.ceiling, lagEntries: log.missing,
+                lagMilliseconds: figures.lags[log.state.origin] ?? 0, quarantine: log.quarantine.map { "\($0)" })
+        }
+        peers = status.peers.map { peer in
+            Peer(
+                node: "\(peer.node)", connected: peer.isConnected, roundTripMilliseconds: peer.roundTrip,
+                silentMilliseconds: peer.silence, clockOffsetMilliseconds: peer.clockOffset,
+                acknowledged: peer.acknowledged, lagMilliseconds: figures.peerLags[peer.node] ?? 0,
+                unacknowledgedBytes: peer.unacknowledgedBytes)
+        }
+        members = status.members.map { member in
+            Member(
+                node: "\(member.id)", addresses: member.addresses, witness: member.isWitness,
+                retired: member.isRetired, logFormat: member.logFormat)
+        }
+        alarms = status.alarms.map { "\($0.name) \($0.subject)" }
+        self.digestRoot = digestRoot.map { String($0, radix: 16) }
+        counters = Dictionary(uniqueKeysWithValues: status.counters.rows)
+    }
+}
+
+extension Counters {
+    /// By name, as in metrics.
+    var rows: [(String, UInt64)] {
+        [
+            ("entries_applied", entriesApplied), ("entries_ignored", entriesIgnored), ("gaps", gaps),
+            ("pulls", pulls), ("snapshots_given", snapshotsGiven), ("snapshots_installed", snapshotsInstalled),
+            ("comparisons", comparisons), ("buckets_repaired", bucketsRepaired),
+            ("records_repaired", recordsRepaired), ("rejected", rejected),
+        ]
+    }
+}

@@ -1,0 +1,181 @@
+import Glibc
+import Links
+import Primitives
+import Replication
+import Store
+import Synchronization
+
+/// The one thread that keeps this node equal to its peers: it tells the replicator what connections, store and clock
+/// say, and does what it wants done.
+///
+///     connections ──frames──▶ ┌────────────┐ ──frames──▶ connections
+///     store's writer ─events─▶│ Replicator │ ──effects─▶ PeerStore
+///     admin, main ──commands─▶└────────────┘ ──alarms──▶ log, metrics
+///
+/// Safety: all but `mail`, `intake`, `pulse` and what is atomic or behind a mutex belongs to the thread.
+final class PeerThread: @unchecked Sendable {
+    let store: PeerStore
+    let intake = WriteIntake()
+    /// Beats once for each turn of the loop.
+    let pulse = Pulse()
+    let mail: PeerMail
+    private let live: LiveConfiguration
+    private let now: @Sendable () -> Instant
+    private let ready = Atomic(false)
+    private let stopping = Atomic(false)
+    let published: Mutex<PeerFigures>
+
+    let transport: PeerTransport
+    var replicator: Replicator
+    private var configurationSeen: UInt64 = 0
+    var configuration: Configuration
+    private var deadline = Int64.min
+    var watch = PeerWatch()
+    var connected: [ConnectionID: NodeID] = [:]
+    var pace = SnapshotPace()
+    private var publishedAt = Int64.min
+    private var retriedAt = Int64.min
+
+    /// `mail` is what `store` and `transport` were made with.
+    init(
+        _ settings: Settings, _ store: PeerStore, _ transport: PeerTransport, _ mail: PeerMail,
+        _ live: LiveConfiguration, now: @escaping @Sendable () -> Instant
+    ) throws(StoreError) {
+        (self.store, self.transport, self.mail, self.live, self.now) = (store, transport, mail, live, now)
+        configuration = live.value
+        replicator = Replicator(settings, try store.store.holdings(), now: Self.moment(now))
+        published = Mutex(PeerFigures(replicator.status))
+    }
+
+    /// Whether the node has what its peers had when it came.
+    var isReady: Bool { ready.load(ordering: .relaxed) }
+
+    var figures: PeerFigures { published.withLock { $0 } }
+
+    /// From any thread; what came before is handled before.
+    func give(_ command: Event.Command) { mail.put(.command(command)) }
+
+    /// New connections show these certificates.
+    func replace(tls: TLSContext) { mail.replace(tls: tls) }
+
+    /// Ends the loop; the connections close.
+    func stop() {
+        stopping.store(true, ordering: .releasing)
+        mail.wake()
+    }
+
+    // MARK: The loop
+
+    func run() {
+        mail.isRead(by: pthread_self())
+        perform(replicator.start())
+        var events: [Event] = []
+        while !stopping.load(ordering: .acquiring) {
+            transport.wait(untilTicks: mail.isEmpty ? nextWakeUp : Int64.min, into: &events)
+            pulse.beat()
+            adoptChanges()
+            events += mail.takeAll()
+            for event in events { handle(event) }
+            events.removeAll(keepingCapacity: events.count <= Self.keptEvents)
+            let ticks = System.monotonicMilliseconds()
+            if ticks >= deadline {
+                deadline = .max
+                handle(.deadline)
+            }
+            if let id = pace.due(ticks) { _ = store.perform(.readSnapshot(id)) }
+            tellNotices()
+            retry(ticks)
+            publish(ticks)
+        }
+        transport.end()
+    }
+
+    private static let keptEvents = 256
+    private static let tick: Int64 = 1000
+
+    private var nextWakeUp: Int64 { min(deadline, pace.nextAt ?? .max, publishedAt + Self.tick) }
+
+    private static func moment(_ now: () -> Instant) -> Moment {
+        Moment(wall: now(), ticks: System.monotonicMilliseconds())
+    }
+
+    private func handle(_ event: Event) {
+        look(at: event)
+        perform(replicator.handle(event, now: Self.moment(now)))
+    }
+
+    /// What failed for want of room is tried again.
+    private func retry(_ ticks: Int64) {
+        guard ticks - retriedAt >= Self.tick || retriedAt == .min else { return }
+        retriedAt = ticks
+        store.retry()
+    }
+
+    private func adoptChanges() {
+        if let tls = mail.takeTLS() { transport.replace(tls: tls) }
+        guard live.isNewer(than: &configurationSeen) else { return }
+        let next = live.value
+        if next.peers != configuration.peers { handle(.command(.peers(next.peers))) }
+        configuration = next
+    }
+
+    // MARK: Effects
+
+    private func perform(_ effects: [Effect]) {
+        for effect in effects {
+            switch effect {
+            case .connect(let address): transport.connect(address)
+            case .send(let id, let frame): transport.send(id, frame)
+            case .close(let id, let reason):
+                tellClosing(id, reason)
+                transport.close(id)
+            case .authenticated(let id, let node):
+                transport.authenticated(id)
+                connected[id] = node
+                tellConnection(id, node)
+            case .setDeadline(let ticks): deadline = ticks
+            case .readSnapshot(let id):
+                if !pace.holds(id, at: System.monotonicMilliseconds()) { _ = store.perform(effect) }
+            case .closeSnapshot(let id):
+                pace.forget(id)
+                _ = store.perform(effect)
+            case .readiness(let isReady):
+                ready.store(isReady, ordering: .relaxed)
+                tellReadiness(isReady)
+                _ = store.perform(effect)
+            case .alarm(let alarm): raise(alarm)
+            case .cleared(let alarm): clear(alarm)
+            case .acknowledged, .writableFormat: break
+            default: _ = store.perform(effect)
+            }
+        }
+    }
+
+    /// What figures need to know of an event.
+    private func look(at event: Event) {
+        switch event {
+        case .applied(let applied): watch.noteApplied(applied, now: now())
+        case .snapshotRead(_, let chunk):
+            pace.spent(
+                bytes: chunk.count, of: configuration.snapshotBytesPerSecond, at: System.monotonicMilliseconds())
+        case .closed(let id): if let node = connected.removeValue(forKey: id) { tellLoss(of: node) }
+        default: break
+        }
+    }
+
+    // MARK: Figures
+
+    /// At most ten times a second, at least every second.
+    private func publish(_ ticks: Int64) {
+        guard publishedAt == .min || ticks - publishedAt >= Self.publishInterval else { return }
+        publishedAt = ticks
+        let status = replicator.status
+        watch.note(status, at: ticks)
+        let lag = watch.slowestLag(status, at: ticks)
+        intake.note(lag: lag, slow: configuration.lagSlowMilliseconds, stop: configuration.lagStopMilliseconds)
+        let figures = PeerFigures(status, watch, transport.figures, at: ticks)
+        published.withLock { $0 = figures }
+    }
+
+    private static let publishInterval: Int64 = 100
+}
