@@ -158,7 +158,7 @@ private func keyBody(_ label: String) -> KeyBody {
             try write(bytes, to: directory.file)
             try write(identity, to: directory.identity)
             #expect(try problems().contains { $0.hasPrefix("keys: the record of the key") }, "bit \(bit)")
-            try withStore(settings(directory, clock: clock)) { store in
+            try withStore(settings(directory, clock: clock)) { (store) throws in
                 for id in ids { #expect(try store.findKey(id).word == (id == ids[2] ? "damaged" : "key-\(id)")) }
                 #expect(throws: WriteError.damagedRecord) { try store.revoke(ids[2]) }
                 #expect(try store.allKeys().damagedCount == 1)

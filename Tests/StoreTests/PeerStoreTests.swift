@@ -43,6 +43,20 @@ import Testing
             return events.told
         }
 
+        /// All records of the giver, into a store beside this one.
+        func receiveSnapshot(from giver: Peer) throws -> (rows: [OriginState], end: SnapshotEnd) {
+            let id = ConnectionID(rawValue: 5)
+            guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id)).first else { throw Missing() }
+            perform(.beginInstall)
+            while true {
+                switch giver.perform(.readSnapshot(id)).first {
+                case .snapshotRead(id, let chunk): #expect(perform(.installChunk(chunk)).count == 1)
+                case .snapshotRan(id, let end): return (rows, end)
+                default: throw Missing()
+                }
+            }
+        }
+
         func create(_ destination: String) throws -> CreatedLink {
             var made: Result<CreatedLink, WriteError>?
             nonisolated(unsafe) let out: (Result<CreatedLink, WriteError>) -> Void = { made = $0 }
@@ -194,28 +208,38 @@ import Testing
         for number in 0..<40 { keys.append(try giver.create("https://example.com/\(number)").key) }
         #expect((try giver.change(keys[3], .delete)).failure == nil)
         let own = try taker.create("https://only.example.com/")
-        let id = ConnectionID(rawValue: 5)
-        guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id)).first else { throw Missing() }
-        taker.perform(.beginInstall)
-        var end: SnapshotEnd?
-        while end == nil {
-            switch giver.perform(.readSnapshot(id)).first {
-            case .snapshotRead(id, let chunk): #expect(taker.perform(.installChunk(chunk)).count == 1)
-            case .snapshotRan(id, let ran): end = ran
-            default: throw Missing()
-            }
-        }
+        let (rows, end) = try taker.receiveSnapshot(from: giver)
         let before = taker.store.origin
-        guard case .installed(let holdings)? = taker.perform(.finishInstall(rows: rows, end!)).last else {
-            throw Missing()
-        }
+        // Who reads meanwhile goes on in the old store; what is written after it is in the new one.
+        let reader = try taker.store.makeReader()
+        try reader.begin()
+        taker.events.told = []
+        #expect(taker.peers.perform(.finishInstall(rows: rows, end)))
+        let later = try taker.create("https://later.example.com/")
+        let installed = taker.events.told.compactMap { if case .installed(let holdings) = $0 { holdings } else { nil } }
+        let holdings = try #require(installed.first)
         #expect(holdings.own != before && holdings.isFresh && taker.store.origin == holdings.own)
+        #expect(later.origin == holdings.own && taker.store.environmentNumber == 2)
         #expect(holdings.rows.first { $0.origin == giver.store.origin }?.floor == 41)
-        #expect(try taker.store.logBatch(holdings.own, from: 1).get().entries.count == 1)
-        #expect(try taker.store.makeReader().destination(own.code) == "https://only.example.com/")
+        let (there, here) = (Array(taker.store.codeSpace.text(of: keys[0]).utf8), own.code)
+        #expect(!reader.findsNothing(here) && reader.findsNothing(there))
+        #expect(deletedFiles(in: taker.directory.store) > 0)
+        reader.end()
+        #expect(try reader.destination(here) == "https://only.example.com/")
+        #expect(try reader.destination(there) == "https://example.com/0")
+        #expect(try reader.destination(later.code) == "https://later.example.com/")
+        #expect(deletedFiles(in: taker.directory.store) == 0)
+        #expect(try taker.store.logBatch(holdings.own, from: 1).get().entries.count == 2)
         taker.store.close()
         #expect(try StoreInspection(directory: taker.directory.store).problems == [])
-        #expect(try dump(taker.directory.store).count == 40)
+        #expect(try dump(taker.directory.store).count == 41)
+    }
+
+    /// Files without a name that this process still has open.
+    private func deletedFiles(in directory: String) -> Int {
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
+        return names.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + $0) }
+            .count { $0.hasPrefix(directory) && $0.hasSuffix("(deleted)") }
     }
 
     /// A wrong sum, a cut chunk: the old store goes on as if nothing had been.

@@ -186,18 +186,8 @@ import Testing
             peer.store.scrubRound()
             #expect(peer.store.figures.scrub.reducedRecords == 1)
         }
-        let id = ConnectionID(rawValue: 5)
-        guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id)).first else { throw Missing() }
-        taker.perform(.beginInstall)
-        var end: SnapshotEnd?
-        while end == nil {
-            switch giver.perform(.readSnapshot(id)).first {
-            case .snapshotRead(id, let chunk): #expect(taker.perform(.installChunk(chunk)).count == 1)
-            case .snapshotRan(id, let ran): end = ran
-            default: throw Missing()
-            }
-        }
-        guard case .installed? = taker.perform(.finishInstall(rows: rows, end!)).last else { throw Missing() }
+        let (rows, end) = try taker.receiveSnapshot(from: giver)
+        guard case .installed? = taker.perform(.finishInstall(rows: rows, end)).last else { throw Missing() }
         let given = try #require(try found(taker.store, Array("on-giver".utf8)))
         #expect(given.body.flags == .reduced && given.body.owner == nil)
         let own = try #require(try found(taker.store, Array("on-taker".utf8)))
