@@ -6,11 +6,12 @@ import Store
 package func runCheck(_ configuration: Configuration) -> Int32 {
     do {
         let user = try configuration.processUser()
-        _ = try configuration.readCodeSecret(user: user?.id)
+        _ = try NodeSecrets(configuration, user: user?.id)
     } catch {
         StandardStream.error.write("edge: \(error)\n")
         return ExitStatus.wrongConfiguration
     }
+    for warning in configuration.warnings { StandardStream.error.write("edge: warning: \(warning)\n") }
     return StandardStream.output.write(configuration.text) ? ExitStatus.done : ExitStatus.failed
 }
 

@@ -5,11 +5,15 @@ import Store
 
 /// What the main thread and the admin port ask of a running node.
 extension Node {
-    /// Puts another configuration in effect: workers and the API take it over with their next turn. If the access log
-    /// cannot be opened anew, nothing changes. By the main thread alone.
-    func reload(_ configuration: Configuration) throws(AccessLogError) {
+    /// Puts another configuration in effect: workers and the API take it over with their next turn. If the
+    /// certificates cannot be read anew, or the access log not be opened, nothing changes. By the main thread alone.
+    ///
+    /// - Throws: a `SecretFileError`, a `CertificateError` or an `AccessLogError`.
+    func reload(_ configuration: Configuration) throws {
+        let tls = try configuration.readReplicationTLS(held: replicationTLS)
         let sink = try AccessLogSink.open(configuration.accessLog)
         Log.configure(format: configuration.logFormat)
+        replicationTLS = tls
         admission.replace(with: configuration)
         // Only now is it told that there is something new.
         live.replace(with: configuration)

@@ -34,6 +34,9 @@ final class Node: @unchecked Sendable {
     /// What the public port's connections may take; the admin port has its own, so that it always gets in.
     let publicBudget: ConnectionBudget
     private let clockOffsetMilliseconds: Int64
+    let clusterSecret: ClusterSecret?
+    /// The main thread's.
+    var replicationTLS: ReplicationTLS?
 
     /// Binds the ports, gives up root if it is to, opens the store, and serves. Until root is given up nothing is read
     /// but the secrets, and no thread is started. Throws a `StoreError`, `ListenError`, `SecretFileError`, `UserError` or
@@ -48,9 +51,10 @@ final class Node: @unchecked Sendable {
         let listeners = try [first] + (1..<configuration.workers).map { _ in try Listener(first.address, joins: true) }
         let adminListener = try configuration.adminListen.map { try Listener($0) }
         adminAddress = adminListener?.address
-        let codeSecret = try Self.giveUpRoot(configuration)
+        let secrets = try Self.giveUpRoot(configuration)
+        (clusterSecret, replicationTLS) = (secrets.cluster, secrets.replicationTLS)
         let sink = try AccessLogSink.open(configuration.accessLog)
-        store = try Store(Self.settings(configuration, codeSecret))
+        store = try Store(Self.settings(configuration, secrets.code))
         readers = try ReaderThreads(store, count: configuration.readerThreads, mustEnd: { Self.end(because: $0) })
         let publicURL = configuration.publicURL(boundTo: address)
         let offset = configuration.clockOffsetMilliseconds
@@ -161,14 +165,14 @@ final class Node: @unchecked Sendable {
         return min(available, configuration.maxConnections)
     }
 
-    /// What only root may do first, if the process is to become another user, and then that user. The code secret, if a
-    /// file holds it.
-    private static func giveUpRoot(_ configuration: Configuration) throws -> [UInt8]? {
+    /// What only root may do first, if the process is to become another user, and then that user. What the files
+    /// with secrets hold.
+    private static func giveUpRoot(_ configuration: Configuration) throws -> NodeSecrets {
         let user = try configuration.processUser()
-        let codeSecret = try configuration.readCodeSecret(user: user?.id)
+        let secrets = try NodeSecrets(configuration, user: user?.id)
         try user?.claim(directory: configuration.data)
         try user?.become()
-        return codeSecret
+        return secrets
     }
 
     private static func settings(_ configuration: Configuration, _ codeSecret: [UInt8]?) -> StoreSettings {

@@ -49,7 +49,7 @@ package final class Store: @unchecked Sendable {
     private let shapedAliases: Atomic<Bool>
     private let mayChange = Atomic(true)
     /// As the store keeps it.
-    let codeSecret: [UInt8]
+    package let codeSecret: [UInt8]
     private let stopping = Atomic(false)
     let queue = WaitingQueue<WriteOperation>(capacity: StoreLimits.queuedWrites)
     let leases = WaitingQueue<Issuer.Lease>(capacity: 1)

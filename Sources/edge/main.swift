@@ -33,6 +33,7 @@ func perform(_ command: Command) -> Int32 {
     case .dump(let data): runDump(data: data)
     case .backup(let request): runBackup(request)
     case .restore(let backup, let data): runRestore(backup: backup, data: data)
+    case .cluster(let command): runCluster(command)
     case .version: printed("edge \(edgeVersion)\n")
     case .help(let topic): printed(topic?.help ?? CommandName.overview)
     }

@@ -11,6 +11,7 @@ extension CommandName {
         case .dump: "edge dump --data DIR"
         case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
         case .restore: "edge restore DIRECTORY --data DIR"
+        case .cluster: "edge cluster init DIRECTORY [--cluster NAME] | issue DIRECTORY REGION/NODE [--days N] [--renew]"
         case .systemdUnit: "edge systemd-unit [--config FILE] [--KEY VALUE …]"
         case .help: "edge help [COMMAND]"
         }
@@ -28,6 +29,7 @@ extension CommandName {
         case .dump: "print the links of a store, one JSON line each, sorted by key"
         case .backup: "copy the store of a running node"
         case .restore: "make a data directory from a backup"
+        case .cluster: "make the secrets and certificates of a cluster's nodes"
         case .systemdUnit: "print a unit for systemd that runs this program"
         case .help: "say more about a command"
         }
@@ -102,6 +104,20 @@ extension CommandName {
             details = """
                 Looks the backup over and copies it; DIR must be empty or not there. The node that is started there keeps all
                 links of the backup and begins a new incarnation, so that no code is given out twice.
+                """
+        case .cluster:
+            details = """
+                init makes DIRECTORY with what a cluster has once: cluster.secret and code.secret, the same on every node, and
+                an authority for certificates. issue makes the certificate and the key of one node, for replication over TLS.
+                Nothing is overwritten. Whoever has ca.key can make nodes: keep DIRECTORY where only you read it, and ca.key
+                off the nodes.
+
+                  --cluster NAME  the name that the key cluster has on every node; \(Configuration().cluster) if left out
+                  --days N        how long a certificate holds; \(ClusterCommand.defaultDays) if left out, \(ClusterCommand.days.upperBound) at most
+                  --renew         a new certificate for a node that has one, with the key that it has
+
+                  edge cluster init prod --cluster prod
+                  edge cluster issue prod eu/0
                 """
         case .systemdUnit:
             details = """

@@ -21,13 +21,14 @@ package enum Command: Equatable, Sendable {
     case dump(data: String)
     case backup(BackupRequest)
     case restore(backup: String, data: String)
+    case cluster(ClusterCommand)
     case version
     /// About one command, or about all.
     case help(CommandName?)
 }
 
 package enum CommandName: String, CaseIterable, Sendable {
-    case serve, check, create, status, key, verify, dump, backup, restore
+    case serve, check, create, status, key, verify, dump, backup, restore, cluster
     case systemdUnit = "systemd-unit"
     case help
 }
@@ -97,6 +98,7 @@ extension Command {
         case .verify, .dump: return try parseStore(name, rest)
         case .backup: return try parseBackup(rest)
         case .restore: return try parseRestore(rest)
+        case .cluster: return try parseCluster(rest)
         }
     }
 

@@ -53,13 +53,13 @@ extension Configuration {
 }
 
 /// Settings one by one into a configuration, with all that is wrong on the way.
-private struct ConfigurationLoader {
+struct ConfigurationLoader {
     var errors: [ConfigurationError]
-    private var configuration = Configuration()
+    private(set) var configuration = Configuration()
     /// Where each key was set; the flag where both set it.
-    private var places: [String: ConfigurationError.Place] = [:]
+    private(set) var places: [String: ConfigurationError.Place] = [:]
     /// Keys with a bad value: nothing that depends on them is checked.
-    private var failed: Set<String> = []
+    private(set) var failed: Set<String> = []
 
     init(errors: [ConfigurationError]) { self.errors = errors }
 
@@ -94,6 +94,7 @@ private struct ConfigurationLoader {
         if places["anonymous_create"] == nil { configuration.anonymousCreate = configuration.listen.isLoopback }
         settleRegion()
         checkPublicPort()
+        checkReplication()
         guard errors.isEmpty else { throw ConfigurationErrors(errors: Self.ordered(errors)) }
         return configuration
     }
@@ -131,7 +132,7 @@ private struct ConfigurationLoader {
                 remedy: "write the port that users see, or leave public_url out"))
     }
 
-    private mutating func report(_ place: ConfigurationError.Place, _ key: String, _ bad: BadValue) {
+    mutating func report(_ place: ConfigurationError.Place, _ key: String, _ bad: BadValue) {
         errors.append(ConfigurationError(place: place, key: key, problem: bad.problem, remedy: bad.remedy))
     }
 

@@ -22,7 +22,7 @@ package struct ConfigurationReload: Equatable, Sendable {
         for key in ConfigurationKey.all {
             let change = Change(key: key.name, old: key.write(running), new: key.write(wanted))
             guard change.old != change.new else { continue }
-            if key.isReloadable, !Self.opensToStrangers(key, running, wanted) {
+            if key.isReloadable, !Self.waits(key, running, wanted) {
                 key.copy(wanted, &next)
                 applied.append(change)
             } else {
@@ -32,11 +32,21 @@ package struct ConfigurationReload: Equatable, Sendable {
         (configuration, self.applied, self.waiting) = (next, applied, waiting)
     }
 
-    /// Where `listen` changes too, `anonymous_create = on` may be meant for the new address, such as a loopback one, and
-    /// the node still listens on the old. Both then wait; switching it off never does.
-    private static func opensToStrangers(
-        _ key: ConfigurationKey, _ running: Configuration, _ wanted: Configuration
-    ) -> Bool {
-        key.name == "anonymous_create" && wanted.anonymousCreate && running.listen != wanted.listen
+    /// Whether the new value is sound only together with others that need a restart.
+    private static func waits(_ key: ConfigurationKey, _ running: Configuration, _ wanted: Configuration) -> Bool {
+        // What protects connections between nodes is the same before and after.
+        let isProtectedAlike =
+            running.hasReplicationTLS == wanted.hasReplicationTLS
+            && running.replicationPlaintext == wanted.replicationPlaintext
+        switch key.name {
+        // `on` may be meant for a new address, such as a loopback one, and the node still listens on the old. Switching
+        // it off never waits.
+        case "anonymous_create": return wanted.anonymousCreate && running.listen != wanted.listen
+        case "peers":
+            let hasSecrets = running.clusterSecretFile != nil && running.codeSecretFile != nil
+            return !isProtectedAlike || !running.replicates || !hasSecrets && !wanted.peers.isEmpty
+        case "replication_tls_certificate", "replication_tls_key", "replication_tls_ca": return !isProtectedAlike
+        default: return false
+        }
     }
 }

@@ -15,12 +15,32 @@ package struct Configuration: Equatable, Sendable {
     package var region = "local"
     /// This node's number within its region, 0 to 15.
     package var node = 0
+    package var role = Role.edge
     /// Public HTTP. Port 0 lets the system choose.
     package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
     /// Where metrics and status are served; nil: nowhere.
     package var adminListen: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 9180)
     /// What short URLs start with: scheme, host and port, without a path and without a slash at the end.
     package var publicURL = "http://127.0.0.1:8080"
+    /// Where peers connect; nil: nowhere.
+    package var replicationListen: ListenAddress?
+    /// Where other nodes reach `replicationListen`, `host:port` each; empty: there.
+    package var replicationAdvertise: [String] = []
+    /// Replication ports of other nodes to begin with, `host:port` each; names in lower case, addresses canonical.
+    package var peers: [String] = []
+    /// File with the secret that all nodes of the cluster share.
+    package var clusterSecretFile: String?
+    /// PEM files: this node's certificate and key, and whose certificates are believed. All three or none.
+    package var replicationTLSCertificate: String?
+    package var replicationTLSKey: String?
+    package var replicationTLSCA: String?
+    /// Whether replication may go without TLS where others can listen.
+    package var replicationPlaintext = false
+    /// At most so much do snapshots to or from peers take.
+    package var snapshotBytesPerSecond = 64 << 20
+    /// How far the slowest live region may lag before local intake slows, and before it is refused.
+    package var lagSlowMilliseconds: Int64 = 5000
+    package var lagStopMilliseconds: Int64 = 30_000
     /// File with the secret that keys the permutation of codes; nil: the node makes one and keeps it in its store.
     package var codeSecretFile: String?
     /// Redirect threads, 1 to 256. `automaticWorkers` stands only in a configuration that is not loaded yet.
@@ -96,6 +116,13 @@ extension Configuration {
         }
     }
 
+    /// What the node is in its cluster.
+    package enum Role: String, CaseIterable, Sendable {
+        case edge
+        /// An acceptor for aliases that serves no users.
+        case witness
+    }
+
     /// Where a line for each request goes.
     package enum AccessLogTarget: Equatable, Sendable {
         case off, standardOutput
@@ -150,6 +177,11 @@ package enum ConfigurationLimits {
     package static let mapPageBytes = 4096
     package static let connections = 1...1_000_000
     package static let connectionTimeoutMilliseconds: ClosedRange<Int64> = 100...86_400_000
+    /// Addresses in `peers`, and in `replication_advertise`.
+    package static let peers = 256
+    package static let advertisedAddresses = 4
+    package static let snapshotBytesPerSecond = 1 << 20...1 << 40
+    package static let lagMilliseconds: ClosedRange<Int64> = 100...86_400_000
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
     package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
     package static let clickFlushMilliseconds: ClosedRange<Int64> = 100...3_600_000

@@ -34,19 +34,28 @@ extension ValueSyntax where Value == Int {
             }, write: { $0 == value ? "auto" : String($0) })
     }
 
+    /// Bytes within `range`, written with their unit.
+    static func size(_ range: ClosedRange<Int>) -> ValueSyntax {
+        ValueSyntax(
+            read: { (text) throws(BadValue) in
+                guard let size = sizeBytes(text) else {
+                    throw BadValue(
+                        problem: "\(quoted(text)) is not a size",
+                        remedy: "write a whole number and B, KiB, MiB, GiB or TiB, such as 64MiB")
+                }
+                guard range.contains(size) else {
+                    throw BadValue(
+                        problem: "\(text) is out of range",
+                        remedy: "write a size from \(sizeText(range.lowerBound)) to \(sizeText(range.upperBound))")
+                }
+                return size
+            }, write: sizeText)
+    }
+
     static let mapSize = ValueSyntax(
         read: { (text) throws(BadValue) in
-            let (page, range) = (ConfigurationLimits.mapPageBytes, ConfigurationLimits.mapSizeBytes)
-            guard let size = sizeBytes(text) else {
-                throw BadValue(
-                    problem: "\(quoted(text)) is not a size",
-                    remedy: "write a whole number and B, KiB, MiB, GiB or TiB, such as 64MiB")
-            }
-            guard range.contains(size) else {
-                throw BadValue(
-                    problem: "\(text) is out of range",
-                    remedy: "write a size from \(sizeText(range.lowerBound)) to \(sizeText(range.upperBound))")
-            }
+            let page = ConfigurationLimits.mapPageBytes
+            let size = try size(ConfigurationLimits.mapSizeBytes).read(text)
             guard size.isMultiple(of: page) else {
                 let lower = size / page * page
                 throw BadValue(

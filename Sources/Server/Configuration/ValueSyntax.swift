@@ -150,6 +150,7 @@ where Value: CaseIterable & RawRepresentable & Sendable, Value.RawValue: Lossles
 
 extension ValueSyntax where Value == Configuration.Durability { static let durability = choice }
 extension ValueSyntax where Value == Configuration.Lookups { static let lookups = choice }
+extension ValueSyntax where Value == Configuration.Role { static let role = choice }
 extension ValueSyntax where Value == Configuration.RedirectStatus { static let redirectStatus = choice }
 extension ValueSyntax where Value == Configuration.ResolveDestinations { static let resolveDestinations = choice }
 extension ValueSyntax where Value == Log.Format { static let logFormat = choice }

@@ -18,6 +18,7 @@ package func runServer(_ source: ConfigurationSource, _ configuration: Configura
         Log.write(.error, "start-failed", ["reason": .string("\(error)")])
         return isConfigurationFault(error) ? ExitStatus.wrongConfiguration : ExitStatus.failed
     }
+    configuration.warnings.forEach(warn)
     announce(node)
     return NodeService(node, source, notifier).run()
 }
@@ -25,10 +26,14 @@ package func runServer(_ source: ConfigurationSource, _ configuration: Configura
 /// The store, or what else the configuration names, is not what it says.
 private func isConfigurationFault(_ error: any Error) -> Bool {
     switch error {
-    case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError, is UserError, is AccessLogError: true
+    case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError, is CertificateError, is UserError,
+        is AccessLogError:
+        true
     default: false
     }
 }
+
+private func warn(_ detail: String) { Log.write(.warning, "configuration-warning", ["detail": .string(detail)]) }
 
 private func announce(_ node: Node) {
     let url = "http://\(node.address)"
@@ -134,7 +139,8 @@ private final class NodeService {
     }
 
     private func apply(_ reload: ConfigurationReload) {
-        do throws(AccessLogError) { try node.reload(reload.configuration) } catch { return refuse(["\(error)"]) }
+        do { try node.reload(reload.configuration) } catch { return refuse(["\(error)"]) }
+        for warning in node.configuration.warnings { warn(warning) }
         for change in reload.applied {
             Log.write(
                 .info, "key-changed",

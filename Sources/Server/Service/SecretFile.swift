@@ -12,13 +12,23 @@ struct SecretFileError: Error, CustomStringConvertible {
 ///
 /// A link is followed; what it leads to is judged on the opened descriptor, so that nobody can exchange it in between.
 enum SecretFile {
-    /// Of `code_secret_file`.
-    static let codeSecretBytes = 32...4096
+    /// Of `code_secret_file` and `cluster_secret_file`.
+    static let secretBytes = 32...4096
+
+    /// Who else than its owner may do what with a file.
+    enum Access {
+        /// Nothing.
+        case owner
+        /// Read it: what it holds is known to all, and relied on.
+        case readers
+    }
 
     /// - Parameters:
     ///   - sizes: how many bytes the secret may have.
     ///   - user: the user that the process becomes, if it will be another one.
-    static func read(_ path: String, sizes: ClosedRange<Int>, user: uid_t?) throws(SecretFileError) -> [UInt8] {
+    static func read(
+        _ path: String, sizes: ClosedRange<Int>, user: uid_t?, access: Access = .owner
+    ) throws(SecretFileError) -> [UInt8] {
         // A pipe without a writer would be waited for.
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard file >= 0 else { throw SecretFileError(path: path, reason: String(cString: strerror(errno))) }
@@ -27,7 +37,7 @@ enum SecretFile {
         guard fstat(file, &status) == 0 else {
             throw SecretFileError(path: path, reason: String(cString: strerror(errno)))
         }
-        if let reason = refusal(status, isCredential: isCredential(path), users: [0, geteuid(), user ?? 0]) {
+        if let reason = refusal(status, access, isCredential(path), users: [0, geteuid(), user ?? 0]) {
             throw SecretFileError(path: path, reason: reason)
         }
         var bytes = [UInt8](repeating: 0, count: sizes.upperBound + 1)
@@ -43,10 +53,16 @@ enum SecretFile {
         return secret
     }
 
-    private static func refusal(_ status: stat, isCredential: Bool, users: Set<uid_t>) -> String? {
-        // The mode of a credential may show the mask of its access list in the group's place (systemd.exec(5)).
-        let others: mode_t = isCredential ? 0o037 : 0o077
-        if status.st_mode & others != 0 { return "others may read or write it; `chmod 600` it" }
+    private static func refusal(
+        _ status: stat, _ access: Access, _ isCredential: Bool, users: Set<uid_t>
+    ) -> String? {
+        switch access {
+        case .owner:
+            // The mode of a credential may show the mask of its access list in the group's place (systemd.exec(5)).
+            let others: mode_t = isCredential ? 0o037 : 0o077
+            if status.st_mode & others != 0 { return "others may read or write it; `chmod 600` it" }
+        case .readers: if status.st_mode & 0o022 != 0 { return "others may write it; `chmod 644` it" }
+        }
         if !users.contains(status.st_uid) {
             return "it belongs to user \(status.st_uid); `chown` it to root or to the user of the node"
         }
@@ -67,6 +83,12 @@ extension Configuration {
     /// The secret that `code_secret_file` names; nil if it names none.
     func readCodeSecret(user: uid_t?) throws(SecretFileError) -> [UInt8]? {
         guard let path = codeSecretFile else { return nil }
-        return try SecretFile.read(path, sizes: SecretFile.codeSecretBytes, user: user)
+        return try SecretFile.read(path, sizes: SecretFile.secretBytes, user: user)
+    }
+
+    /// The secret that `cluster_secret_file` names; nil if it names none.
+    func readClusterSecret(user: uid_t?) throws(SecretFileError) -> ClusterSecret? {
+        guard let path = clusterSecretFile else { return nil }
+        return ClusterSecret(try SecretFile.read(path, sizes: SecretFile.secretBytes, user: user))
     }
 }

@@ -21,6 +21,7 @@ import Testing
                 return "backup \(request.directory) \(request.server) \(request.bytesPerSecond)"
                     + (request.keyFile.map { " by \($0)" } ?? "")
             case .restore(let backup, let data): return "restore \(backup) \(data)"
+            case .cluster(let command): return "cluster \(command.directory) \(command.action)"
             case .version: return "version"
             case .help(let name): return "help \(name?.rawValue ?? "-")"
             }
@@ -138,16 +139,16 @@ import Testing
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
         (
             "",
-            "error: no command; commands: serve, check, create, status, key, verify, dump, backup, restore, systemd-unit, help, --version"
+            "error: no command; commands: serve, check, create, status, key, verify, dump, backup, restore, cluster, systemd-unit, help, --version"
         ),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
         (
             "acceptors",
-            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, systemd-unit, help, --version"
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, cluster, systemd-unit, help, --version"
         ),
         (
             "help acceptors",
-            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, systemd-unit, help, --version"
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, cluster, systemd-unit, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }

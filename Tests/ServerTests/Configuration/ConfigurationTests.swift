@@ -168,7 +168,7 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
         ("redirect = x", "redirect: unknown key; did you mean redirect_status?"),
         ("public-url = x", "public-url: unknown key; did you mean public_url?"),
         ("mpa_size = x", "mpa_size: unknown key; did you mean map_size?"),
-        ("peers = x", "peers: unknown key; edge help serve lists the keys"),
+        ("mirrors = x", "mirrors: unknown key; edge help serve lists the keys"),
         ("a\u{1b}[1m = x", "a\u{fffd}[1m: unknown key; edge help serve lists the keys"),
         ("nonsense", "nonsense: there is no '='; write key = value"),
         ("= 1", "no key before '='; write key = value"),

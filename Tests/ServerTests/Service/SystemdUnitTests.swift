@@ -6,6 +6,11 @@ import Testing
     private static let analyze = "/usr/bin/systemd-analyze"
     private static let hasAnalyze = access(analyze, X_OK) == 0
 
+    private static let clusterFlags = [
+        "--cluster_secret_file", "cluster.secret", "--replication_tls_certificate", "/etc/edge/eu-0.pem",
+        "--replication_tls_key", "/etc/edge/eu-0.key", "--replication_tls_ca", "/etc/edge/ca.pem",
+    ]
+
     private func source(_ arguments: [String]) throws -> ConfigurationSource {
         guard case .systemdUnit(let source) = try Command.parse(["systemd-unit"] + arguments) else {
             throw HarnessError("another command")
@@ -49,6 +54,14 @@ import Testing
             "ExecStart=/usr/local/bin/edge serve --code_secret_file %d/code_secret_file"
         ),
         (["--code_secret_file", "my secret"], "LoadCredential=code_secret_file:/srv/edge/my secret"),
+        (clusterFlags, "LoadCredential=cluster_secret_file:/srv/edge/cluster.secret"),
+        (clusterFlags, "LoadCredential=replication_tls_key:/etc/edge/eu-0.key"),
+        (
+            clusterFlags,
+            "ExecStart=/usr/local/bin/edge serve --replication_tls_certificate /etc/edge/eu-0.pem "
+                + "--replication_tls_ca /etc/edge/ca.pem --cluster_secret_file %d/cluster_secret_file "
+                + "--replication_tls_key %d/replication_tls_key"
+        ),
         (
             ["--user", "edge", "--data", "/srv/a b\"c$d%e"],
             #"ExecStart=/usr/local/bin/edge serve --user edge --data "/srv/a b\"c$$d%%e""#

@@ -1,0 +1,30 @@
+import COpenSSL
+import Replication
+
+/// The secret that all nodes of a cluster share. Everything made with it begins with a label of its own, so that nothing
+/// made for one purpose serves another.
+package struct ClusterSecret: Sendable {
+    private let bytes: [UInt8]
+
+    /// What `cluster_secret_file` holds.
+    package init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+    /// Who speaks on a connection without certificates: the message has its label already.
+    package var proof: Proof { Proof { [self] in mac($0) } }
+
+    /// HELLO's check value of a code secret. It is keyed with the cluster secret, because HELLO is shown to strangers, who
+    /// could otherwise try out what the secret might be; so it differs too where the cluster secrets do.
+    ///
+    /// - Parameter codeSecret: what the store keeps, `Store.codeSecret`.
+    package func check(ofCodeSecret codeSecret: [UInt8]) -> UInt64 {
+        mac(Array("edge code secret check".utf8) + codeSecret)[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+    }
+
+    /// HMAC-SHA256 (RFC 2104): 32 bytes.
+    private func mac(_ message: [UInt8]) -> [UInt8] {
+        var (result, count) = ([UInt8](repeating: 0, count: 32), UInt32(0))
+        let isMade = HMAC(EVP_sha256(), bytes, Int32(bytes.count), message, message.count, &result, &count) != nil
+        precondition(isMade && count == 32, "HMAC has no way to fail on bytes in memory")
+        return result
+    }
+}

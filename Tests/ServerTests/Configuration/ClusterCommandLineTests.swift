@@ -1,0 +1,54 @@
+import Server
+import Testing
+
+@Suite struct ClusterCommandLineTests {
+    @Test(
+        arguments: [
+            ("init d", .initialise(cluster: "default")), ("--cluster prod init d", .initialise(cluster: "prod")),
+            ("issue d eu/0", .issue(region: "eu", node: 0, days: 825, renews: false)),
+            ("issue --renew d eu-1/15 --days=1", .issue(region: "eu-1", node: 15, days: 1, renews: true)),
+            ("issue d eu/0 --days 3650", .issue(region: "eu", node: 0, days: 3650, renews: false)),
+        ] as [(String, ClusterCommand.Action)])
+    func parsed(line: String, action: ClusterCommand.Action) throws {
+        guard case .cluster(let command) = try Command.parse(["cluster"] + line.split(separator: " ").map(String.init))
+        else { throw HarnessError("another command") }
+        #expect(command.directory == "d" && command.action == action)
+    }
+
+    @Test(
+        arguments: [
+            ("", "init or issue is wanted"), ("make d", "unknown command \"make\"; init or issue is wanted"),
+            ("init", "no DIRECTORY"), ("issue", "no DIRECTORY"), ("init a b", "one DIRECTORY; \"b\" is a second one"),
+            (
+                "init d --cluster a/b",
+                "--cluster: \"a/b\" is not a name; write 1 to 64 letters, digits, '.', '_' and '-', such as default"
+            ),
+            ("init d --cluster", "--cluster needs a value"), ("init d --days 1", "--days and --renew are for issue"),
+            ("init d --renew", "--days and --renew are for issue"),
+            ("issue d", "whose? REGION/NODE is wanted, such as eu/0"),
+            ("issue d eu/0 us/0", "one REGION/NODE; \"us/0\" is a second one"),
+            ("issue d eu/0 --cluster a", "--cluster is for init; ca.pem names the cluster"),
+            ("issue d eu", "\"eu\" is not REGION/NODE, such as eu/0; nodes are 0 to 15"),
+            ("issue d eu/16", "\"eu/16\" is not REGION/NODE, such as eu/0; nodes are 0 to 15"),
+            ("issue d eu/00", "\"eu/00\" is not REGION/NODE, such as eu/0; nodes are 0 to 15"),
+            ("issue d EU/0", "\"EU/0\" is not REGION/NODE, such as eu/0; nodes are 0 to 15"),
+            ("issue d ../0", "\"../0\" is not REGION/NODE, such as eu/0; nodes are 0 to 15"),
+            ("issue d eu/0/0", "\"eu/0/0\" is not REGION/NODE, such as eu/0; nodes are 0 to 15"),
+            ("issue d eu/0 --days 0", "--days takes a number from 1 to 3650"),
+            ("issue d eu/0 --days 3651", "--days takes a number from 1 to 3650"),
+            ("issue d eu/0 --days 1 --days 2", "--days is given twice"),
+            ("issue d eu/0 --renew=yes", "--renew stands alone, and once"),
+            ("issue d eu/0 --renew --renew", "--renew stands alone, and once"),
+            ("init d --force", "unknown flag --force"),
+        ] as [(String, String)])
+    func refused(line: String, problem: String) {
+        let error = #expect(throws: UsageError.self) {
+            try Command.parse(["cluster"] + line.split(separator: " ").map(String.init))
+        }
+        #expect(error?.problem == problem && error?.command == .cluster)
+    }
+
+    @Test(arguments: ["cluster -h", "cluster init --help", "help cluster"]) func help(line: String) throws {
+        #expect(try Command.parse(line.split(separator: " ").map(String.init)) == .help(.cluster))
+    }
+}
