@@ -11,12 +11,15 @@ extension Node {
     /// - Throws: a `SecretFileError`, a `CertificateError` or an `AccessLogError`.
     func reload(_ configuration: Configuration) throws {
         let tls = try configuration.readReplicationTLS(held: replicationTLS)
+        let context = try tls == replicationTLS ? nil : tls.map { try TLSContext($0) }
         let sink = try AccessLogSink.open(configuration.accessLog)
         Log.configure(format: configuration.logFormat)
         replicationTLS = tls
         admission.replace(with: configuration)
         // Only now is it told that there is something new.
         live.replace(with: configuration)
+        if let context { peers?.replace(tls: context) }
+        peers?.mail.wake()
         accessLog.write(to: sink)
         lookAtMemory()
     }
@@ -66,6 +69,7 @@ extension Node {
     var beats: [Watchdog.Beats] {
         workers.enumerated().map { ("worker-\($0)", $1.pulse.beats) }
             + [("api", api.pulse.beats), ("writer", store.pulse.beats)]
+            + (peers.map { [("peers", $0.pulse.beats)] } ?? [])
     }
 
     var workerCounters: [WorkerCounters] { workers.filter(\.servesRedirects).map(\.counters) }

@@ -11,6 +11,10 @@ import Synchronization
 final class Node: @unchecked Sendable {
     let live: LiveConfiguration
     let store: Store
+    /// Nil: the node stays alone.
+    let peers: PeerThread?
+    /// Lets users' writes in as fast as peers can follow.
+    let intake: WriteIntake
     let clicks: Clicks
     let admission: CurrentAdmission
     private(set) var api: API!
@@ -51,16 +55,24 @@ final class Node: @unchecked Sendable {
         let listeners = try [first] + (1..<configuration.workers).map { _ in try Listener(first.address, joins: true) }
         let adminListener = try configuration.adminListen.map { try Listener($0) }
         adminAddress = adminListener?.address
+        let transport = try Self.bindPeers(configuration)
         let secrets = try Self.giveUpRoot(configuration)
         (clusterSecret, replicationTLS) = (secrets.cluster, secrets.replicationTLS)
         let sink = try AccessLogSink.open(configuration.accessLog)
-        store = try Store(Self.settings(configuration, secrets.code))
+        let offset = configuration.clockOffsetMilliseconds
+        let settings = Self.settings(configuration, secrets.code)
+        if let transport {
+            peers = try Self.peerThread(live, settings, transport, secrets, now: { Self.clock(offset) })
+        } else {
+            peers = nil
+        }
+        store = try peers?.store.store ?? Store(settings)
+        intake = peers?.intake ?? WriteIntake()
         readers = try ReaderThreads(store, count: configuration.readerThreads, mustEnd: { Self.end(because: $0) })
         let publicURL = configuration.publicURL(boundTo: address)
-        let offset = configuration.clockOffsetMilliseconds
         clicks = try Clicks(store, live, now: { Self.clock(offset) })
         let api = try API(
-            store, live, admission, clicks.storage, publicURL: publicURL,
+            store, live, admission, intake, clicks.storage, publicURL: publicURL,
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
@@ -84,6 +96,7 @@ final class Node: @unchecked Sendable {
         }
         accessLogThread = SystemThread("access-log", accessLog.run)
         clickThread = SystemThread("clicks", niceness: Clicks.niceness, clicks.run)
+        if let peers { threads.append(SystemThread("peers", niceness: API.niceness, peers.run)) }
         threads.append(SystemThread("api", niceness: API.niceness, api.run))
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
@@ -92,7 +105,7 @@ final class Node: @unchecked Sendable {
     var configuration: Configuration { live.value }
 
     /// Whether the node wants traffic.
-    var isReady: Bool { !isDraining.load(ordering: .relaxed) }
+    var isReady: Bool { !isDraining.load(ordering: .relaxed) && peers?.isReady ?? true }
 
     func now() -> Instant { Self.clock(clockOffsetMilliseconds) }
 
@@ -125,6 +138,7 @@ final class Node: @unchecked Sendable {
         endIfHeld(at: deadline)
         api.close()
         admin?.close()
+        peers?.stop()
         for worker in workers { worker.give(.stop) }
         readers.close(deadline: deadline)
         for thread in threads { thread.join() }

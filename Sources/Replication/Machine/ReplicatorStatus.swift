@@ -68,7 +68,8 @@ extension Replicator {
             acknowledged: knowledge?.head(own) ?? 0,
             unacknowledgedBytes: session.map { session in
                 // What may be sent beyond the peer's window is what it has taken.
-                let taken = session.credit > ReplicationLimits.creditWindow
+                let taken =
+                    session.credit > ReplicationLimits.creditWindow
                     ? session.credit - ReplicationLimits.creditWindow : 0
                 return session.sentBytes > taken ? session.sentBytes - taken : 0
             } ?? 0)

@@ -44,6 +44,7 @@ final class API: RequestHandler, @unchecked Sendable {
     private var configuration: Configuration
     private var configurationSeen: UInt64 = 0
     private let admission: CurrentAdmission
+    private let intake: WriteIntake
     let pulse = Pulse()
     private let publicURL: String
     private var policy: DestinationPolicy
@@ -60,14 +61,15 @@ final class API: RequestHandler, @unchecked Sendable {
     let answers = APIAnswers()
 
     init(
-        _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ clicks: ClickStorage,
+        _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ intake: WriteIntake,
+        _ clicks: ClickStorage,
         publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         (self.store, self.live, self.publicURL, self.policy) = (store, live, publicURL, policy)
-        (self.admission, self.clicks) = (admission, clicks)
+        (self.admission, self.intake, self.clicks) = (admission, intake, clicks)
         configuration = live.value
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         nameRule = NameRule(configuration, policy)
@@ -240,6 +242,7 @@ final class API: RequestHandler, @unchecked Sendable {
         do throws(RefusedRequest) { wanted = try newLink(call, form) } catch {
             return call.answer(error.problem.response)
         }
+        guard intake.lets() else { return call.answer(Problem.overloaded.response) }
         guard let nameRule, let name = wanted.hostName else { return write(call, wanted.link, form) }
         nameRule.judge(name) { [self] verdict in
             switch verdict {

@@ -1,6 +1,7 @@
 import HTTP
 import Links
 import Primitives
+import Replication
 import Store
 
 /// The admin port: metrics, status and readiness, and the API keys, answered by a thread of its own.
@@ -45,7 +46,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
     }
 
     private func response(_ message: Message) -> Response {
-        let paths = ["/metrics", "/status", "/health/ready", "/debug/hot"] + SnapshotRoutes.paths
+        let paths = ["/metrics", "/status", "/health/ready", "/debug/hot", "/debug/replication"] + SnapshotRoutes.paths
         guard paths.contains(message.path) else { return Problem.notFound.response }
         guard [.get, .head].contains(message.head.method) else {
             return Problem.methodNotAllowed(allow: "GET, HEAD").response
@@ -54,6 +55,12 @@ final class Admin: RequestHandler, @unchecked Sendable {
             return access.refusal(of: message)?.response ?? snapshot.response(message)
         }
         switch message.path {
+        case "/debug/replication":
+            guard let peers = node.peers else { return Problem.notFound.response }
+            let root = node.store.digests(.root)?.children.reduce(0) { $0 &+ $1.sum }
+            return Response(
+                status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+                body: AdminJSON.encode(ReplicationReport(peers.figures, digestRoot: root)))
         case "/debug/hot":
             // Who knows a code can follow its link.
             if let refusal = access.refusal(of: message) { return refusal.response }

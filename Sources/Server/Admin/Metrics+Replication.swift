@@ -10,17 +10,41 @@ extension Metrics {
         addConnections(figures.transport)
         let counters = figures.status.counters
         for (name, help, count) in [
-            ("edge_replication_entries_applied_total", "Entries of other nodes' logs made durable.", counters.entriesApplied),
-            ("edge_replication_duplicate_entries_total", "Entries that came and were here already.", counters.entriesIgnored),
+            (
+                "edge_replication_entries_applied_total", "Entries of other nodes' logs made durable.",
+                counters.entriesApplied
+            ),
+            (
+                "edge_replication_duplicate_entries_total", "Entries that came and were here already.",
+                counters.entriesIgnored
+            ),
             ("edge_replication_gaps_total", "Entries that came before those in front of them.", counters.gaps),
             ("edge_replication_pulls_total", "Times that entries were asked for.", counters.pulls),
-            ("edge_replication_snapshots_given_total", "Snapshots that peers took of this node.", counters.snapshotsGiven),
-            ("edge_replication_snapshots_installed_total", "Snapshots that took the store's place.", counters.snapshotsInstalled),
-            ("edge_replication_digest_comparisons_total", "Rounds of comparing digests with a peer.", counters.comparisons),
-            ("edge_replication_repaired_buckets_total", "Buckets of records that differed from a peer's.", counters.bucketsRepaired),
-            ("edge_replication_repaired_records_total", "Records that were taken from a peer to repair.", counters.recordsRepaired),
+            (
+                "edge_replication_snapshots_given_total", "Snapshots that peers took of this node.",
+                counters.snapshotsGiven
+            ),
+            (
+                "edge_replication_snapshots_installed_total", "Snapshots that took the store's place.",
+                counters.snapshotsInstalled
+            ),
+            (
+                "edge_replication_digest_comparisons_total", "Rounds of comparing digests with a peer.",
+                counters.comparisons
+            ),
+            (
+                "edge_replication_repaired_buckets_total", "Buckets of records that differed from a peer's.",
+                counters.bucketsRepaired
+            ),
+            (
+                "edge_replication_repaired_records_total", "Records that were taken from a peer to repair.",
+                counters.recordsRepaired
+            ),
             ("edge_replication_rejections_total", "Peers that were turned away.", counters.rejected),
-            ("edge_replication_refused_writes_total", "Users' writes refused because a peer was late.", intake.refusalCount),
+            (
+                "edge_replication_refused_writes_total", "Users' writes refused because a peer was late.",
+                intake.refusalCount
+            ),
         ] { output.value(name, .counter, help, Double(count)) }
         output.value(
             "edge_replication_refused_write_ratio", .gauge, "Share of users' writes that are refused for a late peer.",
@@ -74,28 +98,38 @@ extension Metrics {
         add("edge_peer_lag_seconds", "For how long there has been an entry of this node that the peer lacks.") {
             Double(figures.peerLags[$0.node] ?? 0) / 1000
         }
-        add("edge_peer_clock_offset_seconds", "Its clock less this node's.") { $0.clockOffset.map { Double($0) / 1000 } }
+        add("edge_peer_clock_offset_seconds", "Its clock less this node's.") {
+            $0.clockOffset.map { Double($0) / 1000 }
+        }
         add("edge_peer_unacknowledged_bytes", "Of entries that were sent and not yet taken.") {
             Double($0.unacknowledgedBytes)
         }
     }
 
     private mutating func addConnections(_ figures: TransportFigures) {
-        output.value("edge_peer_connections", .gauge, "Connections with peers and strangers.", Double(figures.connections))
+        output.value(
+            "edge_peer_connections", .gauge, "Connections with peers and strangers.", Double(figures.connections))
         output.value(
             "edge_peer_strangers", .gauge, "Those whose other end has not proved who it is.", Double(figures.strangers))
         output.value(
-            "edge_peer_queued_bytes", .gauge, "Of frames that wait for peers to take them.", Double(figures.queuedBytes))
+            "edge_peer_queued_bytes", .gauge, "Of frames that wait for peers to take them.", Double(figures.queuedBytes)
+        )
         for (name, help, count) in [
             ("edge_peer_received_bytes_total", "Received from peers, on the wire.", figures.bytesIn),
             ("edge_peer_sent_bytes_total", "Sent to peers, on the wire.", figures.bytesOut),
             ("edge_peer_received_frames_total", "Frames from peers.", figures.framesIn),
             ("edge_peer_sent_frames_total", "Frames to peers.", figures.framesOut),
-            ("edge_peer_refused_connections_total", "Connections closed before anything was read.", figures.refusedConnections),
+            (
+                "edge_peer_refused_connections_total", "Connections closed before anything was read.",
+                figures.refusedConnections
+            ),
             ("edge_peer_displaced_strangers_total", "Strangers closed for newer ones.", figures.displacedStrangers),
             ("edge_peer_failed_dials_total", "Addresses that could not be reached.", figures.failedDials),
             ("edge_peer_failed_handshakes_total", "TLS that could not be agreed on.", figures.failedHandshakes),
-            ("edge_peer_malformed_frames_total", "Frames that no program of this cluster sends.", figures.malformedFrames),
+            (
+                "edge_peer_malformed_frames_total", "Frames that no program of this cluster sends.",
+                figures.malformedFrames
+            ),
             ("edge_peer_full_queues_total", "Peers closed because too much waited for them.", figures.fullQueues),
             ("edge_peer_stalled_total", "Peers closed because they took nothing.", figures.stalledPeers),
         ] { output.value(name, .counter, help, Double(count)) }

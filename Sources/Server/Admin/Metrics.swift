@@ -5,7 +5,7 @@ import Store
 /// All that a node tells Prometheus. Names start with `edge_`, units are the base ones, label sets are bounded by the
 /// code: no name of a link, client or key is ever a label.
 struct Metrics {
-    private var output = MetricsText()
+    var output = MetricsText()
 
     var text: String { output.text }
 
@@ -31,6 +31,7 @@ struct Metrics {
         addStore(figures)
         addCommits(figures)
         addClicks(node)
+        if let peers = node.peers { addReplication(peers.figures, node.intake) }
         addOperation(node)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
         output.sample("edge_build_info", ["version": edgeVersion], 1)

@@ -22,7 +22,8 @@ final class PeerMail: Sendable {
     func put(_ event: Event) {
         let wake = contents.withLock { contents -> (@Sendable () -> Void)? in
             contents.events.append(event)
-            let isAwake = contents.events.count > 1 || contents.reader.map { pthread_equal($0, pthread_self()) != 0 } ?? false
+            let isAwake =
+                contents.events.count > 1 || contents.reader.map { pthread_equal($0, pthread_self()) != 0 } ?? false
             return isAwake ? nil : contents.wake
         }
         wake?()

@@ -29,12 +29,12 @@ final class PeerThread: @unchecked Sendable {
     var replicator: Replicator
     private var configurationSeen: UInt64 = 0
     var configuration: Configuration
-    private var deadline = Int64.min
+    private var deadline: Int64 = 0
     var watch = PeerWatch()
     var connected: [ConnectionID: NodeID] = [:]
     var pace = SnapshotPace()
-    private var publishedAt = Int64.min
-    private var retriedAt = Int64.min
+    private var publishedAt: Int64 = 0
+    private var retriedAt: Int64 = 0
 
     /// `mail` is what `store` and `transport` were made with.
     init(
@@ -71,7 +71,7 @@ final class PeerThread: @unchecked Sendable {
         perform(replicator.start())
         var events: [Event] = []
         while !stopping.load(ordering: .acquiring) {
-            transport.wait(untilTicks: mail.isEmpty ? nextWakeUp : Int64.min, into: &events)
+            transport.wait(untilTicks: mail.isEmpty ? nextWakeUp : 0, into: &events)
             pulse.beat()
             adoptChanges()
             events += mail.takeAll()
@@ -106,7 +106,7 @@ final class PeerThread: @unchecked Sendable {
 
     /// What failed for want of room is tried again.
     private func retry(_ ticks: Int64) {
-        guard ticks - retriedAt >= Self.tick || retriedAt == .min else { return }
+        guard ticks - retriedAt >= Self.tick else { return }
         retriedAt = ticks
         store.retry()
     }
@@ -167,7 +167,7 @@ final class PeerThread: @unchecked Sendable {
 
     /// At most ten times a second, at least every second.
     private func publish(_ ticks: Int64) {
-        guard publishedAt == .min || ticks - publishedAt >= Self.publishInterval else { return }
+        guard ticks - publishedAt >= Self.publishInterval else { return }
         publishedAt = ticks
         let status = replicator.status
         watch.note(status, at: ticks)

@@ -113,7 +113,8 @@ extension Store {
         var records = Records(next: [], bytes: [])
         guard let key = RecordKey(requestKey: request.key) else { return records }
         let found = try? reading { (view, transaction) throws(LMDBError) -> PeerRecord? in
-            guard let handle = view.catalogue.handle(key.table), let value = try transaction.get(handle, key.rowKey) else {
+            guard let handle = view.catalogue.handle(key.table), let value = try transaction.get(handle, key.rowKey)
+            else {
                 return nil
             }
             return key.rowKey.withUnsafeBytes { record(view, key.table, $0, value) }
