@@ -58,8 +58,9 @@ let package = Package(
         .target(
             name: "Simulation", dependencies: ["Store", "Replication", "Links", "Primitives"], swiftSettings: strict),
         .target(
-            name: "Server", dependencies: ["Store", "Analytics", "HTTP", "Links", "Primitives", "CLinux"],
-            swiftSettings: strict),
+            name: "Server",
+            dependencies: ["Store", "Replication", "Analytics", "HTTP", "Links", "Primitives", "COpenSSL", "CLinux"],
+            swiftSettings: strict, linkerSettings: archives("ssl", "crypto")),
         .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
         .target(name: "CountedAllocator", swiftSettings: strict, linkerSettings: countedAllocator),
         .executableTarget(
@@ -78,7 +79,9 @@ let package = Package(
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: strict),
         .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "edge", "lab"], swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests", dependencies: ["Server", "Replication", "COpenSSL", "edge", "lab"],
+            swiftSettings: strict),
         .testTarget(name: "StyleTests", swiftSettings: strict),
     ]
 )

@@ -11,7 +11,10 @@ struct ImportTests {
     /// The one door to each library outside: a file, or a module.
     private static let doors: [String: [String]] = [
         "CLMDB": ["Sources/Store/LMDB.swift"],
-        "COpenSSL": ["Sources/Store/SHA256.swift"],
+        "COpenSSL": [
+            "Sources/Server/Peers/TLSChannel.swift", "Sources/Server/Peers/TLSContext.swift",
+            "Sources/Store/SHA256.swift",
+        ],
         "CIDN": ["Sources/Links/"],
         "CLinux": ["Sources/Primitives/", "Sources/Store/", "Sources/Server/", "Sources/lab/"],
         "FoundationEssentials": ["Sources/Server/", "Sources/lab/"],
