@@ -44,6 +44,7 @@ private func announce(_ node: Node) {
         .info, "listening",
         [
             "address": .init(node.address), "admin": .string(node.adminAddress?.description ?? "off"),
+            "replication": .string(node.peers?.transport.address?.description ?? "off"),
             "region": .string(node.configuration.region),
             "node": .init(node.configuration.node), "data": .string(node.configuration.data),
             "try": .string(

@@ -10,7 +10,12 @@ extension NodeTests {
         private func page() throws -> String {
             let directory = TemporaryDirectory()
             let file = directory.write("", to: "edge.conf")
-            let node = try RunningNode(["--config", file, "--admin_listen", "127.0.0.1:0"], in: directory)
+            let secret = directory.write(String(repeating: "s", count: 64), to: "cluster.secret", mode: 0o600)
+            let node = try RunningNode(
+                [
+                    "--config", file, "--admin_listen", "127.0.0.1:0", "--replication_listen", "127.0.0.1:0",
+                    "--node", "0", "--cluster_secret_file", secret,
+                ], in: directory)
             let client = try node.connect()
             let code = try client.create("https://example.com/")
             for path in ["/\(code)", "/missing", "/health", "/health/ready", "/api/v1/urls/\(code)", "/a/b"] {

@@ -14,6 +14,8 @@ final class RunningNode: @unchecked Sendable {
     private(set) var port: UInt16 = 0
     /// Of metrics and status; 0 if they are off.
     private(set) var adminPort: UInt16 = 0
+    /// 0 if it is off.
+    private(set) var replicationPort: UInt16 = 0
 
     var data: String { directory.path + "/data" }
     var url: String { "http://127.0.0.1:\(port)" }
@@ -44,6 +46,9 @@ final class RunningNode: @unchecked Sendable {
         let line = try log.next("event=listening")
         let address = try #require(line.firstMatch(of: /address=\S+:(\d+)/))
         port = try #require(UInt16(address.1))
+        if let replication = line.firstMatch(of: /replication=\S+:(\d+)/) {
+            replicationPort = try #require(UInt16(replication.1))
+        }
         if let admin = line.firstMatch(of: /admin=\S+:(\d+)/) { adminPort = try #require(UInt16(admin.1)) }
     }
 
