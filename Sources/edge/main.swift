@@ -34,6 +34,7 @@ func perform(_ command: Command) -> Int32 {
     case .backup(let request): runBackup(request)
     case .restore(let backup, let data): runRestore(backup: backup, data: data)
     case .cluster(let command): runCluster(command)
+    case .peerOrder(let order, let server): runPeerOrder(order, server)
     case .version: printed("edge \(edgeVersion)\n")
     case .help(let topic): printed(topic?.help ?? CommandName.overview)
     }

@@ -256,5 +256,25 @@ struct HandshakeTests {
         #expect(bench.effects.contains(.connect(address: "b2")))
     }
 
+    /// Addresses come and go with the configuration; who is connected stays.
+    @Test func addressesOfTheConfiguration() {
+        var bench = Bench(peers: ["a"])
+        #expect(bench.effects.contains(.connect(address: "a")))
+        bench.tell(.command(.peers(["b"])))
+        bench.wait(1)
+        #expect(bench.effects.contains(.connect(address: "b")))
+        bench.tell(.connectFailed(address: "a"))
+        for _ in 0..<20 {
+            bench.wait(ReplicationLimits.longestBackOff)
+            #expect(!bench.effects.contains(.connect(address: "a")))
+        }
+        let id = bench.open(address: "b")
+        bench.tell(.command(.peers([])))
+        #expect(!bench.closes.contains { _ in true })
+        bench.tell(.closed(id))
+        bench.wait(ReplicationLimits.longestBackOff)
+        #expect(!bench.effects.contains(.connect(address: "b")))
+    }
+
     @Test func limitsFitTogether() { ReplicationLimits.check() }
 }

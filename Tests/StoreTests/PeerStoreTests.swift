@@ -16,19 +16,27 @@ import Testing
 
     /// A store without threads in the first region.
     struct Peer {
-        let directory = TemporaryDirectory()
-        let clock = TestClock()
-        let events = Events()
+        let directory: TemporaryDirectory
+        let clock: TestClock
+        let events: Events
         let settings: StoreSettings
         let peers: PeerStore
 
         init(_ region: Int = 0) throws {
+            (directory, clock, events) = (TemporaryDirectory(), TestClock(), Events())
             var settings = clusterSettings(directory, clock: clock)
             settings.region = threeRegions[region]
             (settings.hasThreads, settings.continuity) = (false, .unproven)
             let events = events
             settings.beforeCommit = { () throws(LMDBError) in if events.isFull { throw LMDBError.diskFull } }
             self.settings = settings
+            peers = try PeerStore(settings) { events.told.append($0) }
+        }
+
+        /// The same node, started again.
+        init(again before: Peer) throws {
+            (directory, clock, settings, events) = (before.directory, before.clock, before.settings, before.events)
+            let events = events
             peers = try PeerStore(settings) { events.told.append($0) }
         }
 
@@ -233,6 +241,33 @@ import Testing
         taker.store.close()
         #expect(try StoreInspection(directory: taker.directory.store).problems == [])
         #expect(try dump(taker.directory.store).count == 41)
+    }
+
+    /// What cannot be logged again is kept beside the store, and told; all else comes along.
+    @Test func whatStaysBehindIsKept() throws {
+        let giver = try Peer(0)
+        let before = try Peer(1)
+        let links = try (0..<3).map { try before.create("https://only.example.com/\($0)") }
+        before.store.close()
+        guard case .snowflake(let number) = links[1].key else { throw Missing() }
+        var key: [UInt8] = []
+        key.append(bigEndian: number)
+        try damageRow(before.directory.store, "snowflakes", key)
+        let taker = try Peer(again: before)
+        let (rows, end) = try taker.receiveSnapshot(from: giver)
+        #expect(taker.perform(.finishInstall(rows: rows, end)).count == 1)
+        #expect(taker.store.figures.lostRows == 1)
+        let kept = String(decoding: read(taker.directory.store + "/lost+found"), as: UTF8.self)
+        #expect(kept.split(separator: "\n").count == 1)
+        #expect(kept.contains(#""table":"snowflakes""#))
+        #expect(kept.contains("/" + String(decoding: links[1].code, as: UTF8.self)))
+        // The destination is still there to be read.
+        #expect(kept.contains("only.example.com/1".utf8.map { String($0, radix: 16) }.joined()))
+        let reader = try taker.store.makeReader()
+        for index in [0, 2] { #expect(try reader.destination(links[index].code).hasSuffix("/\(index)")) }
+        #expect(reader.findsNothing(links[1].code))
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
     }
 
     /// Files without a name that this process still has open.

@@ -40,9 +40,14 @@ final class Admin: RequestHandler, @unchecked Sendable {
     }
 
     private func answer(_ call: HandedOver) {
-        guard KeyRoutes.owns(call.message.path) else { return call.answer(response(call.message)) }
+        let path = call.message.path
+        guard KeyRoutes.owns(path) || PeerRoutes.owns(path) else { return call.answer(response(call.message)) }
         if let refusal = access.refusal(of: call.message) { return call.answer(refusal.response) }
-        keys.answer(call)
+        if KeyRoutes.owns(path) {
+            keys.answer(call)
+        } else {
+            call.answer(PeerRoutes(node: node).response(call.message))
+        }
     }
 
     private func response(_ message: Message) -> Response {

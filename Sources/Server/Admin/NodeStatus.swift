@@ -1,5 +1,6 @@
 import Links
 import Primitives
+import Replication
 import Store
 
 /// What `GET /status` tells and `edge status` shows.
@@ -26,6 +27,17 @@ struct NodeStatus: Codable {
         var hits: UInt64
     }
 
+    /// Another node, as this one sees it.
+    struct Peer: Codable {
+        var name: String
+        var state: String
+        var roundTripMilliseconds: Int64?
+        /// Of its entries, those that are not here.
+        var missingEntries: UInt64
+        /// For how long there has been an entry of this node that it lacks.
+        var behindMilliseconds: Int64
+    }
+
     var version: String
     var cluster: String
     var region: String
@@ -36,6 +48,10 @@ struct NodeStatus: Codable {
     var codes: Codes?
     var cache: Cache
     var store: StoreState
+    /// Of a node that has peers.
+    var phase: String?
+    var peers: [Peer]?
+    var alarms: [String]?
 
     init(_ node: Node) {
         let figures = node.store.figures
@@ -58,6 +74,25 @@ struct NodeStatus: Codable {
         store = StoreState(
             usedBytes: figures.size.usedBytes, mapBytes: figures.size.mapBytes, isFull: figures.isFull,
             logHead: figures.head, commits: figures.commits, queuedWrites: figures.queuedWrites)
+        if let peers = node.peers { add(peers.figures, node.configuration.regions) }
+    }
+
+    private mutating func add(_ figures: PeerFigures, _ regions: [Configuration.Region]) {
+        let status = figures.status
+        phase = "\(status.phase)"
+        alarms = status.alarms.map { "\($0.name) \($0.subject)" }
+        peers = status.peers.map { peer in
+            let region = regions.first { $0.character == peer.node.region }?.name
+            let member = status.members.first { $0.id == peer.node }
+            let state =
+                if member?.isRetired == true { "retired" } else if peer.isConnected { "connected" } else { "lost" }
+            return Peer(
+                name: region.map { "\($0)/\(peer.node.node)" } ?? "\(peer.node)", state: state,
+                roundTripMilliseconds: peer.roundTrip,
+                missingEntries: status.logs.filter { NodeID($0.state.origin) == peer.node }
+                    .reduce(0) { $0 + $1.missing },
+                behindMilliseconds: figures.peerLags[peer.node] ?? 0)
+        }
     }
 
     private static func name(_ breaker: Issuer.Breaker) -> String {
@@ -82,7 +117,17 @@ struct NodeStatus: Codable {
             let empty = codes.secondsToEmpty.map { "empty in \($0) s at \(Int(codes.ratePerSecond)) a second" }
             rows.append(("codes", "\(codes.left) left, \(empty ?? "none given out lately"), breaker \(codes.breaker)"))
         }
-        return rows.map { $0.0 + String(repeating: " ", count: 13 - $0.0.count) + $0.1 + "\n" }.joined()
+        if let phase { rows.append(("replication", phase)) }
+        for peer in peers ?? [] {
+            var facts = [peer.state]
+            if let trip = peer.roundTripMilliseconds { facts.append("round trip \(trip) ms") }
+            if peer.state != "retired" {
+                facts.append("\(peer.missingEntries) entries to come, \(peer.behindMilliseconds) ms behind this node")
+            }
+            rows.append(("peer \(peer.name)", facts.joined(separator: ", ")))
+        }
+        for alarm in alarms ?? [] { rows.append(("ALARM", alarm)) }
+        return rows.map { $0.0 + String(repeating: " ", count: max(1, 13 - $0.0.count)) + $0.1 + "\n" }.joined()
     }
 
     private func mebibytes(_ bytes: Int) -> String { "\((bytes + (1 << 20) - 1) >> 20) MiB" }

@@ -25,16 +25,25 @@ extension Command {
                 guard value == nil, !renews else { throw usage("--renew stands alone, and once") }
                 renews = true
             case .option(let name, let value):
-                guard ["cluster", "days"].contains(name) else { throw reader.unknown(name) }
+                guard ["cluster", "days", "server"].contains(name) else { throw reader.unknown(name) }
                 guard options[name] == nil else { throw usage("--\(name) is given twice") }
                 options[name] = try reader.value(of: name, value)
             case .operand(let text): operands.append(text)
             }
         }
-        guard let verb = operands.first else { throw usage("init or issue is wanted") }
-        guard ["init", "issue"].contains(verb) else {
-            throw usage("unknown command \(quoted(verb)); init or issue is wanted")
+        let wanted = "init, issue, retire, release or alone is wanted"
+        guard let verb = operands.first else { throw usage(wanted) }
+        guard ["init", "issue", "retire", "release", "alone"].contains(verb) else {
+            throw usage("unknown command \(quoted(verb)); \(wanted)")
         }
+        guard ["init", "issue"].contains(verb) else {
+            guard options.keys.allSatisfy({ $0 == "server" }), !renews else {
+                throw usage("\(verb) takes --server alone")
+            }
+            let server = try reader.server(options["server"] ?? "http://127.0.0.1:9180")
+            return .peerOrder(try order(verb, operands.dropFirst()), server)
+        }
+        guard options["server"] == nil else { throw usage("--server is for retire, release and alone") }
         guard operands.count > 1, !operands[1].isEmpty else { throw usage("no DIRECTORY") }
         let action =
             verb == "init"
@@ -57,17 +66,36 @@ extension Command {
         }
     }
 
-    private static func issue(
-        _ operands: ArraySlice<String>, _ options: [String: String], _ renews: Bool
-    ) throws(UsageError) -> ClusterCommand.Action {
+    private static func order(_ verb: String, _ operands: ArraySlice<String>) throws(UsageError) -> PeerOrder {
+        if verb == "alone" {
+            if let more = operands.first {
+                throw UsageError(command: .cluster, problem: "alone names nobody; \(quoted(more)) is too much")
+            }
+            return .alone
+        }
+        let (region, node) = try nodeName(operands)
+        return verb == "retire" ? .retire(region: region, node: node) : .release(region: region, node: node)
+    }
+
+    private static func nodeName(
+        _ operands: ArraySlice<String>
+    ) throws(UsageError) -> (region: String, node: Int) {
         let usage = { (problem: String) in UsageError(command: .cluster, problem: problem) }
         guard let name = operands.first else { throw usage("whose? REGION/NODE is wanted, such as eu/0") }
         if let more = operands.dropFirst().first { throw usage("one REGION/NODE; \(quoted(more)) is a second one") }
-        guard options["cluster"] == nil else { throw usage("--cluster is for init; ca.pem names the cluster") }
         let parts = name.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard parts.count == 2, let region = try? ValueSyntax<String>.regionName.read(parts[0]),
             let node = try? ValueSyntax<Int>.integer(ConfigurationLimits.nodes).read(parts[1])
         else { throw usage("\(quoted(name)) is not REGION/NODE, such as eu/0; nodes are 0 to 15") }
+        return (region, node)
+    }
+
+    private static func issue(
+        _ operands: ArraySlice<String>, _ options: [String: String], _ renews: Bool
+    ) throws(UsageError) -> ClusterCommand.Action {
+        let usage = { (problem: String) in UsageError(command: .cluster, problem: problem) }
+        let (region, node) = try nodeName(operands)
+        guard options["cluster"] == nil else { throw usage("--cluster is for init; ca.pem names the cluster") }
         let range = ClusterCommand.days
         guard let days = try? ValueSyntax<Int>.integer(range).read(options["days"] ?? "\(ClusterCommand.defaultDays)")
         else { throw usage("--days takes a number from \(range.lowerBound) to \(range.upperBound)") }

@@ -11,7 +11,8 @@ extension CommandName {
         case .dump: "edge dump --data DIR"
         case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
         case .restore: "edge restore DIRECTORY --data DIR"
-        case .cluster: "edge cluster init DIRECTORY [--cluster NAME] | issue DIRECTORY REGION/NODE [--days N] [--renew]"
+        case .cluster:
+            "edge cluster init DIRECTORY [--cluster NAME] | issue DIRECTORY REGION/NODE [--days N] [--renew] | retire REGION/NODE | release REGION/NODE | alone [--server URL]"
         case .systemdUnit: "edge systemd-unit [--config FILE] [--KEY VALUE …]"
         case .help: "edge help [COMMAND]"
         }
@@ -29,7 +30,7 @@ extension CommandName {
         case .dump: "print the links of a store, one JSON line each, sorted by key"
         case .backup: "copy the store of a running node"
         case .restore: "make a data directory from a backup"
-        case .cluster: "make the secrets and certificates of a cluster's nodes"
+        case .cluster: "make the secrets and certificates of a cluster's nodes; tell a node of its peers"
         case .systemdUnit: "print a unit for systemd that runs this program"
         case .help: "say more about a command"
         }
@@ -112,9 +113,14 @@ extension CommandName {
                 Nothing is overwritten. Whoever has ca.key can make nodes: keep DIRECTORY where only you read it, and ca.key
                 off the nodes.
 
+                retire tells the cluster, through a running node, that a node is gone for good: nothing waits for it any more,
+                and it is turned away. release ends the quarantine of a node's entries. alone says that there is no peer,
+                though some are configured, so that ordinary codes are handed out.
+
                   --cluster NAME  the name that the key cluster has on every node; \(Configuration().cluster) if left out
                   --days N        how long a certificate holds; \(ClusterCommand.defaultDays) if left out, \(ClusterCommand.days.upperBound) at most
                   --renew         a new certificate for a node that has one, with the key that it has
+                  --server URL    the running node's admin port; http://127.0.0.1:9180 if left out
 
                   edge cluster init prod --cluster prod
                   edge cluster issue prod eu/0

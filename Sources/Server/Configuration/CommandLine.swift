@@ -22,6 +22,7 @@ package enum Command: Equatable, Sendable {
     case backup(BackupRequest)
     case restore(backup: String, data: String)
     case cluster(ClusterCommand)
+    case peerOrder(PeerOrder, Authority)
     case version
     /// About one command, or about all.
     case help(CommandName?)

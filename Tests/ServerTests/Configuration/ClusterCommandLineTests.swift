@@ -17,7 +17,27 @@ import Testing
 
     @Test(
         arguments: [
-            ("", "init or issue is wanted"), ("make d", "unknown command \"make\"; init or issue is wanted"),
+            ("retire eu/0", .retire(region: "eu", node: 0), "127.0.0.1:9180"),
+            ("release ap-1/15 --server http://h:1", .release(region: "ap-1", node: 15), "h:1"),
+            ("alone", .alone, "127.0.0.1:9180"),
+        ] as [(String, PeerOrder, String)])
+    func orders(line: String, order: PeerOrder, server: String) throws {
+        guard
+            case .peerOrder(order, let told) = try Command.parse(
+                ["cluster"] + line.split(separator: " ").map(String.init))
+        else { throw HarnessError("another command") }
+        #expect("\(told)" == server)
+    }
+
+    @Test(
+        arguments: [
+            ("", "init, issue, retire, release or alone is wanted"),
+            ("make d", "unknown command \"make\"; init, issue, retire, release or alone is wanted"),
+            ("retire", "whose? REGION/NODE is wanted, such as eu/0"),
+            ("release eu/0 us/0", "one REGION/NODE; \"us/0\" is a second one"),
+            ("alone eu/0", "alone names nobody; \"eu/0\" is too much"),
+            ("retire eu/0 --days 1", "retire takes --server alone"),
+            ("init d --server http://a:1", "--server is for retire, release and alone"),
             ("init", "no DIRECTORY"), ("issue", "no DIRECTORY"), ("init a b", "one DIRECTORY; \"b\" is a second one"),
             (
                 "init d --cluster a/b",

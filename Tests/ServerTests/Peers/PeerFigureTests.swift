@@ -12,7 +12,9 @@ import Testing
             history.note(head, at: at)
         }
         #expect(history.head == 30)
-        let rows: [(known: UInt64, age: Int64)] = [(0, 2000), (9, 2000), (10, 2000), (19, 2000), (20, 1000), (30, 0), (40, 0)]
+        let rows: [(known: UInt64, age: Int64)] = [
+            (0, 2000), (9, 2000), (10, 2000), (19, 2000), (20, 1000), (30, 0), (40, 0),
+        ]
         for row in rows { #expect(history.age(behind: row.known, at: 3000) == row.age, "behind \(row.known)") }
         history.forget(through: 20)
         #expect(history.age(behind: 20, at: 3000) == 1000 && history.age(behind: 30, at: 3000) == 0)
@@ -31,7 +33,9 @@ import Testing
 
     @Test func intakeRefusesItsShare() {
         let intake = WriteIntake()
-        let rows: [(lag: Int64, refused: Int)] = [(0, 0), (1000, 0), (2000, 250), (3000, 500), (5000, 1000), (99_999, 1000)]
+        let rows: [(lag: Int64, refused: Int)] = [
+            (0, 0), (1000, 0), (2000, 250), (3000, 500), (5000, 1000), (99_999, 1000),
+        ]
         for row in rows {
             intake.note(lag: row.lag, slow: 1000, stop: 5000)
             let before = intake.refusalCount
