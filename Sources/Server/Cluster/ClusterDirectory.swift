@@ -99,7 +99,7 @@ struct ClusterDirectory {
         let count = Glibc.write(descriptor, bytes, bytes.count)
         // A disk takes less than it is given only if it is full with that.
         if count >= 0, count < bytes.count { errno = ENOSPC }
-        guard count == bytes.count, fsync(descriptor) == 0 else {
+        guard count == bytes.count, fchmod(descriptor, mode) == 0, fsync(descriptor) == 0 else {
             let error = failed("/" + name)
             unlink("\(path)/\(name)")
             throw error

@@ -67,6 +67,11 @@ extension Configuration {
                 "replication_listen: nobody can connect to \(replicationListen.host); unless replication_advertise says "
                     + "where this node is reached, only nodes that have it among their peers connect to it")
         }
+        if replicationListen != nil, codeSecretFile == nil {
+            warnings.append(
+                "code_secret_file: without it this node makes a secret of its own, and no other node can join it; "
+                    + "edge cluster init makes one for all")
+        }
         if replicationListen == nil, !replicationAdvertise.isEmpty {
             warnings.append("replication_advertise: without replication_listen there is nothing to reach")
         }

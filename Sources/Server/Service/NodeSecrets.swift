@@ -21,6 +21,8 @@ struct ReplicationTLS: Equatable, Sendable {
     let certificate: [UInt8]
     let key: [UInt8]
     let authority: [UInt8]
+    /// When the certificate ends, in seconds since 1970.
+    let end: Int
     /// Where the key was read.
     fileprivate let keyPath: String
 }
@@ -54,6 +56,7 @@ extension Configuration {
         if let objection = parsed.objection(name, keyPEM: key, authorityPEM: authority) {
             throw CertificateError("\(certificatePath): \(objection)")
         }
-        return ReplicationTLS(certificate: certificate, key: key, authority: authority, keyPath: keyPath)
+        return ReplicationTLS(
+            certificate: certificate, key: key, authority: authority, end: parsed.end, keyPath: keyPath)
     }
 }

@@ -64,12 +64,16 @@ private final class NodeService {
         return set
     }
 
+    private static let certificateNoticeSeconds = 30 * 86_400
+
     private let node: Node
     private let source: ConfigurationSource
     private let notifier: ServiceNotifier
     private var watch = Watch()
     private var watchdog: Watchdog
     private var watchedAt: Int64 = 0
+    /// The end of a certificate that was told of.
+    private var toldEnd: Int?
 
     init(_ node: Node, _ source: ConfigurationSource, _ notifier: ServiceNotifier) {
         (self.node, self.source, self.notifier) = (node, source, notifier)
@@ -107,10 +111,21 @@ private final class NodeService {
         guard now - watchedAt >= 1000 else { return }
         watchedAt = now
         node.lookAtMemory()
+        lookAtCertificate()
         let lines = watch.changes(
             node.store.figures, damagedAnswers: node.damagedAnswerCount, accessLogDrops: node.accessLogDropCount,
             clickDrops: node.clickDropCount)
         for line in lines { Log.write(line.level, line.event, ["detail": .string(line.detail)]) }
+    }
+
+    /// Says once of each certificate that it ends soon, or has ended.
+    private func lookAtCertificate() {
+        guard let end = node.replicationTLS?.end, end != toldEnd, end - time(nil) < Self.certificateNoticeSeconds else {
+            return
+        }
+        toldEnd = end
+        let at = CalendarTime(Instant(milliseconds: Int64(end) * 1000)).rfc3339
+        Log.write(.warning, "certificate-ends", ["at": .string(at)])
     }
 
     private func lookAtThreads() {

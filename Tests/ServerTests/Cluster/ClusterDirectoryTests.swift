@@ -44,13 +44,25 @@ import Testing
         }
         #expect(Set(secrets).count == 4)
         for secret in secrets { #expect(secret.wholeMatch(of: /[0-9a-f]{64}\n/) != nil) }
-        #expect(try IssuedCertificate(other + "/ca.pem").subject == "O=default, CN=edge replication")
+        #expect(try IssuedCertificate(other + "/ca.pem").subject == "O=default,CN=edge replication")
+    }
+
+    /// Whatever the shell's mask: keys are the owner's alone, and certificates may be read by the node's user.
+    @Test(arguments: ["000", "077"]) func modes(mask: String) throws {
+        for command in [["init", cluster], ["issue", cluster, "eu/0"], ["issue", cluster, "eu/0", "--renew"]] {
+            let script = "umask \(mask); exec \"$0\" cluster \"$@\""
+            #expect(try Finished(["-c", script, edgeBinary] + command, of: "/bin/sh").ending == .exited(0))
+        }
+        #expect(mode(cluster) == 0o700)
+        for name in try names(below: cluster) {
+            #expect(mode("\(cluster)/\(name)") == (name.hasSuffix(".pem") ? 0o644 : 0o600), "\(name)")
+        }
     }
 
     @Test func authority() throws {
         try set()
         let authority = try certificate("ca.pem")
-        #expect(authority.subject == "O=prod, CN=edge replication")
+        #expect(authority.subject == "O=prod,CN=edge replication")
         #expect(authority.text(of: NID_basic_constraints) == "CA:TRUE, pathlen:0")
         #expect(authority.text(of: NID_key_usage) == "Certificate Sign, CRL Sign")
         #expect(authority.isCritical(NID_basic_constraints) && authority.isCritical(NID_key_usage))
@@ -75,7 +87,7 @@ import Testing
         try edge("init", directory.path + "/other", "--cluster", "prod")
         let stranger = try IssuedCertificate(directory.path + "/other/ca.pem")
         #expect(node.verdict(of: stranger, X509_PURPOSE_SSL_SERVER, at: node.begin) != "ok")
-        #expect(node.subject == "O=prod, CN=eu/0")
+        #expect(node.subject == "O=prod,CN=eu/0")
         #expect(node.text(of: NID_subject_alt_name) == "URI:edge://prod/eu/0")
         #expect(node.text(of: NID_ext_key_usage) == "TLS Web Client Authentication, TLS Web Server Authentication")
         #expect(node.text(of: NID_basic_constraints) == "CA:FALSE" && X509_check_ca(node.handle) == 0)

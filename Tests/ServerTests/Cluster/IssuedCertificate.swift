@@ -42,7 +42,9 @@ final class IssuedCertificate {
         X509_EXTENSION_get_critical(X509_get_ext(handle, X509_get_ext_by_NID(handle, id, -1))) == 1
     }
 
-    var subject: String { printed { X509_NAME_print_ex($0, X509_get_subject_name(handle), 0, 0) } }
+    var subject: String {
+        printed { X509_NAME_print_ex($0, X509_get_subject_name(handle), 0, UInt(XN_FLAG_SEP_COMMA_PLUS)) }
+    }
 
     /// In hexadecimal digits.
     var serial: String {

@@ -211,6 +211,10 @@ import Testing
                 secrets + "replication_plaintext = on\nreplication_listen = [::]:2",
                 "replication_listen: nobody can connect to ::"
             ),
+            (
+                "node = 0\ncluster_secret_file = c\nreplication_listen = 127.0.0.1:1",
+                "code_secret_file: without it this node makes a secret of its own"
+            ),
             ("replication_advertise = a:1", "replication_advertise: without replication_listen"),
             ("replication_plaintext = on\n" + tls, "replication_plaintext: has no effect"),
         ] as [(String, String)])

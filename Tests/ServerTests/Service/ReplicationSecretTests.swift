@@ -90,6 +90,20 @@ extension NodeTests {
             #expect(check.error.contains("it names edge://default/local/0, and this is edge://prod/local/0"))
         }
 
+        /// The end of a certificate is said in time, once; a renewed one is no news.
+        @Test func endOfACertificate() throws {
+            try set()
+            try edge(["issue", cluster, "local/0", "--renew", "--days", "29"])
+            let node = try RunningNode(flags(), in: directory)
+            let line = try node.log.next("event=certificate-ends")
+            #expect(line.contains(/level=warning event=certificate-ends at=20\d\d-\d\d-\d\dT/), "\(line)")
+            try edge(["issue", cluster, "local/0", "--renew", "--days", "31"])
+            node.child.signal(SIGHUP)
+            _ = try node.log.next("event=reload ")
+            #expect(node.stop() == .exited(0))
+            #expect(try (node.log.seen + node.log.rest()).count { $0.contains("certificate-ends") } == 1)
+        }
+
         /// A node that was root reads its certificate anew, and root's key only at the start.
         @Test(.enabled(if: isRoot, "only root can become another user")) func rootsKey() throws {
             try set()
