@@ -1,4 +1,4 @@
-// What the Glibc module of the Swift toolchain lacks: epoll, accept4, memmem, fallocate, pthread_setname_np, tgkill, the
+// What the Glibc module of the Swift toolchain lacks: epoll, timerfd, accept4, memmem, fallocate, pthread_setname_np, tgkill, the
 // CPU affinity calls, prctl, and the CRC32C instruction.
 #pragma once
 #include <pthread.h>
@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 void *memmem(const void *haystack, size_t haystack_size, const void *needle, size_t needle_size);
