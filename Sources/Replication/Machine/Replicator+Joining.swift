@@ -42,7 +42,7 @@ extension Replicator {
             return
         case .finishing, .reborn: return
         }
-        guard let origin = intakes.keys.sorted().first(where: { intakes[$0]!.needsSnapshot }) else {
+        guard let origin = intakes.filter(\.value.needsSnapshot).keys.min() else {
             joinWantedAt = nil
             return
         }
