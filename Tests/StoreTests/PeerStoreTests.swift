@@ -186,6 +186,63 @@ import Testing
         #expect(try StoreInspection(directory: peer.directory.store).problems == [])
     }
 
+    private static let connection = ConnectionID(rawValue: 5)
+
+    private func open(_ giver: Peer) throws -> [OriginState] {
+        guard case .snapshotOpened(_, let rows)? = giver.perform(.openSnapshot(Self.connection)).first else {
+            throw Missing()
+        }
+        return rows
+    }
+
+    private func install(_ rows: [OriginState], from giver: Peer, at taker: Peer) throws -> Holdings {
+        taker.perform(.beginInstall)
+        var end: SnapshotEnd?
+        while end == nil {
+            switch giver.perform(.readSnapshot(Self.connection)).first {
+            case .snapshotRead(_, let chunk): #expect(taker.perform(.installChunk(chunk)).count == 1)
+            case .snapshotRan(_, let ran): end = ran
+            default: throw Missing()
+            }
+        }
+        guard case .installed(let holdings)? = taker.perform(.finishInstall(rows: rows, end!)).last else {
+            throw Missing()
+        }
+        return holdings
+    }
+
+    /// Records that came after the vector was read are sound before their log entries come, for `verify` too.
+    @Test func aSnapshotMayBeNewerThanItsVector() throws {
+        let (giver, taker) = (try Peer(0), try Peer(1))
+        giver.perform(.continuityProven(nil))
+        let rows = try open(giver)
+        #expect(rows.first { $0.origin == giver.store.origin }?.head == 0)
+        let link = try giver.create("https://example.com/")
+        _ = try install(rows, from: giver, at: taker)
+        #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+    }
+
+    /// A log that the vector goes on covering as the old store had it: others have its records as they are, so they are
+    /// not logged again.
+    @Test func recordsOfAKeptLogStayAsTheyAre() throws {
+        for isKept in [false, true] {
+            let (giver, taker) = (try Peer(0), try Peer(1))
+            var author = Author("3")
+            author.create(0, "https://third.example.com/")
+            #expect(try applied(taker.perform(.apply(batch(author, 1...1)))).outcome == .done)
+            let mine = try #require(try taker.store.holdings().rows.first { $0.origin == author.origin })
+            let holdings = try install(try open(giver) + (isKept ? [mine] : []), from: giver, at: taker)
+            #expect(holdings.rows.first { $0.origin == author.origin }?.head ?? 0 == (isKept ? 1 : 0))
+            #expect(holdings.rows.first { $0.origin == holdings.own }?.head == (isKept ? 0 : 1))
+            let code = taker.store.code(author.key(0))
+            #expect(try taker.store.makeReader().destination(code) == "https://third.example.com/")
+            taker.store.close()
+            #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+        }
+    }
+
     /// A whole snapshot, with what the old store alone holds logged again under a new life.
     @Test func aSnapshotReplacesTheStore() throws {
         let (giver, taker) = (try Peer(0), try Peer(1))
@@ -194,21 +251,8 @@ import Testing
         for number in 0..<40 { keys.append(try giver.create("https://example.com/\(number)").key) }
         #expect((try giver.change(keys[3], .delete)).failure == nil)
         let own = try taker.create("https://only.example.com/")
-        let id = ConnectionID(rawValue: 5)
-        guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id)).first else { throw Missing() }
-        taker.perform(.beginInstall)
-        var end: SnapshotEnd?
-        while end == nil {
-            switch giver.perform(.readSnapshot(id)).first {
-            case .snapshotRead(id, let chunk): #expect(taker.perform(.installChunk(chunk)).count == 1)
-            case .snapshotRan(id, let ran): end = ran
-            default: throw Missing()
-            }
-        }
         let before = taker.store.origin
-        guard case .installed(let holdings)? = taker.perform(.finishInstall(rows: rows, end!)).last else {
-            throw Missing()
-        }
+        let holdings = try install(try open(giver), from: giver, at: taker)
         #expect(holdings.own != before && holdings.isFresh && taker.store.origin == holdings.own)
         #expect(holdings.rows.first { $0.origin == giver.store.origin }?.floor == 41)
         #expect(try taker.store.logBatch(holdings.own, from: 1).get().entries.count == 1)

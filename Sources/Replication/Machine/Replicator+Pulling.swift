@@ -45,7 +45,9 @@ extension Replicator {
             guard let due = pullDue(origin), due <= now.ticks else { continue }
             let able = holders(origin).filter { (peers[$0.node]!.rows[origin]?.floor ?? 0) <= head(origin) }
             guard !able.isEmpty else {
-                intakes[origin]!.needsSnapshot = !holders(origin).isEmpty
+                // Who held it may have left, or lost it: then there is nothing to ask for, and nothing to wake for.
+                noteBehind(origin)
+                intakes[origin]!.needsSnapshot = intakes[origin]!.behindSince != nil
                 continue
             }
             // The nearest first; after it brought nothing, the others in turn.
