@@ -102,7 +102,8 @@ package final class SystemThread: @unchecked Sendable {
     package func take(atMost limit: Int, timeoutMilliseconds: Int) -> [Element]? {
         unsafe pthread_mutex_lock(mutex)
         defer { unsafe pthread_mutex_unlock(mutex) }
-        if elements.isEmpty, !isClosed {
+        // Whoever does not wait shall not sleep either: the system rounds even no time up.
+        if elements.isEmpty, !isClosed, timeoutMilliseconds > 0 {
             var until = timespec()
             unsafe clock_gettime(CLOCK_MONOTONIC, &until)
             let nanoseconds = until.tv_nsec + timeoutMilliseconds % 1000 * 1_000_000

@@ -23,6 +23,21 @@ struct Disk {
         for name in Self.files { if let bytes = image[name] { Self.write(bytes, to: path + "/" + name) } }
     }
 
+    var sideFile: [UInt8]? { Self.read(path + "/identity") }
+
+    /// The side file is what it was, or is not there.
+    func putBack(_ sideFile: [UInt8]?) {
+        if let sideFile { Self.write(sideFile, to: path + "/identity") } else { removeIdentity() }
+    }
+
+    /// Of the store that is made beside.
+    var joining: [UInt8] { Self.read(path + "/joining/data.mdb") ?? [] }
+
+    func writeJoining(_ bytes: [UInt8]) {
+        mkdir(path + "/joining", 0o700)
+        Self.write(bytes, to: path + "/joining/data.mdb")
+    }
+
     func removeIdentity() { unlink(path + "/identity") }
 
     /// Flips a bit wherever `isThere` says that the bytes behind `pattern` are meant. How often.

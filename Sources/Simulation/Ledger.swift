@@ -26,6 +26,8 @@ struct Ledger {
     var acknowledged: [Write] = []
     /// Who made what is under a key, as it was first seen.
     var creations: [LinkKey: Creation] = [:]
+    /// By which faulty programs claimed codes that others had made.
+    private(set) var falseCreations: [Creation] = []
     /// In the order in which they were first seen.
     private(set) var keys: [LinkKey] = []
     private(set) var operations: UInt64 = 0
@@ -39,6 +41,8 @@ struct Ledger {
     mutating func saw(_ key: LinkKey) { if creations[key] == nil { keys.append(key) } }
 
     mutating func saw(_ key: LinkKey, by operation: UInt64) { attempts[operation]?.key = key }
+
+    mutating func claim(_ creation: Creation) { falseCreations.append(creation) }
 
     static func destination(_ operation: UInt64) -> [UInt8] { Array("https://sim.example/\(operation)".utf8) }
 
@@ -55,7 +59,7 @@ struct ShownLink {
 }
 
 extension Simulation {
-    enum Shown { case absent, damaged, link(ShownLink) }
+    enum Shown { case absent, impossible, damaged, link(ShownLink) }
 
     /// What a node shows under a key, by the way that redirects go.
     func show(_ node: SimulatedNode, _ key: LinkKey) -> Shown {
@@ -64,7 +68,8 @@ extension Simulation {
         defer { reader.end() }
         let code = Array(store.codeSpace.text(of: key).utf8)
         switch reader.find(code.span.bytes) {
-        case .absent, .impossible: return .absent
+        case .absent: return .absent
+        case .impossible: return .impossible
         case .damaged: return .damaged
         case .link(let link):
             guard let record = link.record, let author = reader.origin(at: record.originIndex) else { return .damaged }
@@ -81,8 +86,11 @@ extension Simulation {
     /// Looks a key up as a visitor would, and compares with what can be.
     func visit(_ node: SimulatedNode, _ key: LinkKey) {
         guard node.isUp else { return }
-        switch show(node, key) {
-        case .absent:
+        setClock(node)
+        let shown = show(node, key)
+        checkCache(node, key, shown)
+        switch shown {
+        case .absent, .impossible:
             if node.shown.contains(key) { violated(.keepsAnswering, "\(key) at \(node.id)") }
         case .damaged:
             var bytes: [UInt8] = []
@@ -94,6 +102,13 @@ extension Simulation {
 
     private func judge(_ link: ShownLink, at key: LinkKey, _ node: SimulatedNode) {
         var name: String { "\(key) at \(node.id)" }
+        if ledger.falseCreations.contains(link.creation) {
+            // Who has not seen the first creation yet cannot know.
+            if node.shown.contains(key), !node.wasDamaged {
+                violated(.oneLinkForever, "\(name) is of who claimed it later")
+            }
+            return
+        }
         if let first = ledger.creations[key], first != link.creation {
             violated(.oneLinkForever, "\(name) is of \(link.creation), was of \(first)")
         }
@@ -111,6 +126,11 @@ extension Simulation {
         }
         if let meant = attempt.key, meant != key { violated(.rightDestination, "\(name) leads where \(meant) should") }
         ledger.saw(key, by: operation)
+    }
+
+    func isClaimedFalsely(_ node: SimulatedNode, _ key: LinkKey) -> Bool {
+        guard case .link(let link) = show(node, key) else { return false }
+        return ledger.falseCreations.contains(link.creation)
     }
 
     // MARK: What is where
@@ -137,7 +157,7 @@ extension Simulation {
     /// Writes that the crash kept from being answered are on the disk all the same.
     func noteUntold(_ node: SimulatedNode) {
         for (operation, result) in node.machine.answers {
-            guard case .success(let link) = result else { continue }
+            guard case .success(let link) = result, !isOfClaim(link) else { continue }
             ledger.saw(link.key, by: operation)
             noteCreation(link, operation)
         }
@@ -149,7 +169,7 @@ extension Simulation {
         let answers = node.machine.answers
         node.machine.answers = []
         for (operation, result) in answers {
-            guard case .success(let link) = result else { continue }
+            guard case .success(let link) = result, !isOfClaim(link) else { continue }
             if link.stamp.rawValue <= received {
                 violated(.causalStamps, "\(link.key) at \(node.id) is stamped before what had come")
             }
@@ -162,6 +182,11 @@ extension Simulation {
                     rank: WriteRank(isDeleted: isDeleted, stamp: link.stamp.rawValue, origin: link.origin),
                     operation: operation, node: node.index))
         }
+    }
+
+    /// Such a change goes with the claim.
+    private func isOfClaim(_ link: CreatedLink) -> Bool {
+        link.body.creation.map(ledger.falseCreations.contains) ?? false
     }
 
     private func noteCreation(_ link: CreatedLink, _ operation: UInt64) {

@@ -19,6 +19,7 @@ struct Network {
         var lossUntil: Int64 = 0
         var repeatUntil: Int64 = 0
         var reorderUntil: Int64 = 0
+        var damageUntil: Int64 = 0
         var delayUntil: Int64 = 0
         var delay: Int64 = 0
     }
@@ -27,6 +28,9 @@ struct Network {
     private var ways: [Way] = []
     private var width = 0
     var connectionCount: UInt64 = 0
+    /// Some frames that were sent lately, for who listens in.
+    private(set) var overheard: [[UInt8]] = []
+    private var frameCount = 0
 
     mutating func prepare(count: Int, _ random: inout SeededRandom) {
         width = count
@@ -43,6 +47,20 @@ struct Network {
         get { ways[from * width + to] }
         set { ways[from * width + to] = newValue }
     }
+
+    /// The other end of a stranger's connection.
+    static let nowhere = ConnectionID(rawValue: 0)
+
+    mutating func overhear(_ frame: [UInt8]) {
+        frameCount += 1
+        if overheard.count < Self.overheardFrames {
+            overheard.append(frame)
+        } else {
+            overheard[frameCount % Self.overheardFrames] = frame
+        }
+    }
+
+    private static let overheardFrames = 32
 
     mutating func heal() {
         for index in ways.indices {
@@ -93,6 +111,7 @@ extension Simulation {
     func send(_ node: SimulatedNode, _ id: ConnectionID, _ bytes: [UInt8]) {
         guard let end = network.ends[id], let other = network.ends[end.other] else { return }
         checkSent(node, bytes)
+        network.overhear(bytes)
         let way = network[node.index, other.node]
         if way.cutUntil > time, !other.isDeaf {
             // Short cuts are bridged by sending again.
@@ -115,6 +134,9 @@ extension Simulation {
             return queue.schedule(.arrive(end.other, bytes), at: at + .random(in: 1...2000, using: &random))
         }
         network.ends[end.other]!.arrivedUntil = at
+        if way.damageUntil > time, chance(1, of: 8) {
+            return queue.schedule(.arriveForeign(end.other, flipped(bytes)), at: at)
+        }
         queue.schedule(.arrive(end.other, bytes), at: at)
         if isAlone, way.repeatUntil > time, chance(1, of: 3) {
             queue.schedule(.arrive(end.other, bytes), at: at + .random(in: 0...2000, using: &random))

@@ -16,12 +16,20 @@ final class NodeMachine: @unchecked Sendable {
     /// The next commit fails after the side file went ahead, and the node with it.
     var crashesBeforeCommit = false
     var didCrash = false
+    /// It dies right after its next commit, before which the side file was this.
+    var crashesAfterCommit = false
+    var sideFileAtCommit: (bytes: [UInt8]?, isKnown: Bool) = (nil, false)
+    /// Called when a transaction is about to be committed.
+    var beforeCommit: () -> Void = {}
+    private let disk: Disk
 
-    init(seed: UInt64) { random = SeededRandom(seed: seed) }
+    init(seed: UInt64, _ disk: Disk) { (random, self.disk) = (SeededRandom(seed: seed), disk) }
 
     func commit() throws(LMDBError) {
+        beforeCommit()
         if crashesBeforeCommit { (crashesBeforeCommit, didCrash) = (false, true) }
-        if didCrash || diskIsFull { throw LMDBError.diskFull }
+        if didCrash || diskIsFull || sideFileAtCommit.isKnown { throw LMDBError.diskFull }
+        if crashesAfterCommit { sideFileAtCommit = (disk.sideFile, true) }
     }
 }
 
@@ -38,6 +46,8 @@ final class SimulatedNode {
     // While it runs.
     var store: PeerStore?
     var reader: LinkReader?
+    /// Goes with the reader.
+    var cache: CodeCache?
     var replicator: Replicator?
     /// Grows with each end, so that what was under way for an earlier run is recognised.
     var life: UInt64 = 0
@@ -56,7 +66,11 @@ final class SimulatedNode {
     var logFormat: UInt16 = 1
     var writableFormat: UInt16 = 1
     /// Heads that are durable, as of the last commit.
-    var durable: [Origin: UInt64] = [:]
+    var durable: [Origin: UInt64] = [:] {
+        didSet { everDurable.merge(durable, uniquingKeysWith: max) }
+    }
+    /// The greatest of them, whatever became of the disk.
+    private(set) var everDurable: [Origin: UInt64] = [:]
     /// The store is another one, and the replicator has not heard yet.
     var isReplaced = false
     /// The latest that its clock ever showed.
@@ -65,8 +79,6 @@ final class SimulatedNode {
     var scrubbed = ScrubFigures()
     var wasPoisoned = false
     var wasDamaged = false
-    /// It dies right after its next commit.
-    var crashesAfterCommit = false
     /// Keys of links that it has shown deleted, since its disk is the one it is.
     var shownDeleted: Set<LinkKey> = []
     /// As well, all that it has shown.
@@ -78,7 +90,7 @@ final class SimulatedNode {
     init(index: Int, id: NodeID, directory: String, seed: UInt64) {
         (self.index, self.id) = (index, id)
         disk = Disk(path: "\(directory)/\(Character(UnicodeScalar(id.region)))\(id.node)")
-        machine = NodeMachine(seed: seed)
+        machine = NodeMachine(seed: seed, disk)
     }
 
     var isUp: Bool { replicator != nil }

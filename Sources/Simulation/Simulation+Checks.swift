@@ -26,6 +26,37 @@ extension Simulation {
         }
     }
 
+    /// What a node takes for acknowledged by a member was durable there at some time.
+    func checkTruncation(_ node: SimulatedNode, _ order: Truncation) {
+        for other in nodes
+        where other.index != node.index && node.replicator!.members[other.id]?.isRetired == false {
+            for row in order.rows where row.acknowledged > other.everDurable[row.origin] ?? 0 {
+                violated(
+                    .keepsUnacknowledged,
+                    "\(node.id) holds \(row.origin) \(row.acknowledged) for acknowledged by \(other.id), which had "
+                        + "\(other.everDurable[row.origin] ?? 0)")
+            }
+        }
+    }
+
+    /// Every member that a node knows of reads what it writes now.
+    func checkFormat(_ node: SimulatedNode) {
+        for other in nodes where node.replicator!.members[other.id]?.isRetired == false && other.logFormat == 1 {
+            violated(.formatAwaited, "\(node.id) writes a kind that \(other.id) does not know")
+        }
+    }
+
+    /// Of members that are there, all lives but the present one are known to have ended.
+    private func livesWithoutEnd() -> [(rule: Rule, text: String)] {
+        let present = Set(living.map { $0.store!.store.origin })
+        return living.flatMap { node in
+            node.store!.store.vector.filter { position in
+                position.seal == nil && !present.contains(position.origin)
+                    && living.contains { $0.id == NodeID(position.origin) }
+            }.map { (Rule.livesEnd, "\(node.id) does not know that \($0.origin) has ended") }
+        }
+    }
+
     /// Nothing was applied that is stamped far ahead of every clock there is.
     func checkApplied(_ node: SimulatedNode, _ before: [Origin: UInt64]) {
         guard let store = node.store?.store else { return }
@@ -74,7 +105,7 @@ extension Simulation {
         for node in nodes where !node.isRetired {
             (node.clockOffset, node.clockDrift, node.slowUntil, node.frozenUntil) = (0, 0, 0, 0)
             (node.machine.diskIsFull, node.machine.crashesBeforeCommit) = (false, false)
-            (node.crashesAfterCommit, node.isAbsent, node.backup) = (false, false, nil)
+            (node.machine.crashesAfterCommit, node.isAbsent, node.backup) = (false, false, nil)
             if node.wasPoisoned { wipe(node) }
             if nodes.contains(where: { $0.logFormat > 1 }), node.logFormat == 1 {
                 node.logFormat = 2
@@ -139,6 +170,7 @@ extension Simulation {
                     (.equalVectors, "\(node.id) knows \(vector.count) logs, \(living[0].id) \(vectors[0].count)"))
             }
         }
+        found += livesWithoutEnd()
         let roots = living.map { $0.store!.store.digests(.root)?.children.map(\.sum) }
         for (node, root) in zip(living, roots) where root == nil || root != roots[0] {
             found.append((.equalDigests, "\(node.id) and \(living[0].id)"))
@@ -149,6 +181,7 @@ extension Simulation {
     private func checkWrites() {
         for node in living {
             let held = held(node)
+            let claimed = Set(ledger.falseCreations.isEmpty ? [] : ledger.keys.filter { isClaimedFalsely(node, $0) })
             for write in ledger.acknowledged where !write.isLost {
                 guard let rank = held[write.key], rank.covers(write.rank) else {
                     let what = held[write.key] == nil ? "lacks" : "has an older"
@@ -158,6 +191,9 @@ extension Simulation {
                     return
                 }
                 if write.rank.isDeleted, !rank.isDeleted { violated(.deleteIsFinal, "\(write.key) at \(node.id)") }
+                if claimed.contains(write.key) {
+                    violated(.oneLinkForever, "\(write.key) at \(node.id) is of who claimed it later")
+                }
             }
         }
     }

@@ -22,12 +22,15 @@ extension Simulation {
         guard !isQuiet else { return }
         let fault = inclinations[Int.random(in: 0..<inclinations.count, using: &random)]
         let node = target()
-        let phase = node.phase
-        if strike(fault, node) { met(fault, phase, node) }
+        strike(fault, node, node.phase)
         schedule(.trouble, after: .random(in: 2000...14_000, using: &random))
     }
 
-    private func met(_ fault: Fault, _ phase: Phase, _ node: SimulatedNode) {
+    func strike(_ fault: Fault, _ node: SimulatedNode, _ phase: Phase) {
+        if strike(fault, node) { met(fault, phase, node) }
+    }
+
+    func met(_ fault: Fault, _ phase: Phase, _ node: SimulatedNode) {
         report.faults[fault, phase] += 1
         tell("fault: \(fault.rawValue), \(node.id), \(phase.rawValue)")
     }
@@ -46,7 +49,8 @@ extension Simulation {
     private func strike(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         guard node.isUp, !node.isRetired else { return false }
         switch fault {
-        case .frameLoss, .frameDelay, .frameReorder, .frameRepeat, .reset, .oneWay, .partition, .isolation:
+        case .frameLoss, .frameDelay, .frameReorder, .frameRepeat, .reset, .oneWay, .partition, .isolation,
+            .damagedFrames, .strangers:
             return strikeNetwork(fault, node)
         case .crash, .crashBeforeCommit, .crashAfterCommit, .restart, .lostIdentity:
             return strikeProcess(fault, node)
@@ -64,7 +68,7 @@ extension Simulation {
             schedule(
                 .plan(.returns(node: node.index)),
                 after: retention.capped + .random(in: 10_000...90_000, using: &random))
-        case .poison, .laterFormat, .join, .retire: return strikeMembership(fault, node)
+        case .poison, .secondClaim, .laterFormat, .join, .retire: return strikeMembership(fault, node)
         }
         return true
     }
@@ -84,6 +88,8 @@ extension Simulation {
         case .frameDelay:
             (network[from, to].delayUntil, network[from, to].delay) = (span(5000...40_000), span(200...4000) - time)
         case .oneWay: network[from, to].cutUntil = span(1000...40_000)
+        case .damagedFrames: network[from, to].damageUntil = span(1000...10_000)
+        case .strangers: strangersCome(node)
         case .isolation: cutOff(node, .random(in: 2000...60_000, using: &random))
         case .partition:
             let side = nodes.indices.filter { _ in chance(1, of: 2) }
@@ -117,7 +123,7 @@ extension Simulation {
             node.machine.crashesBeforeCommit = true
             return true
         case .crashAfterCommit:
-            node.crashesAfterCommit = true
+            node.machine.crashesAfterCommit = true
             return true
         case .restart: stop(node, .orderly)
         case .lostIdentity:
@@ -186,11 +192,7 @@ extension Simulation {
         guard case .link(let link) = show(node, key), !link.rank.isDeleted, !link.destination.isEmpty else {
             return false
         }
-        let copies = nodes.count { other in
-            guard other.index != node.index, other.isUp, case .link(let copy) = show(other, key) else { return false }
-            return copy.rank.covers(link.rank)
-        }
-        guard copies >= 2 else { return false }
+        guard copies(of: link, key, elsewhereThan: node) >= 2 else { return false }
         var (stamp, keyBytes): ([UInt8], [UInt8]) = ([], [])
         stamp.append(bigEndian: link.rank.stamp)
         key.encode(into: &keyBytes)
@@ -206,6 +208,28 @@ extension Simulation {
         return true
     }
 
+    private func copies(of link: ShownLink, _ key: LinkKey, elsewhereThan node: SimulatedNode) -> Int {
+        nodes.count { other in
+            guard other.index != node.index, other.isUp, case .link(let copy) = show(other, key) else { return false }
+            return copy.rank.covers(link.rank) && copy.creation == link.creation
+        }
+    }
+
+    /// A faulty program logs a creation of a code that another creation has. Who made it first keeps it.
+    private func claimAgain(_ node: SimulatedNode) -> Bool {
+        guard !ledger.keys.isEmpty else { return false }
+        let key = anyKey()
+        guard case .generated = key, case .link(let link) = show(node, key), link.creation == ledger.creations[key],
+            copies(of: link, key, elsewhereThan: node) >= 2
+        else { return false }
+        var creation = link.creation
+        // Its counter is none that a clock comes to in a millisecond here.
+        creation.stamp |= 0xffff
+        ledger.claim(creation)
+        writeClaim(node, key, creation)
+        return true
+    }
+
     /// Of a destination without its scheme, which is not stored.
     private static let destinationTail = 14
 
@@ -216,6 +240,7 @@ extension Simulation {
             node.wasPoisoned = true
             writePoison(node)
             schedule(.plan(.cure(node: node.index)), after: .random(in: 10_000...50_000, using: &random))
+        case .secondClaim: return claimAgain(node)
         case .laterFormat:
             guard node.logFormat == 1 else { return false }
             node.logFormat = 2
@@ -226,7 +251,9 @@ extension Simulation {
             let added = addNode(nodes.count)
             schedule(.start(node: added.index), after: 100)
         default:
-            guard node.isReady, hasOthers(node), nodes.count(where: { !$0.isRetired }) > 4,
+            // Else nearly all would be level.
+            guard node.phase != .level || chance(1, of: 3), hasOthers(node),
+                nodes.count(where: { !$0.isRetired }) > 4,
                 let teller = nodes.first(where: { $0.isUp && $0.isReady && $0.index != node.index }),
                 !nodes.contains(where: \.isRetired)
             else { return false }
@@ -246,9 +273,12 @@ extension Simulation {
             met(.oldDisk, node.phase, node)
             restoreDisk(node, backup)
         case .strike(let index):
-            let (node, fault) = (nodes[index], inclinations[Int.random(in: 0..<inclinations.count, using: &random)])
-            let phase = node.phase
-            if !isQuiet, strike(fault, node) { met(fault, phase, node) }
+            let node = nodes[index]
+            if isQuiet { return }
+            if node.backup != nil, chance(1, of: 2) { return carryOut(.restoreOldDisk(node: index)) }
+            // What a run has once at most would else hardly ever meet what is rare.
+            let fault = chance(1, of: 8) ? Fault.retire : inclinations.randomElement(using: &random)!
+            strike(fault, node, node.phase)
         case .wipe(let index):
             let node = nodes[index]
             guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node) else { return }

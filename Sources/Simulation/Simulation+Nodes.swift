@@ -34,10 +34,11 @@ extension Simulation {
         setClock(node)
         let machine = node.machine
         (machine.events, machine.answers, machine.didCrash) = ([], [], false)
+        machine.beforeCommit = { [unowned self, unowned node] in visitWhileCommitting(node) }
         do {
             let store = try PeerStore(storeSettings(node)) { machine.events.append($0) }
             node.store = store
-            node.reader = try store.store.makeReader()
+            openReader(node)
             (node.durable, node.isReplaced) = (Self.heads(store.store), false)
             let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map { "\($0.id)" }
             let settings = Settings(
@@ -91,7 +92,7 @@ extension Simulation {
     func stop(_ node: SimulatedNode, _ end: End = .crash) {
         guard let store = node.store else { return }
         node.heldWhileDown = held(node)
-        node.reader = nil
+        closeReader(node)
         setClock(node)
         if end == .orderly { store.store.close() }
         (node.store, node.replicator) = (nil, nil)
@@ -104,7 +105,8 @@ extension Simulation {
 
     // MARK: Events and effects
 
-    func tell(_ node: SimulatedNode, _ event: Event) {
+    /// `judge` sees the effects before they are carried out.
+    func tell(_ node: SimulatedNode, _ event: Event, judge: ([Effect]) -> Void = { _ in }) {
         guard node.replicator != nil else { return }
         note(UInt64(time), UInt64(node.index), event.word)
         switch event {
@@ -115,6 +117,7 @@ extension Simulation {
         }
         let effects = node.replicator!.handle(event, now: moment(node))
         node.replicator!.checkInvariants()
+        judge(effects)
         perform(effects, node)
     }
 
@@ -145,7 +148,9 @@ extension Simulation {
                 }
                 tell("\(node.id) raises \(alarm)")
             case .cleared(let alarm): tell("\(node.id) clears \(alarm)")
-            case .truncate(let order): carryOut(.truncate(hastened(order, node)), node)
+            case .truncate(let order):
+                checkTruncation(node, order)
+                carryOut(.truncate(hastened(order, node)), node)
             case .authenticated, .acknowledged: break
             default: carryOut(effect, node)
             }
@@ -165,7 +170,11 @@ extension Simulation {
     private func carryOut(_ effect: Effect, _ node: SimulatedNode) {
         guard let store = node.store else { return }
         setClock(node)
-        if case .beginIncarnation(let reason) = effect { tell("\(node.id) begins a new life: \(reason)") }
+        if case .finishInstall = effect { return finishInstall(effect, node, store) }
+        if case .beginIncarnation(let reason) = effect {
+            tell("\(node.id) begins a new life: \(reason)")
+            if !isQuiet, chance(1, of: 4) { strike(.crashAfterCommit, node, node.phase) }
+        }
         switch effect {
         case .beginInstall, .openSnapshot:
             if !isQuiet, chance(1, of: 3) { schedule(.plan(.strike(node: node.index)), after: 0) }
@@ -178,7 +187,7 @@ extension Simulation {
     }
 
     /// What the store told reaches the replicator a little later, in order.
-    private func deliver(_ node: SimulatedNode) {
+    func deliver(_ node: SimulatedNode) {
         for event in node.machine.events {
             node.toldUntil = max(node.toldUntil, time + .random(in: 0...4, using: &random))
             queue.schedule(.event(node: node.index, life: node.life, event), at: node.toldUntil)
@@ -208,11 +217,15 @@ extension Simulation {
             tell("\(node.id) crashes before a commit")
             return crashNow(node)
         }
-        if node.crashesAfterCommit {
-            node.crashesAfterCommit = false
+        if node.machine.crashesAfterCommit {
+            let side = node.machine.sideFileAtCommit
+            (node.machine.crashesAfterCommit, node.machine.sideFileAtCommit) = (false, (nil, false))
             tell("\(node.id) crashes after a commit")
             noteUntold(node)
-            return crashNow(node)
+            crashNow(node)
+            // What came after the commit in that turn was a new side file at most, which may not have come any more.
+            if side.isKnown, chance(1, of: 2) { node.disk.putBack(side.bytes) }
+            return
         }
         checkApplied(node, before)
         takeAnswers(node, clockBefore)

@@ -68,7 +68,20 @@ extension Simulation {
     /// An entry of a kind that only later programs know.
     private func writeLater(_ node: SimulatedNode) {
         let value = Array("\(random.next())".utf8)
+        checkFormat(node)
         node.store!.store.log(kind: Self.laterKind, key: [1], value: value) { _ in }
+    }
+
+    /// A creation of a code that is another's, as a faulty program would write it.
+    func writeClaim(_ node: SimulatedNode, _ key: LinkKey, _ creation: Creation) {
+        var body = LinkBody()
+        body.destination = Ledger.destination(0)
+        body.creation = creation
+        var (keyBytes, value): ([UInt8], [UInt8]) = ([], [])
+        key.encode(into: &keyBytes)
+        body.encode(into: &value)
+        node.store!.store.log(kind: LogEntry.Kind.link, key: keyBytes, value: value) { _ in }
+        turnSoon(node)
     }
 
     /// An entry that no applier can handle, as a faulty program would write it.

@@ -30,6 +30,8 @@ package struct SimulationReport: Sendable {
     /// Rounds of the scrub, and records that it cut down, on all nodes.
     package var scrubRounds = 0
     package var reducedRecords = 0
+    /// Answers that caches gave.
+    package var cacheHits = 0
     package var happenings: UInt64 = 0
     package var faults = FaultTable()
     /// What did not hold; empty: all did.
@@ -55,6 +57,8 @@ package final class Simulation {
         /// Housekeeping goes on with the scrub.
         case scrub(node: Int, life: UInt64)
         case arrive(ConnectionID, [UInt8])
+        /// Bytes that no member sent so.
+        case arriveForeign(ConnectionID, [UInt8])
         case hangUp(ConnectionID)
         case start(node: Int)
         case work
@@ -175,6 +179,7 @@ package final class Simulation {
         case .arrive(let id, let bytes):
             guard let end = network.ends[id], nodes[end.node].isUp else { return }
             tell(nodes[end.node], .received(id, bytes))
+        case .arriveForeign(let id, let bytes): arriveForeign(id, bytes)
         case .hangUp(let id):
             guard let end = network.ends.removeValue(forKey: id) else { return }
             nodes[end.node].connections.removeAll { $0 == id }
@@ -189,7 +194,7 @@ package final class Simulation {
     private func target(_ happening: Happening) -> Int? {
         switch happening {
         case .event(let node, _, _), .turn(let node, _), .deadline(let node, _, _), .scrub(let node, _): node
-        case .arrive(let id, _), .hangUp(let id): network.ends[id]?.node
+        case .arrive(let id, _), .arriveForeign(let id, _), .hangUp(let id): network.ends[id]?.node
         case .start, .work, .trouble, .plan: nil
         }
     }
@@ -229,6 +234,11 @@ package enum Rule: String, CaseIterable, Sendable {
     case durableBeforeTold = "only what is durable is told"
     case causalStamps = "stamps follow what was received"
     case futureWaits = "a stamp far ahead is not applied"
+    case keepsUnacknowledged = "nothing goes that a member has not acknowledged"
+    case formatAwaited = "a kind is written once all read it"
+    case livesEnd = "ended lives are sealed when quiet"
+    case cacheIsFresh = "a cached answer is the store's"
+    case strangersChangeNothing = "strangers change nothing"
     case soundStore = "verify finds nothing"
     case noDivergence = "equal vectors never have different sums"
     case equalVectors = "equal vectors when quiet"

@@ -21,7 +21,7 @@ extension StoreInspection {
                 let record = try? TableRecord(key, decoding: payload.bytes),
                 let author = image.origins[record.originIndex]?.origin
             {
-                recordsByOrigin[record.originIndex, default: 0] += 1
+                noteRecord(record.originIndex, record.stamp, image)
                 sums[key.bucket, default: Digest()].add(Digest.hash(key.entryKey, stamp: record.stamp, origin: author))
             } else {
                 note("\(table.name): the record of \(name(key, keyBytes)) is damaged")

@@ -117,7 +117,7 @@ package struct StoreInspection {
         guard let payload = Row.payload(table, keyBytes, value),
             let record = try? StoredRecord(decoding: payload.bytes), let origin = image.origins[record.originIndex]
         else { return nil }
-        recordsByOrigin[record.originIndex, default: 0] += 1
+        noteRecord(record.originIndex, record.stamp, image)
         if let owner = record.body.owner, !record.body.flags.contains(.deleted) {
             let created = record.body.creation?.stamp ?? record.stamp
             let instant = record.body.importedCreation ?? Stamp(rawValue: created).instant
@@ -207,7 +207,9 @@ package struct StoreInspection {
             let author = image.origins[effect.originIndex]?.origin
         else { return }
         let stands = effect.rank(author)
-        let isOvertaken = author == row.origin && stands.stamp < entry.stamp && !stands.isDeleted
+        // A later creation of a generated code changes nothing.
+        let isOfRecord = !change.key.isGenerated || change.rank.sharesCreation(with: stands)
+        let isOvertaken = author == row.origin && stands.stamp < entry.stamp && !stands.isDeleted && isOfRecord
         if isOvertaken || change.rank.beats(stands, at: change.key) {
             note("log of \(row.origin): entry \(entry.sequence) is newer than its record")
         }
@@ -223,6 +225,13 @@ package struct StoreInspection {
         } catch {
             return .some(nil)
         }
+    }
+
+    /// Of another node a snapshot's records may be newer than its vector, until that node's log has caught up.
+    mutating func noteRecord(_ index: UInt16, _ stamp: UInt64, _ image: StoreImage) {
+        let row = image.origins[index]!
+        guard index == image.identity.originIndex || row.head > 0 && stamp <= row.headStamp else { return }
+        recordsByOrigin[index, default: 0] += 1
     }
 
     /// A record's last write is an entry of its author's log, as long as that is whole.

@@ -84,11 +84,11 @@ struct Bench {
 
     static func payload(_ frame: Frame) -> [UInt8] { Array(frame.encoded().dropFirst(FrameHeader.sizeBytes)) }
 
-    /// Up to STATE as someone who dialled in; certificates spare the proof.
+    /// Up to STATE as someone who dialled in, or is at `address`; certificates spare the proof.
     mutating func connect(
-        _ hello: Hello = hello(), state rows: [OriginState] = [], credit: UInt64 = 4 << 20
+        _ hello: Hello = hello(), at address: String? = nil, state rows: [OriginState] = [], credit: UInt64 = 4 << 20
     ) -> ConnectionID {
-        let id = open(certified: NodeID(hello.origin))
+        let id = open(address: address, certified: NodeID(hello.origin))
         receive(id, .hello(hello))
         receive(id, .state(PeerState(credit: credit, rows: rows.sorted { $0.origin < $1.origin })))
         return id

@@ -217,7 +217,8 @@ struct SnapshotTests {
         #expect(bench.machine.isReady == expected[0])
         #expect(continuous(bench) == !hasPeers, "no number before a peer was heard")
         let id = bench.connect(
-            Bench.hello(wall: bench.now.wall), state: [Bench.row(Bench.second, head, chain: UInt128(head))])
+            Bench.hello(wall: bench.now.wall), at: hasPeers ? "b" : nil,
+            state: [Bench.row(Bench.second, head, chain: UInt128(head))])
         #expect(bench.machine.isReady == expected[1])
         #expect(continuous(bench) == (!isFresh || expected[1]))
         guard head > 0 else { return }
@@ -255,5 +256,50 @@ struct SnapshotTests {
         var alone = Bench()
         alone.tell(.command(.noPeers))
         #expect(alone.effects.contains(.continuityProven(nil)))
+    }
+
+    /// Who knows nothing of this node's numbers may be as new as it is: one of two that lost their disks together must
+    /// not take the other's word for it.
+    @Test(arguments: [0, 900] as [UInt64]) func continuityWhereTheFirstPeerKnowsNothing(ceiling: UInt64) {
+        let former = Origin(region: 0x31, node: 0, incarnation: 10)
+        var bench = Bench(isFresh: true)
+        _ = bench.connect(at: "b")
+        #expect(bench.machine.isReady && !bench.machine.isContinuous)
+        let known = ceiling > 0 ? [Bench.row(former, 0, ceiling: ceiling)] : []
+        _ = bench.connect(Bench.hello(Bench.third, run: 3), at: "c", state: known)
+        #expect(bench.machine.isContinuous)
+        let highest = ceiling > 0 ? Highest(ceiling: ceiling, at: Instant(milliseconds: 0)) : nil
+        #expect(bench.effects.contains(.continuityProven(highest)))
+    }
+
+    /// Nobody waits for a retired node's word, nor for an address that a member that was heard has too.
+    @Test(arguments: [false, true]) func continuityWithoutTheRetired(isRetired: Bool) {
+        let third = Member(id: NodeID(Bench.third), addresses: ["c"], logFormat: 1, isRetired: isRetired)
+        var bench = Bench(members: [third], isFresh: true)
+        if !isRetired { _ = bench.connect(Bench.hello(Bench.third, run: 3)) }
+        #expect(!bench.machine.isContinuous)
+        _ = bench.connect(at: "b")
+        #expect(bench.machine.isContinuous)
+    }
+
+    /// What another node holds as well is kept in the vector, or that node would send this one back for it, to where what
+    /// this snapshot brought is missing.
+    @Test(arguments: [false, true]) func snapshotKeepsWhatOthersHold(isHeldElsewhere: Bool) throws {
+        var bench = Bench(
+            rows: [Bench.row(Bench.second, 2, chain: 2), Bench.row(Bench.third, 6, chain: 6, floor: 6)])
+        let theirs = Self.floored + [Bench.row(Bench.third, 5, chain: 5, floor: 5)]
+        let fourth = Origin(region: 0x34, node: 0, incarnation: 44)
+        let held = Bench.row(Bench.third, isHeldElsewhere ? 6 : 5, chain: isHeldElsewhere ? 6 : 5, floor: 5)
+        _ = bench.connect(Bench.hello(fourth, run: 4), state: [held])
+        let id = bench.connect(state: theirs)
+        bench.wait(400)
+        let asked = try #require(bench.sent.first { $0.frame == .snapshotRequest })
+        #expect(asked.id == id)
+        bench.receive(id, .snapshotOffer(SnapshotOffer(rows: theirs)), request: asked.request)
+        bench.receive(id, .snapshotEnd(SnapshotEnd(.complete)), request: asked.request)
+        let rows = bench.effects.lazy.compactMap { if case .finishInstall(let rows, _) = $0 { rows } else { nil } }
+            .first
+        #expect(rows?.first { $0.origin == Bench.third }?.head == (isHeldElsewhere ? 6 : 5))
+        #expect(rows?.first { $0.origin == Bench.second }?.head == 9)
     }
 }

@@ -194,6 +194,19 @@ struct StreamTests {
         #expect(bench.pulls.isEmpty)
     }
 
+    /// Its holder went away, or came back with an empty disk: then there is nothing to wake for.
+    @Test(arguments: [false, true]) func nothingIsDueOfWhatNobodyHolds(comesBack: Bool) {
+        let dead = Origin(region: 0x34, node: 0, incarnation: 44)
+        var bench = Bench()
+        let id = bench.connect(state: [Bench.row(dead, 7, chain: 7)])
+        bench.tell(.closed(id))
+        if comesBack { _ = bench.connect(Bench.hello(run: 9)) }
+        bench.wait(ReplicationLimits.pullDelay * 4)
+        let next = bench.wait(1).compactMap { if case .setDeadline(let at) = $0 { at } else { nil } }.last
+        #expect(next.map { $0 > bench.now.ticks + 1 } ?? true, "woken each millisecond")
+        #expect(bench.machine.phase != .behind)
+    }
+
     @Test func pullBelowTheFloorIsAnsweredByTheFloor() {
         var bench = Bench(rows: [Bench.row(Bench.third, 9, chain: 9, floor: 5)])
         let id = bench.connect()

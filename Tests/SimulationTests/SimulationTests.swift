@@ -26,7 +26,7 @@ struct SimulationTests {
         #expect(report.violations == [], "\(report.text)")
         #expect(report.nodes >= 5 && report.virtualMilliseconds >= 600_000)
         #expect(report.operations >= 1000 && report.faults.total >= 10 && report.acknowledged >= 300)
-        #expect(report.scrubRounds >= 10 && report.reducedRecords >= 10)
+        #expect(report.scrubRounds >= 10 && report.reducedRecords >= 10 && report.cacheHits >= 10)
     }
 
     @Test func storyNamesTheSeed() {

@@ -50,6 +50,24 @@ import Testing
         }
     }
 
+    /// An author's own second creation of a code changes nothing, and `verify` does not take it for a lost write.
+    @Test func secondCreationByTheAuthorOfTheFirst() throws {
+        var author = Author("2", since: clock.now)
+        let creation = author.create(0, "https://first.example.com/")
+        let later = author.stamp + 1000
+        author.write(author.key(0), body("https://a.example/", of: creation), stamp: later)
+        author.write(
+            author.key(0), body("https://b.example/", of: .init(stamp: creation.stamp + 1, origin: creation.origin)),
+            stamp: later + 1)
+        let directory = TemporaryDirectory()
+        try withStore(clusterSettings(directory, clock: clock)) { store in
+            #expect(store.applyAndWait(author.whole) == .applied)
+            let reader = try store.makeReader()
+            #expect(try reader.destination(store.code(author.key(0))) == "https://a.example/")
+        }
+        #expect(try StoreInspection(directory: directory.store).problems == [])
+    }
+
     /// Three authors change and delete each other's links and aliases; their logs arrive in pieces, in any order, some
     /// of them twice.
     @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64]) func anyOrder(seed: UInt64) throws {

@@ -53,13 +53,15 @@ import Testing
 
         /// All records of the giver, into a store beside this one.
         func receiveSnapshot(from giver: Peer) throws -> (rows: [OriginState], end: SnapshotEnd) {
-            let id = ConnectionID(rawValue: 5)
-            guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id)).first else { throw Missing() }
+            (try PeerStoreTests.open(giver), try receiveRecords(from: giver))
+        }
+
+        func receiveRecords(from giver: Peer) throws -> SnapshotEnd {
             perform(.beginInstall)
             while true {
-                switch giver.perform(.readSnapshot(id)).first {
-                case .snapshotRead(id, let chunk): #expect(perform(.installChunk(chunk)).count == 1)
-                case .snapshotRan(id, let end): return (rows, end)
+                switch giver.perform(.readSnapshot(PeerStoreTests.connection)).first {
+                case .snapshotRead(_, let chunk): #expect(perform(.installChunk(chunk)).count == 1)
+                case .snapshotRan(_, let end): return end
                 default: throw Missing()
                 }
             }
@@ -206,6 +208,55 @@ import Testing
             connection: ConnectionID(rawValue: 1), origin: author.origin, from: 5, through: 8, limitBytes: 1000)
         #expect(peer.perform(.readLog(read)) == [.logRead(read, .belowFloor(6))])
         #expect(try StoreInspection(directory: peer.directory.store).problems == [])
+    }
+
+    fileprivate static let connection = ConnectionID(rawValue: 5)
+
+    fileprivate static func open(_ giver: Peer) throws -> [OriginState] {
+        guard case .snapshotOpened(_, let rows)? = giver.perform(.openSnapshot(Self.connection)).first else {
+            throw Missing()
+        }
+        return rows
+    }
+
+    private func install(_ rows: [OriginState], from giver: Peer, at taker: Peer) throws -> Holdings {
+        let end = try taker.receiveRecords(from: giver)
+        guard case .installed(let holdings)? = taker.perform(.finishInstall(rows: rows, end)).last else {
+            throw Missing()
+        }
+        return holdings
+    }
+
+    /// Records that came after the vector was read are sound before their log entries come, for `verify` too.
+    @Test func aSnapshotMayBeNewerThanItsVector() throws {
+        let (giver, taker) = (try Peer(0), try Peer(1))
+        giver.perform(.continuityProven(nil))
+        let rows = try Self.open(giver)
+        #expect(rows.first { $0.origin == giver.store.origin }?.head == 0)
+        let link = try giver.create("https://example.com/")
+        _ = try install(rows, from: giver, at: taker)
+        #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+    }
+
+    /// A log that the vector goes on covering as the old store had it: others have its records as they are, so they are
+    /// not logged again.
+    @Test func recordsOfAKeptLogStayAsTheyAre() throws {
+        for isKept in [false, true] {
+            let (giver, taker) = (try Peer(0), try Peer(1))
+            var author = Author("3")
+            author.create(0, "https://third.example.com/")
+            #expect(try applied(taker.perform(.apply(batch(author, 1...1)))).outcome == .done)
+            let mine = try #require(try taker.store.holdings().rows.first { $0.origin == author.origin })
+            let holdings = try install(try Self.open(giver) + (isKept ? [mine] : []), from: giver, at: taker)
+            #expect(holdings.rows.first { $0.origin == author.origin }?.head ?? 0 == (isKept ? 1 : 0))
+            #expect(holdings.rows.first { $0.origin == holdings.own }?.head == (isKept ? 0 : 1))
+            let code = taker.store.code(author.key(0))
+            #expect(try taker.store.makeReader().destination(code) == "https://third.example.com/")
+            taker.store.close()
+            #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+        }
     }
 
     /// A whole snapshot, with what the old store alone holds logged again under a new life.

@@ -16,6 +16,9 @@ package struct Origin: Hashable, Sendable {
 
     package static let sizeBytes = 10
 
+    /// The incarnation is random: it alone tells nearly all apart.
+    package func hash(into hasher: inout Hasher) { hasher.combine(incarnation) }
+
     /// Region, node, incarnation (8 bytes, big-endian).
     package func encode(into bytes: inout [UInt8]) {
         bytes.append(region)

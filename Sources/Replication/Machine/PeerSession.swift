@@ -85,9 +85,12 @@ struct PeerSession {
 
     /// The stream to be read from next: those that have something, in turn.
     func nextStream(_ head: (Origin) -> UInt64) -> Origin? {
-        let ready = streams.filter { $0.value.next <= min($0.value.through, head($0.key)) }.keys.sorted()
-        guard let lastServed else { return ready.first }
-        return ready.first { $0 > lastServed } ?? ready.first
+        var (first, following): (Origin?, Origin?) = (nil, nil)
+        for (origin, stream) in streams where stream.next <= min(stream.through, head(origin)) {
+            first = first.map { min($0, origin) } ?? origin
+            if let lastServed, origin > lastServed { following = following.map { min($0, origin) } ?? origin }
+        }
+        return following ?? first
     }
 
     /// The HELLOs of dialler and listener.

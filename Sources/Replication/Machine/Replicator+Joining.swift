@@ -42,7 +42,7 @@ extension Replicator {
             return
         case .finishing, .reborn: return
         }
-        guard let origin = intakes.keys.sorted().first(where: { intakes[$0]!.needsSnapshot }) else {
+        guard let origin = intakes.filter(\.value.needsSnapshot).keys.min() else {
             joinWantedAt = nil
             return
         }
@@ -107,10 +107,28 @@ extension Replicator {
         case .installing(id, request, let rows, let chunks):
             guard end.outcome == .complete, end.chunks == chunks else { return leaveJoining() }
             joining = .finishing
-            effects.append(.finishInstall(rows: rows, end))
+            effects.append(.finishInstall(rows: keepingKnown(rows, from: sessions[id]!.node), end))
         case .asked(id, request): leaveJoining()
         default: return
         }
+    }
+
+    /// What this node holds beyond the offer goes into the new store's records, so it may go on saying so; and does where
+    /// another node says so too, who would else send this node back for what it had. Of what nobody else holds the log
+    /// is gone: it is logged again, and nobody is to wait for it.
+    private func keepingKnown(_ offer: [OriginState], from giver: NodeID) -> [OriginState] {
+        let others = peers.filter { $0.key != giver && members[$0.key]?.isRetired != true }.values
+        var kept = Dictionary(uniqueKeysWithValues: offer.map { ($0.origin, $0) })
+        for (origin, mine) in rows where origin != own && intakes[origin]?.quarantine == nil {
+            let offered = kept[origin] ?? OriginState(origin: origin)
+            guard mine.head > offered.head, others.contains(where: { $0.head(origin) >= mine.head }) else { continue }
+            var row = mine
+            row.ceiling = max(mine.ceiling, offered.ceiling)
+            let seals = [mine, offered].filter(\.isSealed).map(\.seal)
+            row.seal = seals.max().map { max($0, mine.head) } ?? OriginState.unsealed
+            kept[origin] = row
+        }
+        return kept.values.sorted { $0.origin < $1.origin }
     }
 
     /// It is tried again after a while.

@@ -23,7 +23,10 @@ extension Replicator {
     }
 
     func pullDelay(_ origin: Origin) -> Int64 {
-        let trip = holders(origin).first?.roundTrip ?? ReplicationLimits.assumedRoundTrip
+        let head = head(origin)
+        let trips = sessions.values.lazy.filter { [peers] in $0.isOpen && peers[$0.node]!.head(origin) > head }
+            .map(\.roundTrip)
+        let trip = trips.min() ?? ReplicationLimits.assumedRoundTrip
         let delay = max(ReplicationLimits.pullDelay, 2 * trip)
         return min(delay << min(intakes[origin]!.pulls, 8), max(delay, ReplicationLimits.longestPullDelay))
     }
@@ -37,12 +40,14 @@ extension Replicator {
     }
 
     mutating func pullWhatIsDue() {
-        for origin in intakes.keys.sorted() {
+        for origin in intakes.filter({ $1.behindSince != nil || $1.retryAt != nil }).keys.sorted() {
             retry(origin)
             guard let due = pullDue(origin), due <= now.ticks else { continue }
             let able = holders(origin).filter { (peers[$0.node]!.rows[origin]?.floor ?? 0) <= head(origin) }
             guard !able.isEmpty else {
-                intakes[origin]!.needsSnapshot = !holders(origin).isEmpty
+                // Who held it may have left, or lost it: then there is nothing to ask for, and nothing to wake for.
+                noteBehind(origin)
+                intakes[origin]!.needsSnapshot = intakes[origin]!.behindSince != nil
                 continue
             }
             // The nearest first; after it brought nothing, the others in turn.

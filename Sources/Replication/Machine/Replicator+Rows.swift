@@ -12,6 +12,7 @@ extension Replicator {
         }
         // All of it, so what the node held before a rollback is not believed of it any longer.
         peers[session.node, default: PeerKnowledge()].rows = [:]
+        peers[session.node]!.heardAt = now.ticks
         guard learn(state.rows, session) else { return }
         for row in state.rows where row.origin != own && row.head > head(row.origin) && !isReady {
             goals[row.origin] = max(goals[row.origin] ?? 0, row.head)
@@ -140,14 +141,30 @@ extension Replicator {
 
     // MARK: Ready, and continuous
 
-    /// Numbers go on beyond what anyone knows, once a peer was heard; in a fresh store once its heads are covered too.
+    /// What anyone says of how far this node's numbers go.
+    private var ownNumbers: [OriginState] {
+        (Array(rows.values) + peers.values.flatMap(\.rows.values)).filter {
+            NodeID($0.origin) == settings.member.id && $0.ceiling > 0
+        }
+    }
+
+    /// All who could know of this node's numbers were heard. Who knows of none may be as new as this node, or may have
+    /// been cut off while it had an earlier disk; and then no time tells how far its numbers went.
+    private var everyoneReported: Bool {
+        let reported = members.values.filter { $0.isRetired || peers[$0.id]?.heardAt != nil }
+        let known = Set(reported.flatMap(\.addresses))
+        return allMembersReported
+            && dials.allSatisfy { address, dial in
+                dial.phase == .own || known.contains(address) || dial.node.map { peers[$0]?.heardAt != nil } ?? false
+            }
+    }
+
+    /// Numbers go on beyond what anyone knows, once a peer was heard, and all of them if it knows of none; in a fresh
+    /// store once its heads are covered too.
     mutating func proveContinuity() {
         guard !isContinuous else { return }
         isContinuous = true
-        let known = (Array(rows.values) + peers.values.flatMap(\.rows.values)).filter {
-            NodeID($0.origin) == settings.member.id && $0.ceiling > 0
-        }
-        let highest = known.max { ($0.ceiling, $0.stamp) < ($1.ceiling, $1.stamp) }
+        let highest = ownNumbers.max { ($0.ceiling, $0.stamp) < ($1.ceiling, $1.stamp) }
         effects.append(.continuityProven(highest.map { Highest(ceiling: $0.ceiling, at: $0.stamp.instant) }))
     }
 
@@ -162,7 +179,7 @@ extension Replicator {
         let isAlone = dials.values.allSatisfy { $0.phase == .own }
         let hasCovered = hasHeardPeer && goals.isEmpty
         if hasCovered { isFresh = false }
-        if hasHeardPeer, !isFresh { proveContinuity() }
+        if hasHeardPeer, !isFresh, !ownNumbers.isEmpty || everyoneReported { proveContinuity() }
         if isAlone, members.values.allSatisfy({ $0.id == settings.member.id || $0.isRetired }) { proveContinuity() }
         let waited = now.ticks - startedAt >= ReplicationLimits.readyWithoutPeers
         let isUnheard = !hasHeardPeer && !isFresh && waited

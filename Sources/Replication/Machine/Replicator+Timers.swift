@@ -42,7 +42,7 @@ extension Replicator {
         for dial in dials.values { if case .waiting(let until) = dial.phase { at(until) } }
         for (origin, intake) in intakes {
             if let retryAt = intake.retryAt { at(retryAt) }
-            if let due = pullDue(origin) { at(due) }
+            if intake.behindSince != nil, let due = pullDue(origin) { at(due) }
         }
         if case .waiting(let until) = joining, until > now.ticks { at(until) }
         if joining.connection != nil { at(joiningAt + ReplicationLimits.snapshotTimeout) }

@@ -13,7 +13,7 @@ package struct Replicator: Sendable {
     package internal(set) var own: Origin
     /// What is durably held here, by origin, with what is known of ceilings and seals.
     var rows: [Origin: OriginState] = [:]
-    var members: [NodeID: Member] = [:]
+    package internal(set) var members: [NodeID: Member] = [:]
     var isFresh: Bool
     var peers: [NodeID: PeerKnowledge] = [:]
     var sessions: [ConnectionID: PeerSession] = [:]
@@ -206,6 +206,8 @@ package struct Replicator: Sendable {
             precondition(session.consumedBytes <= session.receivedBytes && session.receivedBytes <= session.granted)
             precondition(session.sentBytes <= session.credit)
         }
+        let strangers = sessions.values.count { !$0.isAuthenticated && $0.role == .listener }
+        precondition(strangers <= ReplicationLimits.unauthenticatedConnections, "strangers without bound")
         let queued = intakes.values.reduce(0) { sum, intake in
             sum + intake.queue.reduce(0) { $0 + $1.entries.payloadSizeBytes }
         }

@@ -173,6 +173,20 @@ final class SnapshotInstall: @unchecked Sendable {
             theirs.body.rank(stamp: theirs.stamp, origin: theirAuthor), at: key)
     }
 
+    private func isAdopted(_ old: OriginRow) -> Bool {
+        let row = merge.origins.rows[merge.origins.index(of: old.origin)!]!
+        return row.head > 0 && row.head == old.head && row.headChain == old.headChain
+    }
+
+    private func keep(_ record: PeerRecord, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
+        guard
+            let change = try? EntryChange(
+                record.key, record.value, stamp: record.stamp, of: record.origin, merge.owners, takesReduced: true),
+            let index = index(of: record.origin)
+        else { throw .corrupted }
+        _ = try merge.put(change, at: index, &sums, transaction)
+    }
+
     /// A new life whose log begins with what only the old store held, stamped as it was.
     private func beginLife(
         _ old: Old, _ rest: [PeerRecord], _ transaction: borrowing WriteTransaction
@@ -182,7 +196,13 @@ final class SnapshotInstall: @unchecked Sendable {
             region: ended.origin.region, node: ended.origin.node, incarnation: settings.newIncarnation())
         var row = OriginRow(origin: origin, chainStart: merge.chain.start(origin))
         guard let index = merge.origins.add(row) else { throw .mapFull }
+        let whole = Set(old.origins.values.filter(isAdopted).map(\.origin))
         for record in rest {
+            // Of a log that the vector covers as the old store had it: others have these records as they are.
+            if whole.contains(record.origin) {
+                try keep(record, transaction)
+                continue
+            }
             guard let value = record.valueWithCreation() else {
                 lost.add(record.key.table, key: record.key.rowKey, value: record.value)
                 continue

@@ -7,12 +7,12 @@ import Synchronization
 /// `lab simulate …`
 enum SimulateCommand {
     static let help = """
-        usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--jobs 1] [--directory /dev/shm] [--keep] [--table]
+        usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--jobs 1] [--directory /dev/shm] [--keep]
 
         Runs clusters of real stores and replicators in virtual time, one for each seed from --seed on, with faults for
-        so many minutes and quiet after them. Ends with 1 if something does not hold, with the story of the first seed
-        that shows it. --jobs: runs at a time. --keep: a failed run's directories stay. --table: how often each fault
-        met each phase.
+        so many minutes and quiet after them. A seed that fails is told of at once, and the others are run all the same;
+        at the end come how often each fault met each phase, all failures, and the story of the first. Ends with 1 if
+        there was one. --jobs: runs at a time. --keep: a failed run's directories stay.
 
         """
 
@@ -22,16 +22,16 @@ enum SimulateCommand {
             return
         }
         let options = try Options(
-            arguments, known: ["seed", "seeds", "minutes", "jobs", "directory"], flags: ["keep", "table"])
+            arguments, known: ["seed", "seeds", "minutes", "jobs", "directory"], flags: ["keep"])
         let batch = SimulationBatch(
             first: UInt64(try options.whole("seed", 0...Int.max / 2) ?? 1),
             count: UInt64(try options.whole("seeds", 1...1_000_000) ?? 1),
             minutes: Int64(try options.whole("minutes", 1...600) ?? 8),
             directory: options.text("directory") ?? "/dev/shm", keepsFiles: options.has("keep"))
         let totals = batch.run(jobs: try options.whole("jobs", 1...64) ?? 1)
-        if let failure = totals.failure { throw LabError(failure.text) }
         StandardStream.output.write(totals.text(batch))
-        if options.has("table") { StandardStream.output.write(text(totals.faults)) }
+        if batch.count > 1 { StandardStream.output.write(text(totals.faults)) }
+        if let story = totals.story { throw LabError(([story] + totals.failures).joined(separator: "\n")) }
     }
 
     private static func text(_ table: FaultTable) -> String {
@@ -48,7 +48,7 @@ enum SimulateCommand {
     }
 }
 
-/// Seeds one behind the other, until one fails.
+/// Seeds one behind the other.
 struct SimulationBatch {
     let first, count: UInt64
     let minutes: Int64
@@ -61,12 +61,15 @@ struct SimulationBatch {
         var (operations, acknowledged) = (0, 0)
         var faults = FaultTable()
         var lastTrace: UInt64 = 0
-        /// Of the least seed that failed.
-        var failure: SimulationReport?
+        /// A line for each seed that failed, with the first thing that did not hold.
+        var failures: [String] = []
+        /// Of the first of them.
+        var story: String?
 
         mutating func add(_ report: SimulationReport) {
             guard report.violations.isEmpty else {
-                if failure.map({ $0.seed > report.seed }) ?? true { failure = report }
+                failures.append("seed \(report.seed): \(report.violations[0])")
+                story = story ?? report.text
                 return
             }
             seeds += 1
@@ -80,7 +83,9 @@ struct SimulationBatch {
 
         func text(_ batch: SimulationBatch) -> String {
             let trace = batch.count == 1 ? ", trace \(String(lastTrace, radix: 16))" : ""
-            return "\(seeds) seeds from \(batch.first) clean: \(minutes) virtual minutes, \(operations) operations, "
+            let failed = failures.isEmpty ? "" : ", \(failures.count) failed"
+            return
+                "\(seeds) seeds from \(batch.first) clean\(failed): \(minutes) virtual minutes, \(operations) operations, "
                 + "\(acknowledged) acknowledged, \(faults.total) faults, \(happenings) happenings\(trace)\n"
         }
     }
@@ -97,11 +102,17 @@ struct SimulationBatch {
         let threads = (0..<jobs).map { job in
             SystemThread("simulation-\(job)") {
                 while let seed = take(shared) {
+                    // After a trap the directory that is left tells the seed.
                     var settings = SimulationSettings(
-                        seed: seed, directory: "\(directory)/edge-simulation-\(getpid())-\(job)")
+                        seed: seed, directory: "\(directory)/edge-simulation-\(getpid())-\(seed)")
                     (settings.minutes, settings.keepsFiles) = (minutes, keepsFiles)
                     let report = Simulation(settings).run()
-                    shared.totals.withLock { $0.add(report) }
+                    shared.totals.withLock { totals in
+                        totals.add(report)
+                        if !report.violations.isEmpty { StandardStream.error.write(totals.failures.last! + "\n") }
+                        let done = totals.seeds + UInt64(totals.failures.count)
+                        if done % 100 == 0, done < count { StandardStream.error.write("\(done) of \(count) seeds\n") }
+                    }
                 }
             }
         }
@@ -109,10 +120,9 @@ struct SimulationBatch {
         return shared.totals.withLock { $0 }
     }
 
-    /// Nil at the end, and after a failure.
+    /// Nil at the end.
     private func take(_ shared: Shared) -> UInt64? {
-        guard shared.totals.withLock({ $0.failure == nil }) else { return nil }
-        return shared.next.withLock { next in
+        shared.next.withLock { next in
             guard next < first + count else { return nil }
             next += 1
             return next - 1
