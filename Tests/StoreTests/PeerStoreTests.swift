@@ -54,8 +54,8 @@ import Testing
         /// All records of the giver, into a store beside this one.
         func receiveSnapshot(from giver: Peer) throws -> (rows: [OriginState], end: SnapshotEnd) {
             let id = ConnectionID(rawValue: 5)
-            guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id)).first else { throw Missing() }
-            perform(.beginInstall)
+            guard case .snapshotOpened(id, let rows)? = giver.perform(.openSnapshot(id, after: [])).first else { throw Missing() }
+            perform(.beginInstall(resumes: false))
             while true {
                 switch giver.perform(.readSnapshot(id)).first {
                 case .snapshotRead(id, let chunk): #expect(perform(.installChunk(chunk)).count == 1)
@@ -281,9 +281,9 @@ import Testing
     @Test func aBadSnapshotChangesNothing() throws {
         let taker = try Peer(1)
         let link = try taker.create("https://example.com/")
-        taker.perform(.beginInstall)
+        taker.perform(.beginInstall(resumes: false))
         #expect(taker.perform(.installChunk([1, 2, 3])) == [.installFailed])
-        taker.perform(.beginInstall)
+        taker.perform(.beginInstall(resumes: false))
         let end = SnapshotEnd(.complete, records: 3, sum: 9)
         #expect(taker.perform(.finishInstall(rows: [], end)).last == .installFailed)
         #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")
