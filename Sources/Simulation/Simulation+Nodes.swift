@@ -180,7 +180,9 @@ extension Simulation {
             if !isQuiet, chance(1, of: 3) { schedule(.plan(.strike(node: node.index)), after: 0) }
         default: break
         }
-        if case .beginInstall = effect { tell("\(node.id) takes a snapshot") }
+        if case .beginInstall(let resumes) = effect {
+            tell("\(node.id) \(resumes ? "goes on with another peer's" : "takes a") snapshot")
+        }
         _ = store.perform(effect)
         deliver(node)
         turnSoon(node)

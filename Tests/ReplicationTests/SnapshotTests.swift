@@ -6,6 +6,7 @@ import Testing
 
 /// Snapshots, readiness, comparison and repair.
 struct SnapshotTests {
+    private static let request = Frame.snapshotRequest(SnapshotRequest())
     private static let floored = [Bench.row(Bench.second, 9, chain: 9, floor: 5)]
 
     /// A bench that has asked its only peer for a snapshot.
@@ -13,7 +14,7 @@ struct SnapshotTests {
         var bench = Bench(rows: [Bench.row(Bench.second, 2, chain: 2)])
         let id = bench.connect(state: Self.floored)
         bench.wait(400)
-        guard let asked = bench.sent.first(where: { $0.frame == .snapshotRequest }) else { return nil }
+        guard let asked = bench.sent.first(where: { $0.frame == Self.request }) else { return nil }
         return (bench, id, asked.request)
     }
 
@@ -21,11 +22,11 @@ struct SnapshotTests {
         var (bench, id, request) = try #require(asked())
         #expect(bench.alarms == [.snapshotNeeded(Bench.second)] && bench.pulls.isEmpty)
         bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request)
-        #expect(bench.effects.contains(.beginInstall))
+        #expect(bench.effects.contains(.beginInstall(resumes: false)))
         for index in 0..<2 as Range<UInt32> {
             bench.receive(id, .snapshotChunk(SnapshotChunk(index: index, bytes: [1, 2])), request: request)
             #expect(bench.effects.contains(.installChunk([1, 2])))
-            bench.tell(.chunkInstalled(sizeBytes: 2))
+            bench.tell(.chunkInstalled(sizeBytes: 2, position: [9, UInt8(index)]))
         }
         bench.committed(1)
         #expect(bench.reads == [], "what is written meanwhile is set aside, not pushed")
@@ -49,7 +50,7 @@ struct SnapshotTests {
         let third = bench.connect(
             Bench.hello(Bench.third, run: 3), state: [Bench.row(Bench.second, 8, chain: 8, floor: 2)])
         bench.wait(400)
-        #expect(bench.pulls.map(\.id) == [third] && !bench.frames.contains(.snapshotRequest))
+        #expect(bench.pulls.map(\.id) == [third] && !bench.frames.contains(Self.request))
     }
 
     /// What only this node holds must be with the peer before its state is replaced by the peer's.
@@ -58,13 +59,13 @@ struct SnapshotTests {
         let id = bench.connect(state: Self.floored)
         for _ in 0..<5 {
             bench.wait(1000)
-            #expect(!bench.frames.contains(.snapshotRequest))
+            #expect(!bench.frames.contains(Self.request))
             let heads = Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])
             bench.receive(id, .heads(heads))
         }
         bench.receive(id, .ack(Ack(credit: 4 << 20, rows: [.init(origin: Bench.third, head: 4)])))
         bench.wait(1000)
-        #expect(bench.frames.contains(.snapshotRequest))
+        #expect(bench.frames.contains(Self.request))
     }
 
     /// Each lacks what the other's log has lost: who holds less takes the other's state, the other waits for that; but
@@ -82,10 +83,10 @@ struct SnapshotTests {
         var asked = false
         for second in 1...33 {
             bench.wait(1000)
-            asked = asked || bench.frames.contains(.snapshotRequest)
+            asked = asked || bench.frames.contains(Self.request)
             if second == 25 { #expect(asked == asksAtOnce) }
             bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
-            asked = asked || bench.frames.contains(.snapshotRequest)
+            asked = asked || bench.frames.contains(Self.request)
         }
         #expect(asked)
     }
@@ -103,13 +104,58 @@ struct SnapshotTests {
         default:
             bench.receive(id, .snapshotEnd(SnapshotEnd(.failed)), request: request)
         }
+        if way == 1 || way == 4 {
+            // Nobody goes on with it.
+            #expect(!bench.effects.contains(.abandonInstall))
+            for _ in 0..<59 {
+                bench.wait(1000)
+                #expect(!bench.effects.contains(.abandonInstall))
+            }
+            bench.wait(1000)
+            #expect(bench.effects.contains(.abandonInstall))
+            return
+        }
         #expect(bench.effects.contains(.abandonInstall) == (way > 0))
         #expect(!bench.effects.contains { if case .finishInstall = $0 { true } else { false } })
         guard bench.machine.sessions[id] != nil else { return }
         bench.wait(ReplicationLimits.snapshotRetry - 1)
-        #expect(!bench.frames.contains(.snapshotRequest))
+        #expect(!bench.frames.contains(Self.request))
         bench.wait(1)
-        #expect(bench.frames.contains(.snapshotRequest), "it is tried again")
+        #expect(bench.frames.contains(Self.request), "it is tried again")
+    }
+
+    /// Another peer goes on behind the last record that is in the store; the log is replayed from the lower heads.
+    @Test func anotherPeerGoesOn() throws {
+        var (bench, id, request) = try #require(asked())
+        let third = bench.connect(
+            Bench.hello(Bench.third, run: 3), state: [Bench.row(Bench.second, 8, chain: 8, floor: 6)])
+        bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request)
+        for index in 0..<2 as Range<UInt32> {
+            bench.receive(id, .snapshotChunk(SnapshotChunk(index: index, bytes: [1, 2])), request: request)
+        }
+        bench.tell(.chunkInstalled(sizeBytes: 2, position: [9, 0]))
+        bench.tell(.closed(id))
+        #expect(!bench.effects.contains(.abandonInstall) && !bench.machine.isReady)
+        func asks() -> (id: ConnectionID, request: UInt32, after: [UInt8])? {
+            for sent in bench.sent {
+                if case .snapshotRequest(let wanted) = sent.frame { return (sent.id, sent.request, wanted.after) }
+            }
+            return nil
+        }
+        bench.wait(ReplicationLimits.snapshotResume)
+        #expect(asks() == nil, "a chunk is on its way into the store")
+        bench.tell(.chunkInstalled(sizeBytes: 2, position: [9, 1]))
+        bench.wait(ReplicationLimits.snapshotResume)
+        let wanted = try #require(asks())
+        #expect(wanted.id == third && wanted.after == [9, 1])
+        let offered = [Bench.row(Bench.second, 8, chain: 8, floor: 6), Bench.row(Bench.third, 4, chain: 4)]
+        bench.receive(third, .snapshotOffer(SnapshotOffer(rows: offered)), request: wanted.request)
+        #expect(bench.effects.contains(.beginInstall(resumes: true)))
+        bench.receive(third, .snapshotChunk(SnapshotChunk(index: 0, bytes: [3])), request: wanted.request)
+        bench.tell(.chunkInstalled(sizeBytes: 1, position: [9, 2]))
+        let end = SnapshotEnd(.complete, chunks: 1, records: 1, sum: 3)
+        bench.receive(third, .snapshotEnd(end), request: wanted.request)
+        #expect(bench.effects.contains(.finishInstall(rows: [offered[0]], end)))
     }
 
     /// While the store is being replaced its last commits are not spoken of: they will be set aside. If it stays, they are.
@@ -145,8 +191,8 @@ struct SnapshotTests {
     @Test func providing() throws {
         var bench = Bench(rows: [Bench.row(Bench.third, 9, chain: 9)])
         let id = bench.connect()
-        bench.receive(id, .snapshotRequest, request: 5)
-        #expect(bench.effects.contains(.openSnapshot(id)))
+        bench.receive(id, Self.request, request: 5)
+        #expect(bench.effects.contains(.openSnapshot(id, after: [])))
         let rows = [Bench.row(Bench.third, 9, chain: 9)]
         bench.tell(.snapshotOpened(id, rows: rows))
         #expect(bench.sent.contains { $0.frame == .snapshotOffer(SnapshotOffer(rows: rows)) && $0.request == 5 })
@@ -172,7 +218,7 @@ struct SnapshotTests {
     @Test func providerGoesAtTheReceiversPace() {
         var bench = Bench(rows: [Bench.row(Bench.third, 9, chain: 9)])
         let id = bench.connect(credit: ReplicationLimits.creditForOneRead)
-        bench.receive(id, .snapshotRequest, request: 5)
+        bench.receive(id, Self.request, request: 5)
         bench.tell(.snapshotOpened(id, rows: []))
         bench.tell(.snapshotRead(id, chunk: [7]))
         #expect(!bench.effects.contains(.readSnapshot(id)))
@@ -187,8 +233,8 @@ struct SnapshotTests {
         for index in 0..<3 as Range<UInt8> {
             let id = bench.connect(
                 Bench.hello(Origin(region: 0x32 + index, node: 0, incarnation: 1), run: UInt64(index) + 2))
-            bench.receive(id, .snapshotRequest, request: 1)
-            #expect(bench.effects.contains(.openSnapshot(id)) == (index < 2))
+            bench.receive(id, Self.request, request: 1)
+            #expect(bench.effects.contains(.openSnapshot(id, after: [])) == (index < 2))
             #expect(bench.frames.contains(.snapshotEnd(SnapshotEnd(.refused))) == (index == 2))
         }
     }
@@ -196,7 +242,7 @@ struct SnapshotTests {
     /// Two that want each other's state do not swap: the smaller id gets it.
     @Test func mutualRequests() throws {
         var (bench, id, _) = try #require(asked())
-        bench.receive(id, .snapshotRequest, request: 9)
+        bench.receive(id, Self.request, request: 9)
         #expect(bench.frames == [.snapshotEnd(SnapshotEnd(.refused))], "2/0 is not smaller than 1/0")
     }
 
@@ -293,7 +339,7 @@ struct SnapshotTests {
         _ = bench.connect(Bench.hello(fourth, run: 4), state: [held])
         let id = bench.connect(state: theirs)
         bench.wait(400)
-        let asked = try #require(bench.sent.first { $0.frame == .snapshotRequest })
+        let asked = try #require(bench.sent.first { $0.frame == Self.request })
         #expect(asked.id == id)
         bench.receive(id, .snapshotOffer(SnapshotOffer(rows: theirs)), request: asked.request)
         bench.receive(id, .snapshotEnd(SnapshotEnd(.complete)), request: asked.request)

@@ -136,8 +136,8 @@ extension World {
 
     private mutating func performOnSnapshot(_ effect: Effect, _ index: Int) {
         switch effect {
-        case .openSnapshot(let id):
-            nodes[index].snapshots[id] = ([], 0, 0)
+        case .openSnapshot(let id, let after):
+            nodes[index].snapshots[id] = (after, 0, 0)
             later(index, .snapshotOpened(id, rows: nodes[index].disk.states))
         case .readSnapshot(let id):
             guard let (next, count, sum) = nodes[index].snapshots[id] else { return }
@@ -149,11 +149,20 @@ extension World {
             nodes[index].snapshots[id] = (last.key, count + UInt64(part.count), sum &+ added)
             later(index, .snapshotRead(id, chunk: Image.encode(part)))
         case .closeSnapshot(let id): nodes[index].snapshots[id] = nil
-        case .beginInstall:
-            nodes[index].installing = Image(own: nodes[index].live.own)
+        case .beginInstall(let resumes):
+            if !resumes { nodes[index].installing = Image(own: nodes[index].live.own) }
+            if resumes { resumptions += 1 }
+            nodes[index].installed = (0, 0)
         case .installChunk(let bytes):
-            for (key, record) in Image.decode(bytes) { nodes[index].installing!.records[key] = record }
-            later(index, .chunkInstalled(sizeBytes: bytes.count))
+            let records = Image.decode(bytes)
+            for (key, record) in records {
+                if nodes[index].installing!.records.updateValue(record, forKey: key) != nil {
+                    violations.append("a record came twice")
+                }
+                nodes[index].installed.count += 1
+                nodes[index].installed.sum &+= Image.digest(key, record)
+            }
+            later(index, .chunkInstalled(sizeBytes: bytes.count, position: records.last!.key))
         case .abandonInstall: nodes[index].installing = nil
         case .finishInstall(let rows, let end): finishInstall(rows, end, index)
         default: violations.append("an effect that no store knows: \(effect)")
@@ -163,8 +172,8 @@ extension World {
     private mutating func finishInstall(_ rows: [OriginState], _ end: SnapshotEnd, _ index: Int) {
         var image = nodes[index].installing!
         nodes[index].installing = nil
-        let sum = image.records.reduce(UInt128(0)) { $0 &+ Image.digest($1.key, $1.value) }
-        guard UInt64(image.records.count) == end.records, sum == end.sum else {
+        let installed = nodes[index].installed
+        guard installed.count == end.records, installed.sum == end.sum else {
             violations.append("a snapshot that is not what was sent")
             return later(index, .installFailed)
         }

@@ -19,6 +19,8 @@ struct World {
         var mayChange = true
         var isProven = false
         var installing: Image?
+        /// Of the last giver.
+        var installed: (count: UInt64, sum: UInt128) = (0, 0)
         var alarms: [Alarm] = []
         var cleared: [Alarm] = []
         var truncates = true
@@ -69,6 +71,8 @@ struct World {
     var told: [(node: Int, life: UInt64, upTo: UInt64, key: [UInt8], record: Image.Record)] = []
     var writes: UInt64 = 0
     var violations: [String] = []
+    /// Snapshots that another peer went on with.
+    var resumptions = 0
     var sentEntries = 0
 
     static func address(_ id: NodeID) -> String { "\(id)" }

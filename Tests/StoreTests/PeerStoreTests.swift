@@ -57,7 +57,7 @@ import Testing
         }
 
         func receiveRecords(from giver: Peer) throws -> SnapshotEnd {
-            perform(.beginInstall)
+            perform(.beginInstall(resumes: false))
             while true {
                 switch giver.perform(.readSnapshot(PeerStoreTests.connection)).first {
                 case .snapshotRead(_, let chunk): #expect(perform(.installChunk(chunk)).count == 1)
@@ -213,7 +213,7 @@ import Testing
     fileprivate static let connection = ConnectionID(rawValue: 5)
 
     fileprivate static func open(_ giver: Peer) throws -> [OriginState] {
-        guard case .snapshotOpened(_, let rows)? = giver.perform(.openSnapshot(Self.connection)).first else {
+        guard case .snapshotOpened(_, let rows)? = giver.perform(.openSnapshot(Self.connection, after: [])).first else {
             throw Missing()
         }
         return rows
@@ -332,9 +332,9 @@ import Testing
     @Test func aBadSnapshotChangesNothing() throws {
         let taker = try Peer(1)
         let link = try taker.create("https://example.com/")
-        taker.perform(.beginInstall)
+        taker.perform(.beginInstall(resumes: false))
         #expect(taker.perform(.installChunk([1, 2, 3])) == [.installFailed])
-        taker.perform(.beginInstall)
+        taker.perform(.beginInstall(resumes: false))
         let end = SnapshotEnd(.complete, records: 3, sum: 9)
         #expect(taker.perform(.finishInstall(rows: [], end)).last == .installFailed)
         #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")

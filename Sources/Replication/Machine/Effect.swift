@@ -32,14 +32,15 @@ package enum Effect: Equatable, Sendable {
     /// Merge by the rule of the winner; never into the log.
     case merge(ConnectionID, [UInt8])
 
-    case openSnapshot(ConnectionID)
+    /// From the first record on, or behind that position.
+    case openSnapshot(ConnectionID, after: [UInt8])
     /// At most `WireLimits.chunkBytes`.
     case readSnapshot(ConnectionID)
     case closeSnapshot(ConnectionID)
-    /// A new store beside the old one.
-    case beginInstall
+    /// A new store beside the old one; or the one that is there goes on with the chunks of another snapshot.
+    case beginInstall(resumes: Bool)
     case installChunk([UInt8])
-    /// Check the records against their number and sum; set the vector to `rows`; begin a new incarnation in the new
+    /// Check the last snapshot's records against their number and sum; set the vector to `rows`; begin a new incarnation in the new
     /// store and log again in it whatever the old one holds beyond `rows`; sync, rename.
     case finishInstall(rows: [OriginState], SnapshotEnd)
     /// Remove the new store.

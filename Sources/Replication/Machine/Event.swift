@@ -34,8 +34,8 @@ package enum Event: Equatable, Sendable {
     case snapshotOpened(ConnectionID, rows: [OriginState])
     case snapshotRead(ConnectionID, chunk: [UInt8])
     case snapshotRan(ConnectionID, SnapshotEnd)
-    /// A chunk is in the new store.
-    case chunkInstalled(sizeBytes: Int)
+    /// A chunk is in the new store; `position` is where its last record stands.
+    case chunkInstalled(sizeBytes: Int, position: [UInt8])
     case installed(Holdings)
     case installFailed
 

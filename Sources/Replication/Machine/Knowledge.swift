@@ -55,7 +55,9 @@ enum Joining: Equatable {
     /// After a failure: not before.
     case waiting(until: Int64)
     case asked(ConnectionID, request: UInt32)
-    case installing(ConnectionID, request: UInt32, rows: [OriginState], chunks: UInt32)
+    case installing(ConnectionID, request: UInt32, chunks: UInt32)
+    /// Who gave it is gone: another is to go on, not before then.
+    case paused(until: Int64)
     case finishing
     /// The store was asked for a new incarnation: everything else waits.
     case reborn
@@ -64,14 +66,39 @@ enum Joining: Equatable {
     var isFrozen: Bool {
         switch self {
         case .no, .waiting: false
-        case .asked, .installing, .finishing, .reborn: true
+        case .asked, .installing, .paused, .finishing, .reborn: true
         }
     }
 
     var connection: ConnectionID? {
         switch self {
-        case .asked(let connection, _), .installing(let connection, _, _, _): connection
-        case .no, .waiting, .finishing, .reborn: nil
+        case .asked(let connection, _), .installing(let connection, _, _): connection
+        case .no, .waiting, .paused, .finishing, .reborn: nil
+        }
+    }
+}
+
+/// What of a snapshot is in the new store.
+struct PartialInstall {
+    /// From where the log is to be replayed: of several givers, the lower head of each log.
+    var rows: [OriginState]
+    /// Where the last record stands that is in the store.
+    var position: [UInt8] = []
+    /// Chunks that the store has not told of yet.
+    var outstanding = 0
+    /// When it last got on.
+    var at: Int64
+
+    /// What the next giver holds of each record is at least as new as its own rows say, and what came before at least as
+    /// new as the rows so far.
+    mutating func lower(to offered: [OriginState]) {
+        rows = rows.compactMap { row in
+            guard let other = offered.first(where: { $0.origin == row.origin }) else { return nil }
+            var lower = other.head < row.head ? other : row
+            lower.ceiling = max(row.ceiling, other.ceiling)
+            let seals = [row.seal, other.seal].filter { $0 != OriginState.unsealed }
+            lower.seal = seals.max() ?? OriginState.unsealed
+            return lower
         }
     }
 }

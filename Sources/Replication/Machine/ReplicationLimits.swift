@@ -46,6 +46,8 @@ package enum ReplicationLimits {
     /// The log stays pinned for so long after a snapshot ended, so that its receiver finds it.
     package static let pinAfterSnapshot: Int64 = 3_600_000
     package static let snapshotRetry: Int64 = 5000
+    /// Before another peer is asked to go on with one.
+    package static let snapshotResume: Int64 = 250
     /// How long a node that needs another's state waits for those that hold less to take its own.
     package static let snapshotYield: Int64 = 30_000
     /// Between the question and the offer, and between two chunks; then the attempt is given up.

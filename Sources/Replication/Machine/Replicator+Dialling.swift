@@ -61,7 +61,7 @@ extension Replicator {
         if session.providing != nil { effects.append(.closeSnapshot(id)) }
         unpin(id)
         for origin in intakes.keys { intakes[origin]!.queue.removeAll { $0.connection == id } }
-        if joining.connection == id { leaveJoining() }
+        if joining.connection == id { pauseJoining() }
         comparison.closed(id)
         if session.isAuthenticated { judgeOwnClock() }
         if let address = session.address, dials[address]?.phase == .connected(id) { backOff(address) }

@@ -36,7 +36,7 @@ extension Replicator {
         case .bucketRequest(let bucket): effects.append(.readBucket(session.id, request: request, bucket))
         case .recordRequest(let record): effects.append(.readRecord(session.id, request: request, record))
         case .records(let records): received(records, request, session.id)
-        case .snapshotRequest: snapshotWanted(session, request)
+        case .snapshotRequest(let wanted): snapshotWanted(wanted, session, request)
         case .snapshotOffer(let offer): received(offer, request, session.id)
         case .snapshotChunk(let chunk): received(chunk, request, session.id)
         case .snapshotEnd(let end): received(end, request, session.id)

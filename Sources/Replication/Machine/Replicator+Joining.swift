@@ -5,15 +5,17 @@ import Primitives
 /// the store sets aside what it holds beyond the peer's vector and logs it again under a new incarnation.
 ///
 /// From the question on the old state takes nothing in and pushes nothing out, so that this remainder is known; it goes
-/// on being served, and local writes go on into it. A connection that ends, or a chunk that is missing, ends the attempt;
-/// nothing of it is kept.
+/// on being served, and local writes go on into it. Where a connection ends another peer may go on with the records behind;
+/// a chunk that is missing, or a giver that nobody follows within a minute, ends the attempt, and nothing of it is kept.
 extension Replicator {
     mutating func handleSnapshot(_ event: Event) {
         switch event {
         case .snapshotOpened(let id, let rows): snapshotOpened(id, rows)
         case .snapshotRead(let id, let bytes): snapshotRead(id, bytes)
         case .snapshotRan(let id, let end): snapshotRan(id, end)
-        case .chunkInstalled(let sizeBytes):
+        case .chunkInstalled(let sizeBytes, let position):
+            partial?.outstanding -= 1
+            partial?.position = position
             guard let id = joining.connection else { return }
             sessions[id]?.consumedBytes += UInt64(sizeBytes) + 4
         case .installed(let holdings):
@@ -26,6 +28,7 @@ extension Replicator {
             beginAnew(Holdings(own: holdings.own, rows: holdings.rows, members: holdings.members, isFresh: true))
         case .installFailed:
             guard joining != .no else { return }
+            partial = nil
             leaveJoining()
             if let head = headWhileFinishing { committed(head) }
             headWhileFinishing = nil
@@ -40,10 +43,14 @@ extension Replicator {
         case .asked, .installing:
             if now.ticks - joiningAt >= ReplicationLimits.snapshotTimeout { leaveJoining() }
             return
+        case .paused(let until):
+            if now.ticks - partial!.at >= ReplicationLimits.snapshotTimeout { return leaveJoining() }
+            if until > now.ticks || partial!.outstanding > 0 { return }
         case .finishing, .reborn: return
         }
         guard let origin = intakes.filter(\.value.needsSnapshot).keys.min() else {
             joinWantedAt = nil
+            if partial != nil { leaveJoining() }
             return
         }
         let wantedAt = joinWantedAt ?? now.ticks
@@ -56,7 +63,7 @@ extension Replicator {
         let request = nextRequest()
         joining = .asked(session.id, request: request)
         joiningAt = now.ticks
-        send(session.id, .snapshotRequest, request: request)
+        send(session.id, .snapshotRequest(SnapshotRequest(after: partial?.position ?? [])), request: request)
         judgeReadiness()
     }
 
@@ -80,9 +87,12 @@ extension Replicator {
 
     mutating func received(_ offer: SnapshotOffer, _ request: UInt32, _ id: ConnectionID) {
         guard joining == .asked(id, request: request) else { return }
-        joining = .installing(id, request: request, rows: offer.rows, chunks: 0)
+        joining = .installing(id, request: request, chunks: 0)
         joiningAt = now.ticks
-        effects.append(.beginInstall)
+        effects.append(.beginInstall(resumes: partial != nil))
+        if partial == nil { partial = PartialInstall(rows: offer.rows, at: now.ticks) }
+        partial!.lower(to: offer.rows)
+        partial!.at = now.ticks
     }
 
     mutating func received(_ chunk: SnapshotChunk, _ request: UInt32, _ id: ConnectionID) {
@@ -91,24 +101,30 @@ extension Replicator {
             return close(id, .violation)
         }
         sessions[id]!.receivedBytes += size
-        guard case .installing(id, request, let rows, let chunks) = joining else {
+        guard case .installing(id, request, let chunks) = joining else {
             // Of an attempt that was given up.
             sessions[id]!.consumedBytes += size
             return
         }
-        guard chunk.index == chunks else { return close(id, .violation) }
-        joining = .installing(id, request: request, rows: rows, chunks: chunks + 1)
+        guard chunk.index == chunks else {
+            leaveJoining()
+            return close(id, .violation)
+        }
+        joining = .installing(id, request: request, chunks: chunks + 1)
         joiningAt = now.ticks
+        partial!.at = now.ticks
+        partial!.outstanding += 1
         effects.append(.installChunk(chunk.bytes))
     }
 
     mutating func received(_ end: SnapshotEnd, _ request: UInt32, _ id: ConnectionID) {
         switch joining {
-        case .installing(id, request, let rows, let chunks):
-            guard end.outcome == .complete, end.chunks == chunks else { return leaveJoining() }
+        case .installing(id, request, let chunks):
+            if end.outcome != .complete { return pauseJoining() }
+            guard end.chunks == chunks else { return leaveJoining() }
             joining = .finishing
-            effects.append(.finishInstall(rows: keepingKnown(rows, from: sessions[id]!.node), end))
-        case .asked(id, request): leaveJoining()
+            effects.append(.finishInstall(rows: keepingKnown(partial!.rows, from: sessions[id]!.node), end))
+        case .asked(id, request): pauseJoining()
         default: return
         }
     }
@@ -131,9 +147,16 @@ extension Replicator {
         return kept.values.sorted { $0.origin < $1.origin }
     }
 
+    /// Its giver gives no more. What has come is kept for another, for a while.
+    mutating func pauseJoining() {
+        guard partial != nil else { return leaveJoining() }
+        joining = .paused(until: now.ticks + ReplicationLimits.snapshotResume)
+    }
+
     /// It is tried again after a while.
     mutating func leaveJoining() {
-        if case .installing = joining { effects.append(.abandonInstall) }
+        if partial != nil { effects.append(.abandonInstall) }
+        partial = nil
         joining = .waiting(until: now.ticks + ReplicationLimits.snapshotRetry)
         for origin in intakes.keys { noteBehind(origin) }
         judgeReadiness()

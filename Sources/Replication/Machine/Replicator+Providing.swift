@@ -3,7 +3,7 @@ import Primitives
 
 /// Giving a snapshot: the vector at its start, the log pinned there, then chunks as far as the receiver's credit goes.
 extension Replicator {
-    mutating func snapshotWanted(_ session: PeerSession, _ request: UInt32) {
+    mutating func snapshotWanted(_ wanted: SnapshotRequest, _ session: PeerSession, _ request: UInt32) {
         // Of two nodes that want each other's state the smaller one gets it.
         if case .asked = joining, session.node < settings.member.id { leaveJoining() }
         let given = sessions.values.count { $0.providing != nil }
@@ -13,7 +13,7 @@ extension Replicator {
         sessions[session.id]!.providing = .opening(request: request)
         // Before the store opens it, so that no truncation comes between.
         pins.append((rows.values.sorted { $0.origin < $1.origin }, session.id, .max))
-        effects.append(.openSnapshot(session.id))
+        effects.append(.openSnapshot(session.id, after: wanted.after))
     }
 
     mutating func snapshotOpened(_ id: ConnectionID, _ list: [OriginState]) {

@@ -28,6 +28,8 @@ package struct Replicator: Sendable {
     var headWhileFinishing: OwnHead?
     /// When the attempt to join last got on.
     var joiningAt: Int64 = 0
+    /// While there is a new store.
+    var partial: PartialInstall?
     /// Since when a snapshot has been needed and none was begun.
     var joinWantedAt: Int64?
     var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
@@ -183,7 +185,7 @@ package struct Replicator: Sendable {
     /// A new incarnation: what HELLO said no longer holds, so every connection begins again.
     mutating func beginAnew(_ holdings: Holdings) {
         for id in sessionIDs { close(id, .newIncarnation) }
-        joining = .no
+        (joining, partial) = (.no, nil)
         // A store that was in doubt knows no better how far its numbers went.
         (isContinuous, hasHeardPeer) = (false, false)
         take(holdings)

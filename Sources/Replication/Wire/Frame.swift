@@ -15,7 +15,7 @@ package enum Frame: Equatable, Sendable {
     case bucketRequest(BucketRequest)
     case recordRequest(RecordRequest)
     case records(Records)
-    case snapshotRequest
+    case snapshotRequest(SnapshotRequest)
     case snapshotOffer(SnapshotOffer)
     case snapshotChunk(SnapshotChunk)
     case snapshotEnd(SnapshotEnd)
@@ -77,7 +77,7 @@ package enum Frame: Equatable, Sendable {
         case .bucketRequest(let frame): frame.encode(into: &bytes)
         case .recordRequest(let frame): frame.encode(into: &bytes)
         case .records(let frame): frame.encode(into: &bytes)
-        case .snapshotRequest: break
+        case .snapshotRequest(let frame): frame.encode(into: &bytes)
         case .snapshotOffer(let frame): frame.encode(into: &bytes)
         case .snapshotChunk(let frame): frame.encode(into: &bytes)
         case .snapshotEnd(let frame): frame.encode(into: &bytes)
@@ -114,7 +114,7 @@ package enum Frame: Equatable, Sendable {
         case .bucketRequest: .bucketRequest(try BucketRequest(decoding: &bytes))
         case .recordRequest: .recordRequest(try RecordRequest(decoding: &bytes))
         case .records: .records(try Records(decoding: &bytes))
-        case .snapshotRequest: .snapshotRequest
+        case .snapshotRequest: .snapshotRequest(try SnapshotRequest(decoding: &bytes))
         case .snapshotOffer: .snapshotOffer(try SnapshotOffer(decoding: &bytes))
         case .snapshotChunk: .snapshotChunk(try SnapshotChunk(decoding: &bytes))
         case .snapshotEnd: .snapshotEnd(try SnapshotEnd(decoding: &bytes))

@@ -1,7 +1,23 @@
 import Primitives
 
-/// SNAPSHOT-OFFER: the answer to SNAPSHOT-REQUEST, which has no payload. What the sender held when it began: from there
-/// on the receiver replays the log.
+/// SNAPSHOT-REQUEST: for all records, or for those behind the one at which another attempt ended.
+///
+///     after  the rest   table (2) and key; empty: from the first
+package struct SnapshotRequest: Equatable, Sendable {
+    package var after: [UInt8]
+
+    package init(after: [UInt8] = []) { self.after = after }
+
+    package func encode(into bytes: inout [UInt8]) { bytes += after }
+
+    package init(decoding bytes: inout RawSpan) throws(MalformedBytes) {
+        guard bytes.byteCount <= WireLimits.positionBytes else { throw MalformedBytes() }
+        after = try bytes.takeBytes(bytes.byteCount)
+    }
+}
+
+/// SNAPSHOT-OFFER: the answer to SNAPSHOT-REQUEST. What the sender held when it began: from there on the receiver
+/// replays the log.
 ///
 ///     rows  60 each   OriginState
 package struct SnapshotOffer: Equatable, Sendable {

@@ -16,6 +16,8 @@ package enum WireLimits {
     package static let entriesBytes = 256 << 10
     package static let chunkBytes = 256 << 10
     package static let recordsBytes = 512 << 10
+    /// Of a snapshot: a table and a key.
+    package static let positionBytes = 2 + LinkKey.maximumSizeBytes
     package static let keyBytes = LinkKey.maximumSizeBytes
     /// A node of the tree of digests has a child for each value of a byte, over the eight bytes of a bucket's key.
     package static let digestLevels: UInt8 = 8

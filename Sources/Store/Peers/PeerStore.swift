@@ -87,9 +87,10 @@ package final class PeerStore {
 
     private func give(_ effect: Effect) {
         switch effect {
-        case .openSnapshot(let id):
-            giving[id] = Giving()
-            if let rows = try? store.holdings().rows {
+        case .openSnapshot(let id, let after):
+            let place = after.isEmpty ? nil : SnapshotPosition(after)
+            giving[id] = Giving(next: place)
+            if place != nil || after.isEmpty, let rows = try? store.holdings().rows {
                 tell(.snapshotOpened(id, rows: rows))
             } else {
                 tell(.snapshotRan(id, SnapshotEnd(.failed)))
@@ -127,11 +128,13 @@ package final class PeerStore {
     private func take(_ effect: Effect) {
         do throws(LMDBError) {
             switch effect {
-            case .beginInstall:
+            case .beginInstall(resumes: true): install?.resume()
+            case .beginInstall(resumes: false):
                 install = try SnapshotInstall(settings, codeSecret: store.codeSecret, codeSpace: store.codeSpace)
             case .installChunk(let bytes):
-                try install?.take(bytes)
-                tell(install == nil ? .installFailed : .chunkInstalled(sizeBytes: bytes.count))
+                guard let install else { return tell(.installFailed) }
+                let position = try install.take(bytes)
+                tell(.chunkInstalled(sizeBytes: bytes.count, position: position.bytes))
             case .finishInstall(let rows, let end): finish(rows, end)
             case .abandonInstall: abandon()
             default: preconditionFailure("not of a snapshot")

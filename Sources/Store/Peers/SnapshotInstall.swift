@@ -71,8 +71,11 @@ final class SnapshotInstall: @unchecked Sendable {
         Self.clear(settings.directory)
     }
 
-    /// Records in order of their keys. Throws for what no sound peer sends.
-    func take(_ chunk: [UInt8]) throws(LMDBError) {
+    /// Another peer goes on behind the last record; number and sum will be of what comes now.
+    func resume() { (recordCount, sum) = (0, 0) }
+
+    /// Records in order of their keys; where the last one stands. Throws for what no sound peer sends.
+    func take(_ chunk: [UInt8]) throws(LMDBError) -> SnapshotPosition {
         let records: [PeerRecord]
         do throws(MalformedBytes) { records = try PeerRecord.decodeAll(chunk) } catch { throw .corrupted }
         let transaction = try environment!.beginWrite()
@@ -89,6 +92,8 @@ final class SnapshotInstall: @unchecked Sendable {
         try merge.origins.write(merge.catalogue.origins, transaction)
         try transaction.commit()
         merge.origins.forgetTouched()
+        guard let last = records.last else { throw .corrupted }
+        return SnapshotPosition(last.key.table, last.key.rowKey)
     }
 
     private func index(of origin: Origin) -> UInt16? {

@@ -8,8 +8,11 @@ package struct SnapshotPosition: Equatable, Sendable {
 
     init(_ table: TableID, _ key: [UInt8] = []) { (self.table, self.key) = (table, key) }
 
-    /// The table's id and the key, in hexadecimal.
-    package var text: String { ([table.bytes.0, table.bytes.1] + key).map { hex(UInt64($0), 2) }.joined() }
+    /// The table's id and the key.
+    package var bytes: [UInt8] { [table.bytes.0, table.bytes.1] + key }
+
+    /// The same, in hexadecimal.
+    package var text: String { bytes.map { hex(UInt64($0), 2) }.joined() }
 
     /// Nil if `text` is not what `text` gives.
     package init?(text: String) {
