@@ -207,15 +207,22 @@ package struct StoreInspection {
             let author = image.origins[effect.originIndex]?.origin
         else { return }
         let stands = effect.rank(author)
-        // A later creation of a generated code changes nothing.
-        let isOfRecord = !change.key.isGenerated || change.rank.sharesCreation(with: stands)
-        let isOvertaken = author == row.origin && stands.stamp < entry.stamp && !stands.isDeleted && isOfRecord
+        let isOvertaken =
+            author == row.origin && stands.stamp < entry.stamp && !stands.isDeleted && !isRefused(change, by: stands)
         if isOvertaken || change.rank.beats(stands, at: change.key) {
             note("log of \(row.origin): entry \(entry.sequence) is newer than its record")
         }
         guard effect.stamp == entry.stamp, effect.originIndex == index else { return }
         effectsByOrigin[index, default: 0] += 1
         if effect.differs { note("log of \(row.origin): entry \(entry.sequence) and its record differ") }
+    }
+
+    /// A generated code's later creation changes nothing.
+    private func isRefused(_ change: EntryChange, by stands: RecordRank) -> Bool {
+        guard change.key.isGenerated, !change.rank.sharesCreation(with: stands),
+            case .link(let body)? = try? RecordBody(change.key, decoding: change.value.span.bytes)
+        else { return false }
+        return body.creation != nil
     }
 
     /// Where an entry's record stands, or nil in that place for a key that is none; nil for a kind that is not known.
