@@ -22,6 +22,7 @@ import Testing
                     + (request.keyFile.map { " by \($0)" } ?? "")
             case .restore(let backup, let data): return "restore \(backup) \(data)"
             case .cluster(let command): return "cluster \(command.directory) \(command.action)"
+            case .peerOrder(let order, let server): return "cluster \(order.path) \(server)"
             case .version: return "version"
             case .help(let name): return "help \(name?.rawValue ?? "-")"
             }

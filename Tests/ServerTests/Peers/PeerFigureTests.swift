@@ -1,8 +1,8 @@
 import Links
 import Primitives
-import Replication
 import Testing
 
+@testable import Replication
 @testable import Server
 
 @Suite struct PeerFigureTests {
