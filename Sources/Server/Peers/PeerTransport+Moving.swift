@@ -56,10 +56,7 @@ extension PeerTransport {
                 switch try channel.read(plainBuffer) {
                 case .bytes(let count): cut(UnsafeRawBufferPointer(rebasing: plainBuffer[..<count]), connection)
                 case .ended: return drop(connection)
-                case .later:
-                    channel.moveOutput(to: &connection.wire)
-                    if !connection.wire.isEmpty { markDirty(connection) }
-                    return
+                case .later: return
                 }
             }
         } catch { failHandshake(connection, error.reason) }

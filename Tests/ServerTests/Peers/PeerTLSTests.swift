@@ -193,6 +193,33 @@ struct PeerTLSTests {
         #expect(listener.received.isEmpty && dialler.received.isEmpty)
     }
 
+    /// A peer may ask for new keys at any time (RFC 8446 4.6.3); the answer leaves with the next frame.
+    @Test func newKeys() throws {
+        let listener = try PeerTester(tls: try authority.context("URI:edge://prod/eu/0"))
+        let client = TLSClient(
+            try Client(port: listener.port, of: listener), identity: authority.issue("URI:edge://prod/us/0"))
+        try turn(listener) {
+            _ = client.shakesHands()
+            _ = try client.move()
+            return listener.opened.count == 1
+        }
+        client.askForNewKeys()
+        client.write(sampleFrame(100))
+        try turn(listener) {
+            _ = try client.move()
+            return listener.received.count == 1
+        }
+        let frame = sampleFrame(200)
+        listener.transport.send(listener.opened[0], frame)
+        var got: [UInt8] = []
+        try turn(listener) {
+            _ = try client.move()
+            got += client.read()
+            return got.count == frame.count
+        }
+        #expect(got == frame && listener.received == [sampleFrame(100)] && listener.transport.figures.queuedBytes == 0)
+    }
+
     @Test func damagedRecordsEndAConnection() throws {
         let listener = try PeerTester(tls: try authority.context("URI:edge://prod/eu/0"))
         let socket = try Client(port: listener.port, of: listener)

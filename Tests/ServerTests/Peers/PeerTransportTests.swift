@@ -233,5 +233,8 @@ struct PeerTransportTests {
         dialler.transport.connect(listener.address)
         try turn(dialler) { !dialler.failed.isEmpty }
         #expect(listener.transport.figures.connections == 0 && dialler.transport.figures.connections == 0)
+        // The next one can have the port at once, though the system still keeps the end of the connection.
+        let next = try PeerTransport(PeerTransportSettings(listen: listener.transport.address))
+        #expect(next.address == listener.transport.address)
     }
 }

@@ -142,6 +142,8 @@ final class TLSClient {
 
     func write(_ bytes: [UInt8]) { precondition(SSL_write(connection, bytes, Int32(bytes.count)) == bytes.count) }
 
+    func askForNewKeys() { precondition(SSL_key_update(connection, SSL_KEY_UPDATE_REQUESTED) == 1) }
+
     func read() -> [UInt8] {
         ERR_clear_error()
         var buffer = [UInt8](repeating: 0, count: 64 << 10)
