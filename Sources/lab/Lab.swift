@@ -9,6 +9,7 @@ enum Lab {
                lab count [options]           system calls and allocations of a redirect; `lab count help` says more
                lab attack [options]          attacks it, and says what it answered; `lab attack help` says more
                lab trace KIND [options]      writes requests to measure a cache with; `lab trace help` says more
+               lab proxy [options]           carries connections like a long and thin line; `lab proxy help` says more
                lab simulate [options]        many nodes, faults and clients in virtual time; `lab simulate help` says more
                lab race [options]            a writer and workers at the cache's stamps; `lab race help` says more
 
@@ -24,6 +25,7 @@ enum Lab {
         case "build-store": return run(BuildStoreCommand.run, arguments)
         case "codes": return run(CodesCommand.run, arguments)
         case "trace": return run(TraceCommand.run, arguments)
+        case "proxy": return run(ProxyCommand.run, arguments)
         case "simulate": return run(SimulateCommand.run, arguments)
         case "race": return run(RaceCommand.run, arguments)
         case RedirectFloor.command: return RedirectFloor.serve()

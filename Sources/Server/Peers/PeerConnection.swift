@@ -68,6 +68,7 @@ struct Dial {
     let deadline: Int64
     /// Not tried yet.
     var candidates: [SocketAddress] = []
-    /// Why the one before did not answer.
+    /// Why the one before could not be connected to.
     var failure = ""
+    var failureKind = TransportNotice.Kind.unreachable
 }

@@ -108,7 +108,7 @@ extension PeerTransport {
             switch connection.wire.withFirst(limit, { System.write(connection.descriptor, $0) }) {
             case .done(let count):
                 connection.wire.removeFirst(count)
-                connection.writeDeadline = now + settings.limits.writeTimeout
+                connection.writeDeadline = .max
                 counted.bytesOut += UInt64(count)
                 left = count < limit ? 0 : left - count
             case .notNow: left = 0
@@ -116,8 +116,10 @@ extension PeerTransport {
             }
         }
         guard isPresent(connection) else { return }
-        guard connection.queuedBytes == 0 else { return watch(connection, writing: true) }
-        connection.writeDeadline = .max
+        if connection.queuedBytes > 0 {
+            if connection.writeDeadline == .max { connection.writeDeadline = now + settings.limits.writeTimeout }
+            return watch(connection, writing: true)
+        }
         watch(connection, writing: false)
         if case .closing = connection.phase { shut(connection) }
     }

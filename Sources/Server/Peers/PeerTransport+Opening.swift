@@ -43,14 +43,13 @@ extension PeerTransport {
             let target = dial.candidates.removeFirst()
             if settings.tls == nil, !settings.allowsPlaintext, !target.host.isLoopback {
                 counted.refusedConnections += 1
-                note(.init(kind: .plaintextRefused, address: dial.address, reason: Self.plaintextReason(target.host)))
-                dial.failure = Self.plaintextReason(target.host)
+                (dial.failure, dial.failureKind) = (Self.plaintextReason(target.host), .plaintextRefused)
                 continue
             }
             guard let failure = start(target, dial) else { return }
-            dial.failure = failure
+            (dial.failure, dial.failureKind) = (failure, .unreachable)
         }
-        fail(dial, dial.failure)
+        fail(dial, dial.failure, dial.failureKind)
     }
 
     /// Nil if it has begun, else why it cannot.
@@ -82,7 +81,7 @@ extension PeerTransport {
     func giveUp(_ connection: PeerConnection, _ dial: Dial, _ reason: String) {
         drop(connection)
         var dial = dial
-        dial.failure = "\(connection.peer): \(reason)"
+        (dial.failure, dial.failureKind) = ("\(connection.peer): \(reason)", .unreachable)
         tryNext(dial)
     }
 

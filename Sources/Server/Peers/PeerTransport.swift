@@ -96,7 +96,6 @@ package final class PeerTransport: @unchecked Sendable {
             let reason = "\(connection.queuedBytes) bytes wait for it"
             return end(connection, .init(kind: .queueFull, address: connection.address, reason: reason))
         }
-        if connection.queuedBytes == 0 { connection.writeDeadline = now + settings.limits.writeTimeout }
         if connection.channel == nil { connection.wire.append(frame) } else { connection.frames.append(frame) }
         counted.framesOut += 1
         markDirty(connection)

@@ -139,7 +139,7 @@ struct PeerDialTests {
         }
         #expect(dialler.failed == (isAllowed ? [] : [address]))
         #expect(dialler.transport.figures.refusedConnections == (isAllowed ? 0 : 1))
-        #expect((dialler.reason(.plaintextRefused) == nil) == isAllowed)
+        #expect(dialler.notices.map(\.kind) == (isAllowed ? [] : [.plaintextRefused]))
     }
 
     /// An address of this machine that others reach too, if it has one.

@@ -2,6 +2,7 @@ import Glibc
 import Primitives
 import Replication
 import Server
+import lab
 
 /// A transport with what came of it; turned by the test's own thread.
 final class PeerTester {
@@ -64,10 +65,10 @@ func turn(_ testers: PeerTester..., until isSo: () throws -> Bool) throws {
 
 /// Two testers and a connection between them, open on both sides.
 func connected(
-    _ dialler: PeerTester, _ listener: PeerTester, authenticated: Bool = true
+    _ dialler: PeerTester, _ listener: PeerTester, authenticated: Bool = true, through proxy: FaultProxy? = nil
 ) throws -> (ConnectionID, ConnectionID) {
     let (before, beforeThere) = (dialler.opened.count, listener.opened.count)
-    dialler.transport.connect(listener.address)
+    dialler.transport.connect(proxy?.address.description ?? listener.address)
     try turn(dialler, listener) { dialler.opened.count > before && listener.opened.count > beforeThere }
     let (here, there) = (dialler.opened.last!, listener.opened.last!)
     if authenticated {
