@@ -80,7 +80,7 @@ let package = Package(
         .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: strict),
         .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
         .testTarget(
-            name: "ServerTests", dependencies: ["Server", "Replication", "COpenSSL", "edge", "lab"],
+            name: "ServerTests", dependencies: ["Server", "Replication", "Store", "COpenSSL", "edge", "lab"],
             swiftSettings: strict),
         .testTarget(name: "StyleTests", swiftSettings: strict),
     ]

@@ -87,6 +87,27 @@ struct HandshakeTests {
         }
     }
 
+    /// Who dialled finds the same before a REJECT can come, and tells the operator, though the address was taken out of
+    /// the list meanwhile.
+    @Test func afterTheProofOfWhoWasDialled() throws {
+        let table: [(Alarm?, (inout Hello) -> Void)] = [
+            (.rejected(.codeSecret, by: "b"), { $0.secretCheck = 0 }),
+            (.rejected(.characterMap, by: "b"), { $0.regions.removeLast() }),
+            (.rejected(.skew, by: "b"), { $0.wall = $0.wall.advanced(byMilliseconds: 86_400_001) }),
+            (.duplicateNode(Bench.id), { $0.origin = Bench.own }), (nil, { ($0.origin, $0.run) = (Bench.own, 1) }),
+            (nil, { $0.origin = Bench.third }),
+        ]
+        for (alarm, change) in table {
+            let gone = Member(id: NodeID(Bench.third), addresses: [], logFormat: 1, isRetired: true)
+            var (bench, hello) = (Bench(members: [gone]), Bench.hello())
+            change(&hello)
+            let id = bench.open(address: "b", certified: NodeID(hello.origin))
+            bench.tell(.command(.peers([])))
+            bench.receive(id, .hello(hello))
+            #expect(rejects(bench).count == 1 && bench.alarms == [alarm].compactMap { $0 }, "\(hello)")
+        }
+    }
+
     @Test func wrongReplayedAndReflectedProofs() throws {
         let hello = Bench.hello()
         var bench = Bench()

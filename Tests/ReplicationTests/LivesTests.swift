@@ -281,7 +281,9 @@ struct LivesTests {
             told += bench.effects
         }
         #expect(told.contains(.localChanges(allowed: false)) && told.contains(.alarm(.ownClockWrong)))
+        #expect(!bench.machine.status.mayChange)
         bench.wait(61_000)
+        #expect(bench.machine.status.mayChange)
         #expect(
             bench.effects.contains(.localChanges(allowed: true)) && bench.effects.contains(.cleared(.ownClockWrong)))
     }

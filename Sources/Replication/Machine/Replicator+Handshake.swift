@@ -97,8 +97,7 @@ extension Replicator {
         // The offset counts even if the clocks are so far apart that the connection is refused.
         if session.node != settings.member.id { noteClock(session.node, hello.wall) }
         if let (reason, detail) = objection(hello) {
-            if reason == .duplicateNode { raise(.duplicateNode(session.node)) }
-            if reason == .own, let address = session.address { dials[address]!.phase = .own }
+            noteObjection(reason, session)
             return reject(id, reason, detail)
         }
         guard settleDuplicates(session) else { return close(id, .duplicateConnection) }
@@ -107,6 +106,17 @@ extension Replicator {
         effects.append(.authenticated(id, session.node))
         endOlderLives(session.peer)
         send(id, .state(PeerState(credit: session.granted, rows: rows.values.sorted { $0.origin < $1.origin })))
+    }
+
+    /// Who dialled hears no REJECT where it objects itself, so this is where an operator is told.
+    private mutating func noteObjection(_ reason: Reject.Reason, _ session: PeerSession) {
+        if reason == .duplicateNode { raise(.duplicateNode(session.node)) }
+        guard let address = session.address else { return }
+        switch reason {
+        case .own: dials[address]?.phase = .own
+        case .cluster, .auth, .version, .codeSecret, .characterMap, .skew: raise(.rejected(reason, by: address))
+        case .duplicateNode, .retired, .busy: break
+        }
     }
 
     private func objection(_ hello: Hello) -> (Reject.Reason, String)? {
@@ -155,7 +165,7 @@ extension Replicator {
     private mutating func refused(_ session: PeerSession, _ reject: Reject) {
         if let address = session.address {
             if reject.reason == .own, session.hello?.run == settings.run {
-                dials[address]!.phase = .own
+                dials[address]?.phase = .own
             } else if reject.reason != .busy {
                 raise(.rejected(reject.reason, by: address))
             }

@@ -39,7 +39,6 @@ package struct Replicator: Sendable {
 
     var isContinuous = false
     package internal(set) var isReady = false
-    var mayChange = true
     var format: UInt16?
     /// Heads that peers showed and this node must cover before it is ready.
     var goals: [Origin: UInt64] = [:]

@@ -46,7 +46,7 @@ package struct ReplicatorStatus: Sendable {
 extension Replicator {
     package var status: ReplicatorStatus {
         ReplicatorStatus(
-            own: own, phase: phase, isReady: isReady, isContinuous: isContinuous, mayChange: mayChange,
+            own: own, phase: phase, isReady: isReady, isContinuous: isContinuous, mayChange: !ownClockIsWrong,
             format: format ?? settings.member.logFormat,
             logs: rows.values.sorted { $0.origin < $1.origin }.map { row in
                 let elsewhere = peers.values.map { $0.head(row.origin) }.max() ?? 0

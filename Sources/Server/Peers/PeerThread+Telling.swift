@@ -18,13 +18,16 @@ extension PeerThread {
     func tellLoss(of node: NodeID) { Log.write(.warning, "peer-lost", ["peer": .init(node)]) }
 
     func tellClosing(_ id: ConnectionID, _ reason: CloseReason) {
+        let why: String
         switch reason {
         // Whoever shares a list of all nodes dials itself; of two that dial one another one connection stays.
         case .rejected(.own), .refused(.own), .duplicateConnection: return
-        default: break
+        case .rejected(let objection): why = "rejected: \(objection)"
+        case .refused(let objection): why = "refused: \(objection)"
+        case .malformed, .violation, .authenticationTimeout, .silence, .newIncarnation: why = "\(reason)"
         }
         let peer = connected.removeValue(forKey: id)?.description ?? "unknown"
-        Log.write(.warning, "peer-closed", ["peer": .string(peer), "reason": .string("\(reason)")])
+        Log.write(.warning, "peer-closed", ["peer": .string(peer), "reason": .string(why)])
     }
 
     /// Each has its name in the documentation of operation.

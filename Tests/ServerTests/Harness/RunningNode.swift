@@ -73,7 +73,9 @@ final class RunningNode: @unchecked Sendable {
 final class Lines {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
+    /// Lines that came, and how many of them `next` has told.
     private(set) var seen: [String] = []
+    private var told = 0
 
     init(_ descriptor: Int32) { self.descriptor = descriptor }
     deinit { close(descriptor) }
@@ -87,6 +89,12 @@ final class Lines {
         throw HarnessError("\"\(text)\" was not said before the end:\n" + seen.joined(separator: "\n"))
     }
 
+    /// What has come so far, without a wait for more: `seen` has it then. Whoever writes is not held up by a full pipe.
+    func gather() {
+        var readiness = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        while poll(&readiness, 1, 0) > 0, readiness.revents & Int16(POLLIN) != 0, receive() { cut() }
+    }
+
     /// All that is still to come.
     func rest() throws -> [String] {
         let deadline = Deadline()
@@ -97,19 +105,30 @@ final class Lines {
 
     private func next(_ deadline: Deadline) throws -> String? {
         while true {
-            if let end = buffer.firstIndex(of: 0x0A) {
-                let line = String(decoding: buffer[..<end], as: UTF8.self)
-                buffer.removeSubrange(...end)
-                seen.append(line)
-                return line
+            if told < seen.count {
+                told += 1
+                return seen[told - 1]
             }
             guard deadline.wait(descriptor, for: POLLIN) else {
                 throw HarnessError("nothing more was said:\n" + seen.joined(separator: "\n"))
             }
-            var bytes = [UInt8](repeating: 0, count: 4096)
-            let count = read(descriptor, &bytes, bytes.count)
-            if count <= 0 { return nil }
-            buffer += bytes[..<count]
+            guard receive() else { return nil }
+            cut()
+        }
+    }
+
+    /// False at the end.
+    private func receive() -> Bool {
+        var bytes = [UInt8](repeating: 0, count: 4096)
+        let count = read(descriptor, &bytes, bytes.count)
+        buffer += bytes[..<max(0, count)]
+        return count > 0
+    }
+
+    private func cut() {
+        while let end = buffer.firstIndex(of: 0x0A) {
+            seen.append(String(decoding: buffer[..<end], as: UTF8.self))
+            buffer.removeSubrange(...end)
         }
     }
 }

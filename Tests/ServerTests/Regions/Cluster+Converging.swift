@@ -1,0 +1,136 @@
+import Foundation
+import Glibc
+import Testing
+
+/// What `/debug/replication` says, as far as tests ask.
+struct Standing: Decodable {
+    struct Log: Decodable {
+        var origin: String
+        var head: UInt64
+        var floor: UInt64
+        var seal: UInt64?
+        var chain: String
+        var lagEntries: UInt64
+        var quarantine: String?
+    }
+
+    struct Peer: Decodable {
+        var node: String
+        var connected: Bool
+        var roundTripMilliseconds: Int64?
+        var acknowledged: UInt64
+    }
+
+    var incarnation: String
+    var phase: String
+    var ready: Bool
+    var changesAllowed: Bool
+    var logs: [Log]
+    var peers: [Peer]
+    var alarms: [String]
+    var digestRoot: String?
+    var counters: [String: UInt64]
+
+    /// Head and chain of each log that has entries.
+    var vector: [String: String] {
+        Dictionary(uniqueKeysWithValues: logs.filter { $0.head > 0 }.map { ($0.origin, "\($0.head) \($0.chain)") })
+    }
+
+    func agrees(with other: Standing) -> Bool {
+        vector == other.vector && digestRoot != nil && digestRoot == other.digestRoot
+    }
+
+    /// Has all that anyone told of.
+    var isLevel: Bool { ready && logs.allSatisfy { $0.lagEntries == 0 && $0.quarantine == nil } }
+
+    /// The same without a log that has two versions.
+    func without(_ forked: String) -> Standing {
+        var rest = self
+        rest.logs.removeAll { $0.origin == forked }
+        return rest
+    }
+}
+
+extension RunningNode {
+    var standing: Standing {
+        get throws {
+            let answer = try connectToAdmin().get("/debug/replication")
+            let decoder = JSONDecoder()
+            decoder.keyDecodingStrategy = .convertFromSnakeCase
+            return try decoder.decode(Standing.self, from: Data(answer.body))
+        }
+    }
+
+    func metric(_ name: String) throws -> Double {
+        try #require(connectToAdmin().get("/metrics").text.sample(name), "no metric \(name)")
+    }
+
+    /// Of `/health/ready` on the public port.
+    var readiness: Int { get throws { try connect().get("/health/ready").status } }
+}
+
+extension Cluster {
+    /// Asks again and again until it is so.
+    func wait(_ what: String, seconds: Int64 = 60, _ isSo: () throws -> Bool) throws {
+        let deadline = Deadline(seconds: seconds)
+        while try !isSo() {
+            guard !deadline.isOver else { throw HarnessError("it did not come to this: \(what)\n\(account)") }
+            for index in running { node(index).log.gather() }
+            poll(nil, 0, 20)
+        }
+    }
+
+    /// What is to be known where something went wrong.
+    var account: String {
+        running.map { index in
+            node(index).log.gather()
+            let standing = (try? node(index).standing).map { "\($0)" } ?? "silent"
+            return "\(Self.regions[index]): \(standing)\n" + node(index).log.seen.suffix(40).joined(separator: "\n")
+        }.joined(separator: "\n")
+    }
+
+    /// Until the nodes that run are all connected, and hold the same: the same logs, byte for byte, and the same records.
+    func converge(seconds: Int64 = 60) throws {
+        try wait("all hold the same", seconds: seconds) {
+            let standings = try running.map { try node($0).standing }
+            return standings.allSatisfy { standing in
+                standing.isLevel && standing.agrees(with: standings[0])
+                    && standing.peers.filter(\.connected).count == running.count - 1
+            }
+        }
+    }
+
+    /// Until they hold the same but for a log that has two versions, and what only one of them says.
+    func converge(withoutForked forked: String) throws {
+        try wait("all hold the same but for \(forked)") {
+            let standings = try running.map { try node($0).standing.without(forked) }
+            return standings.allSatisfy { $0.isLevel && $0.vector == standings[0].vector }
+        }
+    }
+
+    /// Stops all, and looks at what they leave behind: sound stores with the same links.
+    func expectEqualStores() throws {
+        stopAll()
+        var first: String?
+        for index in indices {
+            let verdict = try Finished(["verify", "--data", data(index)])
+            #expect(verdict.ending == .exited(0), "\(Self.regions[index]): \(verdict.output)\(verdict.error)")
+            let dump = try Finished(["dump", "--data", data(index)])
+            #expect(dump.ending == .exited(0), "\(dump.error)")
+            if let first { #expect(dump.output == first, "\(Self.regions[index])") }
+            first = first ?? dump.output
+        }
+    }
+
+    /// All that was acknowledged leads everywhere to where it should, and the stores are the same.
+    func expectAll(_ links: Links) throws {
+        try converge()
+        for index in running { try links.expect(on: node(index)) }
+        try expectEqualStores()
+    }
+
+    /// New links at the nodes that run.
+    func create(_ count: Int, at places: [Int]? = nil, into links: inout Links) throws {
+        for index in places ?? running { try links.create(count, on: node(index)) }
+    }
+}
