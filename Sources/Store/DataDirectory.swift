@@ -4,6 +4,7 @@ import Glibc
 final class DataDirectory: Sendable {
     let path: String
     private let descriptor: Int32
+    private static let (lockTries, lockPauseMicroseconds): (Int, UInt32) = (20, 5000)
 
     var storePath: String { path + "/" + StoreFile.name }
     var identityPath: String { path + "/identity" }
@@ -14,8 +15,15 @@ final class DataDirectory: Sendable {
         if mkdir(path, 0o700) != 0, errno != EEXIST { throw .directory(path: path, reason: systemReason()) }
         let opened = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard opened >= 0 else { throw .directory(path: path, reason: systemReason()) }
-        guard flock(opened, LOCK_EX | LOCK_NB) == 0 else {
+        // A child of its last holder that has not become another program yet may hold it for a moment.
+        var tries = 1
+        while flock(opened, LOCK_EX | LOCK_NB) != 0 {
             let (code, reason) = (errno, systemReason())
+            if code == EWOULDBLOCK, tries < Self.lockTries {
+                tries += 1
+                usleep(Self.lockPauseMicroseconds)
+                continue
+            }
             close(opened)
             throw code == EWOULDBLOCK ? .inUse(directory: path) : .directory(path: path, reason: reason)
         }

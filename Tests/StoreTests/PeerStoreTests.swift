@@ -33,9 +33,9 @@ import Testing
             peers = try PeerStore(settings) { events.told.append($0) }
         }
 
-        /// The same node, started again.
-        init(again before: Peer) throws {
-            (directory, clock, settings, events) = (before.directory, before.clock, before.settings, before.events)
+        /// Of a node that has ended.
+        init(in directory: TemporaryDirectory, _ settings: StoreSettings, _ clock: TestClock) throws {
+            (self.directory, self.settings, self.clock, events) = (directory, settings, clock, Events())
             let events = events
             peers = try PeerStore(settings) { events.told.append($0) }
         }
@@ -297,14 +297,17 @@ import Testing
     /// What cannot be logged again is kept beside the store, and told; all else comes along.
     @Test func whatStaysBehindIsKept() throws {
         let giver = try Peer(0)
-        let before = try Peer(1)
-        let links = try (0..<3).map { try before.create("https://only.example.com/\($0)") }
-        before.store.close()
+        let (directory, settings, clock, links) = try {
+            let before = try Peer(1)
+            let links = try (0..<3).map { try before.create("https://only.example.com/\($0)") }
+            before.store.close()
+            return (before.directory, before.settings, before.clock, links)
+        }()
         guard case .snowflake(let number) = links[1].key else { throw Missing() }
         var key: [UInt8] = []
         key.append(bigEndian: number)
-        try damageRow(before.directory.store, "snowflakes", key)
-        let taker = try Peer(again: before)
+        try damageRow(directory.store, "snowflakes", key)
+        let taker = try Peer(in: directory, settings, clock)
         let (rows, end) = try taker.receiveSnapshot(from: giver)
         #expect(taker.perform(.finishInstall(rows: rows, end)).count == 1)
         #expect(taker.store.figures.lostRows == 1)

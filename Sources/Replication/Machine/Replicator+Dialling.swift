@@ -7,12 +7,13 @@ extension Replicator {
         for address in addresses where dials[address] == nil {
             dials[address] = Dial(phase: .waiting(until: now.ticks))
         }
-        for member in members.values where member.id != settings.member.id && !member.isRetired {
+        let others = members.values.filter { $0.id != settings.member.id && !$0.isRetired }
+        for member in others {
             for address in member.addresses where dials[address] == nil {
                 dials[address] = Dial(phase: .waiting(until: now.ticks), node: member.id)
             }
         }
-        let known = Set(addresses).union(members.values.filter { !$0.isRetired }.flatMap(\.addresses))
+        let known = Set(addresses).union(others.flatMap(\.addresses))
         for address in dials.keys where !known.contains(address) { dials[address] = nil }
     }
 

@@ -108,6 +108,12 @@ extension CommandName {
                 """
         case .cluster:
             details = """
+                  edge cluster init DIRECTORY [--cluster NAME]
+                  edge cluster issue DIRECTORY REGION/NODE [--days N] [--renew]
+                  edge cluster retire REGION/NODE [--server URL]
+                  edge cluster release REGION/NODE [--server URL]
+                  edge cluster alone [--server URL]
+
                 init makes DIRECTORY with what a cluster has once: cluster.secret and code.secret, the same on every node, and
                 an authority for certificates. issue makes the certificate and the key of one node, for replication over TLS.
                 Nothing is overwritten. Whoever has ca.key can make nodes: keep DIRECTORY where only you read it, and ca.key
