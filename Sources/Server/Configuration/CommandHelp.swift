@@ -11,8 +11,7 @@ extension CommandName {
         case .dump: "edge dump --data DIR"
         case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
         case .restore: "edge restore DIRECTORY --data DIR"
-        case .cluster:
-            "edge cluster init DIRECTORY [--cluster NAME] | issue DIRECTORY REGION/NODE [--days N] [--renew] | retire REGION/NODE | release REGION/NODE | alone [--server URL]"
+        case .cluster: "edge cluster init|issue DIRECTORY … | retire|release REGION/NODE | alone"
         case .systemdUnit: "edge systemd-unit [--config FILE] [--KEY VALUE …]"
         case .help: "edge help [COMMAND]"
         }
