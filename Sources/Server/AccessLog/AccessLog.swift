@@ -14,7 +14,7 @@ final class AccessLog: @unchecked Sendable {
     static let ringBytes = 1 << 20
     /// How often the rings are looked at while the log is on.
     private static let turnMilliseconds = 50
-    /// How long the end of the process waits for the last lines.
+    /// How long the end of the process waits for the last lines, and a reload for the thread.
     private static let closingMilliseconds: Int64 = 1000
 
     private enum Order {
@@ -28,6 +28,8 @@ final class AccessLog: @unchecked Sendable {
     private let orders = WaitingQueue<Order>(capacity: 64)
     private let lostLines = Atomic<UInt64>(0)
     private let hasEnded = Atomic<Bool>(false)
+    /// Orders to write elsewhere that were carried out.
+    private let turns = Atomic<UInt64>(0)
 
     private var sink: AccessLogSink?
     private var text: AccessText
@@ -47,8 +49,14 @@ final class AccessLog: @unchecked Sendable {
     /// Lines that could not be written.
     var lostLineCount: UInt64 { lostLines.load(ordering: .relaxed) }
 
-    /// From now on there; the one before is closed. Called by the thread that reloads.
-    func write(to sink: AccessLogSink?) { orders.pushPastCapacity(.write(to: sink)) }
+    /// From now on there, and in the format that is configured now; the one before is closed. Called by the thread that
+    /// reloads. If this thread hangs in a write, what it writes next still goes where it did.
+    func write(to sink: AccessLogSink?) {
+        let turn = turns.load(ordering: .acquiring)
+        orders.pushPastCapacity(.write(to: sink))
+        let deadline = System.monotonicMilliseconds() + Self.closingMilliseconds
+        while turns.load(ordering: .acquiring) == turn, System.monotonicMilliseconds() < deadline { usleep(1000) }
+    }
 
     /// Writes what is left, for at most a second, and ends the thread; false if it hangs in a write.
     func close() -> Bool {
@@ -68,14 +76,20 @@ final class AccessLog: @unchecked Sendable {
                     // What came before goes to the file before, as far as that takes it.
                     writeAll()
                     (sink, isFailing) = (next, false)
+                    adoptFormat()
+                    turns.add(1, ordering: .releasing)
                 case .end: isEnding = true
                 }
             }
-            if live.isNewer(than: &seen) { text = AccessText(format: live.value.logFormat) }
+            adoptFormat()
             writeAll()
         }
         giveUp()
         hasEnded.store(true, ordering: .releasing)
+    }
+
+    private func adoptFormat() {
+        if live.isNewer(than: &seen) { text = AccessText(format: live.value.logFormat) }
     }
 
     /// Until the rings are empty, or nothing more is taken.
