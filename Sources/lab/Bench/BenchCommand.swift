@@ -16,6 +16,7 @@ enum BenchCommand {
                lab bench faults   [STORE] [--read-ms 5]
                lab bench cache    [--requests 1000000] [--objects 100000] [--seed 1]
                lab bench clicks
+               lab bench lag      [--rate 1000] [--away 100000]
                lab bench all      [--small]
         STORE: [--links N] [--urls FILE] [--seed 1] builds one, as `lab build-store` does; --data DIR takes one that is there,
         to which `mixed` adds links. LAW: [--zipf EXPONENT | --uniform], else Zipf with exponent 1.
@@ -38,7 +39,9 @@ enum BenchCommand {
         finds the best that the node answers in a closed loop, and then asks for twice that, and for links besides;
         `idle` counts the node's memory for each idle connection; `faults` gives the node half of its store's size as memory
         and a storage whose reads take milliseconds, and compares the latency of hot codes with and without a client that asks
-        for cold ones: that needs root, for a control group and a FUSE mount. The node has one worker, on the first processor; the
+        for cold ones: that needs root, for a control group and a FUSE mount. `lag` starts three nodes, 40 ms apart, makes
+        --rate links a second in each, and finds how long one takes to be elsewhere, what it costs on the wire, and how fast a
+        node catches up that was away for --away of them. The node has one worker, on the first processor; the
         load runs on the last one. Where those are one, the load takes from the node what it needs.
 
         """
@@ -67,6 +70,7 @@ enum BenchCommand {
             case "cache":
                 let options = try options(rest, TraceOptions.names)
                 try CacheBench(try Rounds(options), try TraceOptions(options)).run()
+            case "lag": try LagBench(try options(rest, ["rate", "away"])).run()
             case "clicks": try ClickBench(try Rounds(try options(rest, []))).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")
@@ -96,6 +100,7 @@ enum BenchCommand {
         try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()
         try IdleBench(rounds, connections: isSmall ? 1000 : 10_000).run()
         try ClickBench(rounds).run()
+        try LagBench(rounds, perSecond: isSmall ? 200 : 1000, away: isSmall ? 2000 : 100_000).run()
         try FaultBench(rounds, links: isSmall ? 200_000 : 1_000_000).run()
         try CacheBench(rounds, TraceOptions(count: isSmall ? 100_000 : 1_000_000)).run()
     }

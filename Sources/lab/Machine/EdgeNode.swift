@@ -7,6 +7,8 @@ final class EdgeNode {
     let port: UInt16
     /// Of metrics; nil if they are off.
     private let adminPort: UInt16?
+    /// Where peers connect, of a node that listens for them on every interface; nil of others.
+    let replicationPort: UInt16?
     /// From its start until it said that it listens.
     let secondsToListen: Double
 
@@ -43,6 +45,9 @@ final class EdgeNode {
         }
         self.port = try port("address")
         adminPort = hasMetrics ? try port("admin") : nil
+        let mark = "replication=0.0.0.0:"
+        replicationPort = line.split(separator: " ").first { $0.hasPrefix(mark) }
+            .flatMap { UInt16($0.dropFirst(mark.count)) }
     }
 
     /// The value of a metric without labels.
