@@ -19,10 +19,12 @@ struct Links {
 
     mutating func add(_ other: Links) { for (code, destination) in other.destinations { add(code, destination) } }
 
-    mutating func create(_ count: Int, on node: RunningNode) throws {
+    mutating func create(_ count: Int, on node: RunningNode, path: String = "") throws {
         let client = try node.connect()
         for start in stride(from: 0, to: count, by: Self.atOnce) {
-            let urls = (start..<min(count, start + Self.atOnce)).map { "https://example.com/\(node.port)/\(made + $0)" }
+            let urls = (start..<min(count, start + Self.atOnce)).map {
+                "https://example.com/\(node.port)/\(made + $0)\(path)"
+            }
             try client.send(urls.map { Client.creation($0, "/api/v1/urls") }.joined())
             for url in urls {
                 let answer = try client.read()
