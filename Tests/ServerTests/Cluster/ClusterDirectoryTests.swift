@@ -208,8 +208,8 @@ import Testing
             testDescription: "a key with a flipped letter", arguments: issue, reason: "ca.key",
             cause: { cluster, directory in
                 let lines = try readText(cluster + "/ca.key").split(separator: "\n")
-                let flipped =
-                    String(lines[1].dropLast(8)) + (lines[1].hasSuffix("AAAAAAAA") ? "B" : "A") + lines[1].suffix(7)
+                let (kept, rest) = (lines[1].dropLast(8), lines[1].suffix(8))
+                let flipped = kept + (rest.first == "A" ? "B" : "A") + rest.dropFirst()
                 _ = directory.write("\(lines[0])\n\(flipped)\n\(lines[2])\n", to: "cluster/ca.key")
             }),
         Fault(

@@ -40,12 +40,17 @@ extension NodeTests {
             try expectRest(node, other)
         }
 
-        /// That the node uses nearly no processor time for a second in which only `client` asks, and that it answers.
+        /// That the node, once it is through with what it took, rests for a second in which only `client` could ask, and
+        /// then answers. A thread that turns idly never lets such a second come, however busy the machine is.
         private func expectRest(_ node: RunningNode, _ client: Client) throws {
-            for _ in 0..<10 { #expect(try client.get("/health").status == 200) }
-            let before = try node.child.processorTicks
-            #expect(!client.hasInput(withinMilliseconds: 1000))
-            let used = try node.child.processorTicks - before
+            let deadline = Deadline()
+            var used = Int.max
+            while used >= 25 && !deadline.isOver {
+                for _ in 0..<10 { #expect(try client.get("/health").status == 200) }
+                let before = try node.child.processorTicks
+                #expect(!client.hasInput(withinMilliseconds: 1000))
+                used = try node.child.processorTicks - before
+            }
             #expect(used < 25, "\(used) hundredths of a second in one second")
             #expect(try client.get("/health").status == 200)
         }
