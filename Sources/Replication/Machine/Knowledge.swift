@@ -17,6 +17,26 @@ struct Intake {
     struct Received {
         var connection: ConnectionID
         var entries: Entries
+        /// Of all frames that are in it.
+        var credit: Int
+
+        init(connection: ConnectionID, entries: Entries) {
+            (self.connection, self.entries, credit) = (connection, entries, entries.payloadSizeBytes)
+        }
+
+        /// Takes in the next frame of the same connection if it goes on where this one ends, so that one commit will do
+        /// for both. False if it does not, or both would be too much.
+        mutating func join(_ next: Received) -> Bool {
+            guard next.connection == connection, next.entries.first == entries.last + 1,
+                next.entries.chainBefore == entries.chainAfter,
+                entries.bytes.count + next.entries.bytes.count <= WireLimits.entriesBytes
+            else { return false }
+            entries.bytes += next.entries.bytes
+            entries.count += next.entries.count
+            entries.chainAfter = next.entries.chainAfter
+            credit += next.credit
+            return true
+        }
     }
 
     var queue: [Received] = []
@@ -31,6 +51,10 @@ struct Intake {
     var pulls: Int64 = 0
     var pulledAt: Int64?
     var needsSnapshot = false
+
+    mutating func take(_ received: Received) {
+        if queue.isEmpty || !queue[queue.count - 1].join(received) { queue.append(received) }
+    }
 }
 
 /// An address, and how reaching it goes.

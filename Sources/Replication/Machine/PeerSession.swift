@@ -26,6 +26,16 @@ struct PeerSession {
     struct Stream: Equatable {
         var next: UInt64
         var through: UInt64
+        /// When entries were sent last.
+        var sentAt = Int64.min
+
+        /// When entries up to `head` may go; nil if there are none.
+        func due(_ head: UInt64) -> Int64? {
+            let last = min(through, head)
+            guard next <= last else { return nil }
+            let isMany = last - next >= ReplicationLimits.gatheredEntries || sentAt == .min
+            return isMany ? .min : sentAt + ReplicationLimits.gatherInterval
+        }
     }
 
     /// A snapshot that this node gives.
@@ -67,6 +77,7 @@ struct PeerSession {
     var consumedBytes: UInt64 = 0
     var granted = ReplicationLimits.creditWindow
     var acksDue: Set<Origin> = []
+    var acknowledgedAt = Int64.min / 2
 
     init(_ id: ConnectionID, address: String?, nonce: UInt128, certified: NodeID?, now: Moment) {
         (self.id, self.address, self.nonce, self.certified) = (id, address, nonce, certified)
@@ -83,14 +94,20 @@ struct PeerSession {
 
     var creditLeft: UInt64 { credit > sentBytes ? credit - sentBytes : 0 }
 
-    /// The stream to be read from next: those that have something, in turn.
-    func nextStream(_ head: (Origin) -> UInt64) -> Origin? {
+    /// The stream to be read from next: those that have something to send now, in turn.
+    func nextStream(_ now: Moment, _ head: (Origin) -> UInt64) -> Origin? {
         var (first, following): (Origin?, Origin?) = (nil, nil)
-        for (origin, stream) in streams where stream.next <= min(stream.through, head(origin)) {
+        for (origin, stream) in streams {
+            guard let due = stream.due(head(origin)), due <= now.ticks else { continue }
             first = first.map { min($0, origin) } ?? origin
             if let lastServed, origin > lastServed { following = following.map { min($0, origin) } ?? origin }
         }
         return following ?? first
+    }
+
+    /// When what was applied is to be acknowledged; nil if all is.
+    var acknowledgementDue: Int64? {
+        acksDue.isEmpty ? nil : acknowledgedAt + ReplicationLimits.acknowledgeInterval
     }
 
     /// The HELLOs of dialler and listener.

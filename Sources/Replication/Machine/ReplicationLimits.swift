@@ -14,6 +14,13 @@ package enum ReplicationLimits {
     package static let firstBackOff: Int64 = 200
     package static let longestBackOff: Int64 = 10_000
 
+    /// New entries of one origin go to a peer at most so often, unless there are many of them: what a frame costs beside
+    /// its entries, at both ends and on the wire, is shared. The first after a pause goes at once.
+    package static let gatherInterval: Int64 = 8
+    package static let gatheredEntries: UInt64 = 256
+    /// Acknowledgements that grant no credit go at most so often.
+    package static let acknowledgeInterval: Int64 = 20
+
     /// Bytes that a receiver lets a peer send ahead of what it has applied.
     package static let creditWindow: UInt64 = 4 << 20
     /// What one read of the log, or of a snapshot, may cost of the credit at most.

@@ -8,8 +8,7 @@ extension Replicator {
         let size = UInt64(entries.payloadSizeBytes)
         guard session.receivedBytes + size <= session.granted else { return close(session.id, .violation) }
         sessions[session.id]!.receivedBytes += size
-        intakes[entries.origin, default: Intake()].queue.append(
-            Intake.Received(connection: session.id, entries: entries))
+        intakes[entries.origin, default: Intake()].take(Intake.Received(connection: session.id, entries: entries))
         advance(entries.origin)
     }
 
@@ -26,7 +25,7 @@ extension Replicator {
 
     /// The bytes are no longer held: they may be granted anew.
     private mutating func dispose(_ received: Intake.Received) {
-        sessions[received.connection]?.consumedBytes += UInt64(received.entries.payloadSizeBytes)
+        sessions[received.connection]?.consumedBytes += UInt64(received.credit)
     }
 
     /// Whether the store has it now.

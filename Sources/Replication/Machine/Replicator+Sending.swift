@@ -35,7 +35,7 @@ extension Replicator {
         // While this node joins, what the peer it joins has of the own log is what is set aside from.
         let pausesOwn = joining.isFrozen
         let rows = self.rows
-        guard let origin = session.nextStream({ pausesOwn && $0 == own ? 0 : rows[$0]?.head ?? 0 }) else { return }
+        guard let origin = session.nextStream(now, { pausesOwn && $0 == own ? 0 : rows[$0]?.head ?? 0 }) else { return }
         let stream = session.streams[origin]!
         sessions[id]!.isReading = true
         sessions[id]!.lastServed = origin
@@ -69,18 +69,20 @@ extension Replicator {
             send(read.connection, .entries(entries))
             sessions[read.connection]!.sentBytes += UInt64(entries.payloadSizeBytes)
             sessions[read.connection]!.streams[read.origin]!.next = entries.last + 1
+            sessions[read.connection]!.streams[read.origin]!.sentAt = now.ticks
             if entries.last >= stream.through { sessions[read.connection]!.streams[read.origin] = nil }
         }
     }
 
-    /// After the sync, cumulative; and when a quarter of the window can be granted anew.
+    /// After the sync, cumulative, now and then; at once when a quarter of the window can be granted anew.
     mutating func acknowledge(_ id: ConnectionID) {
         guard let session = sessions[id], session.isOpen, joining != .reborn else { return }
         let grant = session.consumedBytes + ReplicationLimits.creditWindow
         let isLow = grant - session.granted >= ReplicationLimits.creditWindow / 4
-        guard isLow || !session.acksDue.isEmpty else { return }
+        guard isLow || session.acknowledgementDue.map({ $0 <= now.ticks }) ?? false else { return }
         let acked = session.acksDue.sorted().map { Ack.Row(origin: $0, head: head($0)) }
         sessions[id]!.acksDue = []
+        sessions[id]!.acknowledgedAt = now.ticks
         sessions[id]!.granted = grant
         send(id, .ack(Ack(credit: grant, rows: acked)))
     }

@@ -38,6 +38,11 @@ extension Replicator {
                     ? session.heardAt + ReplicationLimits.silenceTimeout
                     : session.openedAt + ReplicationLimits.authenticationTimeout)
             if session.isOpen { at(headsDue(session)) }
+            if let due = session.acknowledgementDue { at(due) }
+            // What is due and not sent waits for credit or for the store, which give notice.
+            for (origin, stream) in session.streams {
+                if let due = stream.due(head(origin)), due > now.ticks { at(due) }
+            }
         }
         for dial in dials.values { if case .waiting(let until) = dial.phase { at(until) } }
         for (origin, intake) in intakes {

@@ -210,7 +210,7 @@ package struct Replicator: Sendable {
         let strangers = sessions.values.count { !$0.isAuthenticated && $0.role == .listener }
         precondition(strangers <= ReplicationLimits.unauthenticatedConnections, "strangers without bound")
         let queued = intakes.values.reduce(0) { sum, intake in
-            sum + intake.queue.reduce(0) { $0 + $1.entries.payloadSizeBytes }
+            sum + intake.queue.reduce(0) { $0 + $1.credit }
         }
         precondition(UInt64(queued) <= ReplicationLimits.creditWindow * UInt64(max(sessions.count, 1)))
     }
