@@ -31,7 +31,8 @@ struct LagBench {
         let catchUp = try measureCatchUp(cluster)
         let lateness = cluster.lateness
         cluster.stopAll()
-        let payload = try LagCluster.regions.indices.map(cluster.payloadBytes).reduce(0, +) / 3
+        let each = load.created / 3
+        let payload = try LagCluster.regions.indices.map { try cluster.payloadBytes($0, first: each) }.reduce(0, +) / 3
         report(load, idle, catchUp, lateness, payload)
     }
 
@@ -39,6 +40,8 @@ struct LagBench {
         var lag = LatencyHistogram()
         var created = 0
         var failures = 0
+        /// Of the one that took longest.
+        var nanoseconds: UInt64 = 0
         var applied = 0
         var duplicates = 0
         var bytes = 0
@@ -71,6 +74,7 @@ struct LagBench {
             let outcome = writer.wait()
             made.append(outcome.created)
             figures.failures += outcome.failures
+            figures.nanoseconds = max(figures.nanoseconds, outcome.nanoseconds)
         }
         figures.created = made.reduce(0, +)
         try cluster.wait(applied: indices.map { before[$0].0 + figures.created - made[$0] })
@@ -125,7 +129,8 @@ struct LagBench {
         table.add(["entries a second of a node that was away", Figure.number(catchUp), "30 000"])
         table.add(["bytes a second between two idle nodes", Figure.number(idle), "1 024"])
         StandardStream.output.write(
-            table.text + "  \(Figure.grouped(load.created)) links made, \(Figure.grouped(load.failures)) refused; "
-                + "\(Figure.grouped(Int(load.lag.count))) of them looked for elsewhere\n\n")
+            table.text + "  \(Figure.grouped(load.created)) links made in \(milliseconds(load.nanoseconds)), "
+                + "\(Figure.grouped(load.failures)) refused; \(Figure.grouped(Int(load.lag.count))) of them looked for elsewhere\n\n"
+        )
     }
 }

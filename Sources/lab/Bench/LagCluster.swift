@@ -83,18 +83,19 @@ final class LagCluster {
         return sum
     }
 
-    /// Mean bytes of key and value of the entries in a stopped node's own log.
-    func payloadBytes(_ index: Int) throws -> Double {
+    /// Mean bytes of key and value of the first `number` entries in a stopped node's own log.
+    func payloadBytes(_ index: Int, first number: Int) throws -> Double {
         let now = Instant(milliseconds: Int64(MonotonicClock.read(CLOCK_REALTIME) / 1_000_000))
         let settings = try StoreSettings(of: data(index), now: { now }, mustEnd: { fatalError($0) })
         let store = try Store(settings)
         defer { store.close() }
         var (bytes, count, next) = (0, 0, UInt64(1))
         guard let own = store.vector.first(where: { $0.origin == store.origin }) else { return 0 }
-        while next <= own.head {
+        while next <= own.head, count < number {
             let batch = try store.logBatch(own.origin, from: next).get()
-            bytes += batch.entries.reduce(0) { $0 + $1.count - LogEntry.headSizeBytes }
-            count += batch.entries.count
+            let entries = batch.entries.prefix(number - count)
+            bytes += entries.reduce(0) { $0 + $1.count - LogEntry.headSizeBytes }
+            count += entries.count
             next = batch.last + 1
         }
         return Double(bytes) / Double(max(1, count))

@@ -85,6 +85,7 @@ final class LagWriter: Sendable {
     struct Outcome {
         var created = 0
         var failures = 0
+        var nanoseconds: UInt64 = 0
     }
 
     private let outcome = Mutex(Outcome())
@@ -93,11 +94,16 @@ final class LagWriter: Sendable {
     private static let turns = 100
     /// One of so many links is looked for.
     private static let sampled = 20
+    /// Creates of one connection are made one after the other.
+    private static let connections = 8
 
     init(_ port: UInt16, region: Int, perSecond: Int, seconds: Double, probe: LagProbe) throws {
-        let descriptor = try connectToLoopback(port)
+        let descriptors = try (0..<Self.connections).map { _ in try connectToLoopback(port) }
         thread.withLock {
-            $0 = SystemThread("lag-writer") { [self] in run(descriptor, region, perSecond, seconds, probe) }
+            $0 = SystemThread("lag-writer") { [self] in
+                run(descriptors, region, perSecond, seconds, probe)
+                for descriptor in descriptors { close(descriptor) }
+            }
         }
     }
 
@@ -106,20 +112,24 @@ final class LagWriter: Sendable {
         return outcome.withLock { $0 }
     }
 
-    private func run(_ descriptor: Int32, _ region: Int, _ perSecond: Int, _ seconds: Double, _ probe: LagProbe) {
-        defer { close(descriptor) }
-        var answers = AnswerReader(descriptor)
+    private func run(_ descriptors: [Int32], _ region: Int, _ perSecond: Int, _ seconds: Double, _ probe: LagProbe) {
+        var answers = descriptors.map(AnswerReader.init)
         let start = MonotonicClock.nanoseconds
+        defer { outcome.withLock { $0.nanoseconds = MonotonicClock.nanoseconds - start } }
         var sent = 0
         for turn in 1...max(1, Int(seconds * Double(Self.turns))) {
             let due = perSecond * turn / Self.turns
-            let requests = (sent..<due).flatMap { Self.request(region, $0) }
-            if !requests.isEmpty, send(descriptor, requests, requests.count, Int32(MSG_NOSIGNAL)) != requests.count {
-                return
+            for (index, descriptor) in descriptors.enumerated() {
+                let places = (sent..<due).filter { $0 % descriptors.count == index }
+                let requests = places.flatMap { Self.request(region, $0) }
+                if !requests.isEmpty, send(descriptor, requests, requests.count, Int32(MSG_NOSIGNAL)) != requests.count
+                {
+                    return
+                }
             }
             for place in sent..<due {
                 var code: [UInt8] = []
-                guard let status = answers.next({ code = $0 }) else { return }
+                guard let status = answers[place % answers.count].next({ code = $0 }) else { return }
                 if status == 201, place % Self.sampled == 0 {
                     probe.look(for: code, since: MonotonicClock.nanoseconds)
                 }
