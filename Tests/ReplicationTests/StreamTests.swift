@@ -20,7 +20,73 @@ struct StreamTests {
                 LogRead(connection: id, origin: Bench.own, from: 1, through: 3, limitBytes: 1),
                 .entries(Bench.entries(1...3, Bench.own))))
         #expect(bench.frames.contains(.entries(Bench.entries(1...3, Bench.own))))
-        #expect(bench.reads.map(\.from) == [4] && bench.reads[0].through == 5)
+        #expect(bench.reads == [], "what comes within a few milliseconds goes together")
+        bench.committed(6)
+        bench.wait(ReplicationLimits.gatherInterval - 1)
+        #expect(bench.reads == [])
+        bench.wait(1)
+        #expect(bench.reads.map(\.from) == [4] && bench.reads[0].through == 6)
+        bench.tell(.logRead(bench.reads[0], .entries(Bench.entries(4...6, Bench.own))))
+        // After a pause the first goes at once, and so do many.
+        bench.wait(ReplicationLimits.gatherInterval)
+        bench.committed(7)
+        #expect(bench.reads.map(\.from) == [7])
+        bench.tell(.logRead(bench.reads[0], .entries(Bench.entries(7...7, Bench.own))))
+        bench.committed(7 + ReplicationLimits.gatheredEntries)
+        #expect(bench.reads == [])
+        bench.committed(8 + ReplicationLimits.gatheredEntries)
+        #expect(bench.reads.map(\.from) == [8])
+    }
+
+    /// The machine asks to be woken when what it gathered is due, and not before.
+    @Test func isWokenForWhatIsGathered() {
+        var bench = Bench()
+        let id = bench.connect()
+        bench.wait(1)
+        bench.committed(1)
+        bench.tell(.logRead(bench.reads[0], .entries(Bench.entries(1...1, Bench.own))))
+        #expect(bench.frames.contains(.entries(Bench.entries(1...1, Bench.own))))
+        bench.committed(2)
+        #expect(bench.effects.contains(.setDeadline(bench.now.ticks + ReplicationLimits.gatherInterval)))
+        bench.wait(ReplicationLimits.gatherInterval)
+        #expect(bench.reads.map(\.connection) == [id])
+    }
+
+    /// What waits while the store works goes into one batch as far as it goes on, and gives its credit back whole.
+    @Test func framesThatWaitAreAppliedTogether() {
+        var bench = Bench()
+        let id = bench.connect()
+        for sequences: ClosedRange<UInt64> in [1...3, 4...5, 6...9, 11...12] {
+            bench.receive(id, .entries(Bench.entries(sequences)))
+        }
+        var fork = Bench.entries(13...14)
+        fork.chainBefore = Chain(rawValue: 99)
+        bench.receive(id, .entries(fork))
+        bench.applied(Bench.second, 3)
+        #expect(bench.batches.map(\.first) == [4] && bench.batches[0].count == 6)
+        #expect(bench.batches[0].bytes == Bench.entries(4...9).bytes)
+        #expect(bench.batches[0].chainAfter == Chain(rawValue: 9))
+        bench.applied(Bench.second, 9)
+        #expect(bench.machine.counters.gaps == 2, "neither goes on where another ends")
+        let session = bench.machine.sessions[id]!
+        #expect(session.consumedBytes == session.receivedBytes)
+    }
+
+    /// Frames of two connections are not one, because each has credit of its own; nor are those too large for a commit.
+    @Test func whatIsNotAppliedTogether() {
+        var bench = Bench()
+        let (one, other) = (bench.connect(), bench.connect(Bench.hello(Bench.third)))
+        bench.receive(one, .entries(Bench.entries(1...3)))
+        bench.receive(one, .entries(Bench.entries(4...5)))
+        bench.receive(other, .entries(Bench.entries(6...7)))
+        bench.applied(Bench.second, 3)
+        #expect(bench.batches.map(\.first) == [4] && bench.batches[0].count == 2)
+        bench.applied(Bench.second, 5)
+        #expect(bench.batches.map(\.first) == [6])
+        var large = Intake.Received(connection: one, entries: Bench.entries(1...1))
+        large.entries.bytes += [UInt8](repeating: 0, count: WireLimits.entriesBytes - large.entries.bytes.count)
+        let next = Intake.Received(connection: one, entries: Bench.entries(2...2))
+        #expect(!large.join(next) && large.entries.count == 1)
     }
 
     @Test func othersEntriesAreAnnouncedAndSentOnRequestOnly() {
@@ -132,6 +198,25 @@ struct StreamTests {
             #expect(frame.rows == [.init(origin: Bench.second, head: 2)])
         }
         #expect(bench.batches.map(\.first) == [3])
+    }
+
+    /// The first at once, more of them together after a while.
+    @Test func acknowledgementsAreGathered() {
+        var bench = Bench()
+        let id = bench.connect()
+        func acknowledged() -> [UInt64] {
+            bench.frames.flatMap { if case .ack(let ack) = $0 { ack.rows.map(\.head) } else { [UInt64]() } }
+        }
+        bench.receive(id, .entries(Bench.entries(1...1)))
+        bench.applied(Bench.second, 1)
+        #expect(acknowledged() == [1])
+        for sequence: UInt64 in 2...3 {
+            bench.receive(id, .entries(Bench.entries(sequence...sequence)))
+            bench.applied(Bench.second, sequence)
+            #expect(acknowledged() == [])
+        }
+        bench.wait(ReplicationLimits.acknowledgeInterval)
+        #expect(acknowledged() == [3])
     }
 
     @Test func ownHeadsThatPeersHaveAreTold() {
