@@ -92,12 +92,10 @@ package final class LinkReader {
         view = newer
     }
 
-    /// Who wrote records that carry this index; nil for an index that no row of this store has.
+    /// Who wrote records that carry this index, as the snapshot has it; nil for an index that it has no sound row of. What
+    /// the writer has in memory may be of a transaction that came to nothing.
     package func origin(at index: UInt16) -> Origin? {
-        if let origin = view.names[index] { return origin }
-        let now = store.view
-        if now.number == view.number { view.names = now.names }
-        return view.names[index]
+        try? OriginRow.find(index, view.catalogue, transaction)?.origin
     }
 
     package func end() {

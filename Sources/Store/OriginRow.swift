@@ -39,6 +39,16 @@ struct OriginRow: Equatable {
         return key
     }
 
+    /// The row of an index in a snapshot; nil if there is none, or it is damaged.
+    static func find(
+        _ index: UInt16, _ tables: Catalogue, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> OriginRow? {
+        let key = key(index)
+        guard let value = try transaction.get(tables.origins, key) else { return nil }
+        let payload = key.withUnsafeBytes { Row.payload(.origins, $0, value) }
+        return payload.flatMap { try? OriginRow(decoding: $0.bytes) }
+    }
+
     var payload: [UInt8] {
         var bytes: [UInt8] = []
         origin.encode(into: &bytes)

@@ -86,11 +86,7 @@ private struct LogReader {
     init(
         _ index: UInt16, _ first: UInt64, _ tables: Catalogue, _ transaction: ReadTransaction
     ) throws(LMDBError) {
-        let key = OriginRow.key(index)
-        guard let value = try transaction.get(tables.origins, key),
-            let payload = key.withUnsafeBytes({ Row.payload(.origins, $0, value) }),
-            let row = try? OriginRow(decoding: payload.bytes)
-        else { throw .corrupted }
+        guard let row = try OriginRow.find(index, tables, transaction) else { throw .corrupted }
         (self.index, self.row) = (index, row)
         batch = LogBatch(origin: row.origin, first: first, entries: [], chain: [], ceiling: row.ceiling)
     }

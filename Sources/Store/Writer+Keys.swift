@@ -28,7 +28,7 @@ extension Writer {
         case .damaged: return (.failure(.damagedRecord), false)
         case .sound(let payload):
             guard let record = try? KeyRecord(decoding: payload.bytes),
-                let author = try origin(at: record.originIndex, transaction)
+                let author = state.merge.origins.names[record.originIndex]
             else { return (.failure(.damagedRecord), false) }
             if record.body.flags.contains(.deleted) {
                 return (.key(StoredKey(id, record.body, stamp: record.stamp)), false)
@@ -58,15 +58,5 @@ extension Writer {
         try log(LogEntry.Kind.key, id.bytes, stamp, value, transaction)
         let hash = Digest.hash(id.bytes, stamp: stamp.rawValue, origin: state.row.origin)
         try addToDigest(DigestBucket(id), hash, replacing: replaced, transaction)
-    }
-
-    /// Who wrote a record; nil if the version vector does not tell.
-    private func origin(
-        at index: UInt16, _ transaction: borrowing WriteTransaction
-    ) throws(LMDBError) -> Origin? {
-        let key = OriginRow.key(index)
-        guard let value = try transaction.get(catalogue.origins, key) else { return nil }
-        let payload = key.withUnsafeBytes { Row.payload(.origins, $0, value) }
-        return payload.flatMap { try? OriginRow(decoding: $0.bytes) }?.origin
     }
 }

@@ -284,7 +284,8 @@ final class Writer: @unchecked Sendable {
         try state.merge.origins.write(catalogue.origins, transaction)
         try sums.write(now, catalogue, transaction)
         try keepSideFileAhead()
-        // Whoever finds a record finds its author, and whoever finds none has looked wherever one could be.
+        // Whoever finds a record finds its author, and whoever finds none has looked wherever one could be. A transaction
+        // that fails now leaves a name that no record has.
         if !state.merge.origins.touched.isEmpty { store.noteNames(state.merge.origins.names) }
         if state.merge.hasShapedAliases { store.noteShapedAliases() }
         try settings.beforeCommit()

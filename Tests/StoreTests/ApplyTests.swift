@@ -275,6 +275,33 @@ import Testing
         #expect(store.applyAndWait(author.whole) == .refused(.stopping))
     }
 
+    /// The index of an origin that came to nothing goes to the next one, and a reader that looked meanwhile sees whose it
+    /// is then.
+    @Test func aFailedCommitLeavesNoName() throws {
+        let disk = Quiet.Disk()
+        var settings = clusterSettings(directory, clock: clock)
+        settings.beforeCommit = { () throws(LMDBError) in if disk.isFull { throw LMDBError.diskFull } }
+        var (first, second) = (Author("2"), Author("3"))
+        first.create(0)
+        second.create(0)
+        try withStore(settings) { store in
+            let reader = try store.makeReader()
+            disk.isFull = true
+            #expect(store.applyAndWait(first.whole) == .refused(.storageFull))
+            disk.isFull = false
+            try reader.begin()
+            #expect((0..<4).allSatisfy { reader.origin(at: $0) != first.origin })
+            reader.end()
+            clock.advance(milliseconds: 60_000)
+            #expect(store.applyAndWait(second.whole) == .applied)
+            try reader.begin()
+            defer { reader.end() }
+            guard case .link(let link) = reader.find(store.code(second.key(0)).span.bytes), let record = link.record
+            else { return #expect(Bool(false), "no link") }
+            #expect(reader.origin(at: record.originIndex) == second.origin)
+        }
+    }
+
     /// 90 % of the map is for users and peers alike.
     @Test func fullMap() throws {
         var own = clusterSettings(directory, clock: clock)
