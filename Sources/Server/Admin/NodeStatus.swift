@@ -48,7 +48,8 @@ struct NodeStatus: Codable {
     var codes: Codes?
     var cache: Cache
     var store: StoreState
-    /// Of a node that has peers.
+    /// Of a node that has peers; 0: of a moment after the request.
+    var replicationAgeMilliseconds: Int64?
     var phase: String?
     var peers: [Peer]?
     var alarms: [String]?
@@ -79,6 +80,7 @@ struct NodeStatus: Codable {
 
     private mutating func add(_ figures: PeerFigures, _ regions: [Configuration.Region]) {
         let status = figures.status
+        replicationAgeMilliseconds = figures.ageMilliseconds
         phase = "\(status.phase)"
         alarms = status.alarms.map { "\($0.name) \($0.subject)" }
         peers = status.peers.map { peer in
@@ -117,7 +119,10 @@ struct NodeStatus: Codable {
             let empty = codes.secondsToEmpty.map { "empty in \($0) s at \(Int(codes.ratePerSecond)) a second" }
             rows.append(("codes", "\(codes.left) left, \(empty ?? "none given out lately"), breaker \(codes.breaker)"))
         }
-        if let phase { rows.append(("replication", phase)) }
+        if let phase, let age = replicationAgeMilliseconds {
+            let isOld = age > 0 ? ", as it was \(age) ms ago: its thread does not answer" : ""
+            rows.append(("replication", phase + isOld))
+        }
         for peer in peers ?? [] {
             var facts = [peer.state]
             if let trip = peer.roundTripMilliseconds { facts.append("round trip \(trip) ms") }

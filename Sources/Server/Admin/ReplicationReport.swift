@@ -39,6 +39,8 @@ struct ReplicationReport: Codable {
         var logFormat: UInt16
     }
 
+    /// 0: of a moment after the request. Else the thread that talks to peers did not answer in time.
+    var ageMilliseconds: Int64
     var incarnation: String
     var phase: String
     var ready: Bool
@@ -54,6 +56,7 @@ struct ReplicationReport: Codable {
 
     init(_ figures: PeerFigures, digestRoot: UInt128?) {
         let status = figures.status
+        ageMilliseconds = figures.ageMilliseconds
         incarnation = "\(status.own)"
         (phase, ready) = ("\(status.phase)", status.isReady)
         (codesContinue, changesAllowed, logFormat) = (status.isContinuous, status.mayChange, status.format)
