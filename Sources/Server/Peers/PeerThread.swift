@@ -87,6 +87,7 @@ final class PeerThread: @unchecked Sendable {
     func run() {
         mail.isRead(by: pthread_self())
         perform(replicator.start())
+        if !replicator.isReady { tellReadiness(false) }
         var events: [Event] = []
         while !stopping.load(ordering: .acquiring) {
             transport.wait(untilTicks: mail.isEmpty ? nextWakeUp : 0, into: &events)
