@@ -36,6 +36,8 @@ final class AccessLog: @unchecked Sendable {
     /// Lines that are not written yet, and how many; nothing is taken from the rings before they are.
     private var pending: [UInt8] = []
     private var pendingLines = 0
+    /// The beginning of the first of them is written.
+    private var isWithinLine = false
     /// The last write failed; it may have left a piece of a line.
     private var isFailing = false
 
@@ -72,6 +74,7 @@ final class AccessLog: @unchecked Sendable {
                 case .write(let next, let done):
                     // What came before goes to the file before, as far as that takes it.
                     writeAll()
+                    dropRestOfLine()
                     (sink, isFailing) = (next, false)
                     adoptFormat()
                     done.close()
@@ -112,7 +115,9 @@ final class AccessLog: @unchecked Sendable {
         while written < pending.count {
             let progress = pending.withUnsafeBytes { sink.write(UnsafeRawBufferPointer(rebasing: $0[written...])) }
             switch progress {
-            case .written(let count): written += count
+            case .written(let count):
+                written += count
+                isWithinLine = pending[written - 1] != 0x0a
             case .blocked:
                 pending.removeFirst(written)
                 return false
@@ -130,15 +135,25 @@ final class AccessLog: @unchecked Sendable {
     /// All that is pending is lost. The next line begins anew, behind whatever piece of one stands there.
     private func noteFailure(_ code: Int32) {
         giveUp()
-        pending = [0x0a]
+        (pending, isWithinLine) = ([0x0a], true)
         if isFailing { return }
         isFailing = true
         Log.write(.error, "access-log-failed", ["reason": .string(String(cString: strerror(code)))])
     }
 
+    /// What begins elsewhere does not end here.
+    private func dropRestOfLine() {
+        guard isWithinLine, let end = pending.firstIndex(of: 0x0a) else { return }
+        pending.removeFirst(end + 1)
+        isWithinLine = false
+        // After a failure it is no line: that was counted.
+        if isFailing { return }
+        pendingLines -= 1
+        lostLines.add(1, ordering: .relaxed)
+    }
+
     private func giveUp() {
         lostLines.add(UInt64(pendingLines), ordering: .relaxed)
-        pending = []
-        pendingLines = 0
+        (pending, pendingLines, isWithinLine) = ([], 0, false)
     }
 }

@@ -142,6 +142,26 @@ extension NodeTests {
             #expect(node.stop() == .exited(0))
         }
 
+        /// What the file before did not take whole does not begin the next one: its lines are whole.
+        @Test(arguments: ["pipe", "/dev/full"]) func fromWhatTakesNothing(target: String) throws {
+            let directory = TemporaryDirectory()
+            let (first, path) = (target == "pipe" ? directory.path + "/pipe" : target, directory.path + "/access.log")
+            if target == "pipe" { precondition(mkfifo(first, 0o600) == 0) }
+            let file = directory.write("access_log = \(first)\n", to: "edge.conf")
+            let node = try RunningNode(["--config", file, "--workers", "1"], in: directory)
+            let client = try node.connect()
+            try client.send(
+                String(repeating: Client.request("GET", "/" + String(repeating: "a", count: 1000)), count: 100))
+            for _ in 0..<100 { #expect(try client.read().status == 404) }
+            _ = directory.write("access_log = \(path)\n", to: "edge.conf")
+            node.child.signal(SIGHUP)
+            _ = try node.log.next("event=reload ")
+            try client.get("/after")
+            #expect(node.stop() == .exited(0))
+            let lines = try readText(path).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            #expect(lines.allSatisfy { $0.hasPrefix("time=") } && lines.last?.contains("path=/after ") == true)
+        }
+
         /// The thread that writes is stopped for real, as a disk that hangs stops it: reloads go on without it and say so.
         /// Once it goes on, the next reload has waited for all of them: what was answered before is in the first file, what
         /// is answered after it in the last.
