@@ -55,6 +55,18 @@ extension NodeTests {
             cluster.stop(0)
         }
 
+        /// Nor does the end of a process wait for the thread that a test has stopped.
+        @Test func killedMeanwhile() throws {
+            let (cluster, node) = try node()
+            guard try FrozenThread("peers", of: node.child) != nil else {
+                withKnownIssue("the system allows no tracing, so no thread can be stopped") { Issue.record("untested") }
+                return
+            }
+            cluster.kill(0)
+            try cluster.start(0)
+            cluster.stop(0)
+        }
+
         /// A node that has no peers waits for nobody.
         @Test func noPeers() throws {
             let node = try RunningNode(RunningNode.withAdmin)
