@@ -20,7 +20,10 @@ extension Node {
         live.replace(with: configuration)
         if let context { peers?.replace(tls: context) }
         peers?.mail.wake()
-        accessLog.write(to: sink)
+        if !accessLog.write(to: sink) {
+            Log.write(
+                .warning, "access-log-held", ["reason": "a write to it hangs; lines go where they did until that ends"])
+        }
         lookAtMemory()
     }
 

@@ -18,8 +18,8 @@ final class AccessLog: @unchecked Sendable {
     private static let closingMilliseconds: Int64 = 1000
 
     private enum Order {
-        /// Nil: nowhere.
-        case write(to: AccessLogSink?)
+        /// Nil: nowhere. Closes `done` once that is so.
+        case write(to: AccessLogSink?, done: WaitingQueue<Void>)
         case end
     }
 
@@ -28,8 +28,6 @@ final class AccessLog: @unchecked Sendable {
     private let orders = WaitingQueue<Order>(capacity: 64)
     private let lostLines = Atomic<UInt64>(0)
     private let hasEnded = Atomic<Bool>(false)
-    /// Orders to write elsewhere that were carried out.
-    private let turns = Atomic<UInt64>(0)
 
     private var sink: AccessLogSink?
     private var text: AccessText
@@ -38,6 +36,8 @@ final class AccessLog: @unchecked Sendable {
     /// Lines that are not written yet, and how many; nothing is taken from the rings before they are.
     private var pending: [UInt8] = []
     private var pendingLines = 0
+    /// The beginning of the first of them is written.
+    private var isWithinLine = false
     /// The last write failed; it may have left a piece of a line.
     private var isFailing = false
 
@@ -50,12 +50,11 @@ final class AccessLog: @unchecked Sendable {
     var lostLineCount: UInt64 { lostLines.load(ordering: .relaxed) }
 
     /// From now on there, and in the format that is configured now; the one before is closed. Called by the thread that
-    /// reloads. If this thread hangs in a write, what it writes next still goes where it did.
-    func write(to sink: AccessLogSink?) {
-        let turn = turns.load(ordering: .acquiring)
-        orders.pushPastCapacity(.write(to: sink))
-        let deadline = System.monotonicMilliseconds() + Self.closingMilliseconds
-        while turns.load(ordering: .acquiring) == turn, System.monotonicMilliseconds() < deadline { usleep(1000) }
+    /// reloads. False if the thread that writes hangs in that: lines go where they did until it is through.
+    func write(to sink: AccessLogSink?) -> Bool {
+        let done = WaitingQueue<Void>(capacity: 1)
+        orders.pushPastCapacity(.write(to: sink, done: done))
+        return done.take(atMost: 1, timeoutMilliseconds: Int(Self.closingMilliseconds)) == nil
     }
 
     /// Writes what is left, for at most a second, and ends the thread; false if it hangs in a write.
@@ -72,12 +71,13 @@ final class AccessLog: @unchecked Sendable {
             let pause = sink == nil ? 1000 : Self.turnMilliseconds
             for order in orders.take(atMost: 64, timeoutMilliseconds: pause) ?? [] {
                 switch order {
-                case .write(let next):
+                case .write(let next, let done):
                     // What came before goes to the file before, as far as that takes it.
                     writeAll()
+                    dropRestOfLine()
                     (sink, isFailing) = (next, false)
                     adoptFormat()
-                    turns.add(1, ordering: .releasing)
+                    done.close()
                 case .end: isEnding = true
                 }
             }
@@ -115,7 +115,9 @@ final class AccessLog: @unchecked Sendable {
         while written < pending.count {
             let progress = pending.withUnsafeBytes { sink.write(UnsafeRawBufferPointer(rebasing: $0[written...])) }
             switch progress {
-            case .written(let count): written += count
+            case .written(let count):
+                written += count
+                isWithinLine = pending[written - 1] != 0x0a
             case .blocked:
                 pending.removeFirst(written)
                 return false
@@ -133,15 +135,25 @@ final class AccessLog: @unchecked Sendable {
     /// All that is pending is lost. The next line begins anew, behind whatever piece of one stands there.
     private func noteFailure(_ code: Int32) {
         giveUp()
-        pending = [0x0a]
+        (pending, isWithinLine) = ([0x0a], true)
         if isFailing { return }
         isFailing = true
         Log.write(.error, "access-log-failed", ["reason": .string(String(cString: strerror(code)))])
     }
 
+    /// What begins elsewhere does not end here.
+    private func dropRestOfLine() {
+        guard isWithinLine, let end = pending.firstIndex(of: 0x0a) else { return }
+        pending.removeFirst(end + 1)
+        isWithinLine = false
+        // After a failure it is no line: that was counted.
+        if isFailing { return }
+        pendingLines -= 1
+        lostLines.add(1, ordering: .relaxed)
+    }
+
     private func giveUp() {
         lostLines.add(UInt64(pendingLines), ordering: .relaxed)
-        pending = []
-        pendingLines = 0
+        (pending, pendingLines, isWithinLine) = ([], 0, false)
     }
 }

@@ -62,10 +62,11 @@ final class Admin: RequestHandler, @unchecked Sendable {
         switch message.path {
         case "/debug/replication":
             guard let peers = node.peers else { return Problem.notFound.response }
+            let figures = peers.figures
             let root = node.store.digests(.root)?.children.reduce(0) { $0 &+ $1.sum }
             return Response(
                 status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
-                body: AdminJSON.encode(ReplicationReport(peers.figures, digestRoot: root)))
+                body: AdminJSON.encode(ReplicationReport(figures, node.configuration.regions, digestRoot: root)))
         case "/debug/hot":
             // Who knows a code can follow its link.
             if let refusal = access.refusal(of: message) { return refusal.response }

@@ -5,6 +5,10 @@ import Store
 extension Metrics {
     /// Nothing on a node without peers. Labels are the cluster's nodes, which are few.
     mutating func addReplication(_ figures: PeerFigures, _ intake: WriteIntake) {
+        output.value(
+            "edge_replication_figures_age_seconds", .gauge,
+            "0, or how old what follows is, because the thread that talks to peers does not answer.",
+            Double(figures.ageMilliseconds) / 1000)
         addLags(figures)
         addPeers(figures)
         addConnections(figures.transport)

@@ -27,17 +27,6 @@ struct NodeStatus: Codable {
         var hits: UInt64
     }
 
-    /// Another node, as this one sees it.
-    struct Peer: Codable {
-        var name: String
-        var state: String
-        var roundTripMilliseconds: Int64?
-        /// Of its entries, those that are not here.
-        var missingEntries: UInt64
-        /// For how long there has been an entry of this node that it lacks.
-        var behindMilliseconds: Int64
-    }
-
     var version: String
     var cluster: String
     var region: String
@@ -48,9 +37,10 @@ struct NodeStatus: Codable {
     var codes: Codes?
     var cache: Cache
     var store: StoreState
-    /// Of a node that has peers.
+    /// Of a node that has peers; 0: of a moment after the request.
+    var replicationAgeMilliseconds: Int64?
     var phase: String?
-    var peers: [Peer]?
+    var peers: [ReplicationReport.Peer]?
     var alarms: [String]?
 
     init(_ node: Node) {
@@ -74,24 +64,10 @@ struct NodeStatus: Codable {
         store = StoreState(
             usedBytes: figures.size.usedBytes, mapBytes: figures.size.mapBytes, isFull: figures.isFull,
             logHead: figures.head, commits: figures.commits, queuedWrites: figures.queuedWrites)
-        if let peers = node.peers { add(peers.figures, node.configuration.regions) }
-    }
-
-    private mutating func add(_ figures: PeerFigures, _ regions: [Configuration.Region]) {
-        let status = figures.status
-        phase = "\(status.phase)"
-        alarms = status.alarms.map { "\($0.name) \($0.subject)" }
-        peers = status.peers.map { peer in
-            let region = regions.first { $0.character == peer.node.region }?.name
-            let member = status.members.first { $0.id == peer.node }
-            let state =
-                if member?.isRetired == true { "retired" } else if peer.isConnected { "connected" } else { "lost" }
-            return Peer(
-                name: region.map { "\($0)/\(peer.node.node)" } ?? "\(peer.node)", state: state,
-                roundTripMilliseconds: peer.roundTrip,
-                missingEntries: status.logs.filter { NodeID($0.state.origin) == peer.node }
-                    .reduce(0) { $0 + $1.missing },
-                behindMilliseconds: figures.peerLags[peer.node] ?? 0)
+        if let figures = node.peers?.figures {
+            let report = ReplicationReport(figures, node.configuration.regions, digestRoot: nil)
+            (replicationAgeMilliseconds, phase) = (report.ageMilliseconds, report.phase)
+            (peers, alarms) = (report.peers, report.alarms)
         }
     }
 
@@ -117,12 +93,15 @@ struct NodeStatus: Codable {
             let empty = codes.secondsToEmpty.map { "empty in \($0) s at \(Int(codes.ratePerSecond)) a second" }
             rows.append(("codes", "\(codes.left) left, \(empty ?? "none given out lately"), breaker \(codes.breaker)"))
         }
-        if let phase { rows.append(("replication", phase)) }
+        if let phase, let age = replicationAgeMilliseconds {
+            let isOld = age > 0 ? ", as it was \(age) ms ago: its thread does not answer" : ""
+            rows.append(("replication", phase + isOld))
+        }
         for peer in peers ?? [] {
-            var facts = [peer.state]
+            var facts = [peer.retired ? "retired" : peer.connected ? "connected" : "lost"]
             if let trip = peer.roundTripMilliseconds { facts.append("round trip \(trip) ms") }
-            if peer.state != "retired" {
-                facts.append("\(peer.missingEntries) entries to come, \(peer.behindMilliseconds) ms behind this node")
+            if !peer.retired {
+                facts.append("\(peer.missingEntries) entries to come, \(peer.lagMilliseconds) ms behind this node")
             }
             rows.append(("peer \(peer.name)", facts.joined(separator: ", ")))
         }

@@ -19,12 +19,18 @@ struct ReplicationReport: Codable {
         var quarantine: String?
     }
 
+    /// Another node, as this one sees it.
     struct Peer: Codable {
         var node: String
+        /// As in the configuration; like `node` if its region is not there.
+        var name: String
         var connected: Bool
+        var retired: Bool
         var roundTripMilliseconds: Int64?
         var silentMilliseconds: Int64?
         var clockOffsetMilliseconds: Int64?
+        /// Of its logs, those that are not here.
+        var missingEntries: UInt64
         /// What it durably holds of this node's log, and for how long there has been more.
         var acknowledged: UInt64
         var lagMilliseconds: Int64
@@ -39,6 +45,8 @@ struct ReplicationReport: Codable {
         var logFormat: UInt16
     }
 
+    /// 0: of a moment after the request. Else the thread that talks to peers did not answer in time.
+    var ageMilliseconds: Int64
     var incarnation: String
     var phase: String
     var ready: Bool
@@ -52,8 +60,9 @@ struct ReplicationReport: Codable {
     var digestRoot: String?
     var counters: [String: UInt64]
 
-    init(_ figures: PeerFigures, digestRoot: UInt128?) {
+    init(_ figures: PeerFigures, _ regions: [Configuration.Region], digestRoot: UInt128?) {
         let status = figures.status
+        ageMilliseconds = figures.ageMilliseconds
         incarnation = "\(status.own)"
         (phase, ready) = ("\(status.phase)", status.isReady)
         (codesContinue, changesAllowed, logFormat) = (status.isContinuous, status.mayChange, status.format)
@@ -64,13 +73,7 @@ struct ReplicationReport: Codable {
                 ceiling: log.state.ceiling, lagEntries: log.missing,
                 lagMilliseconds: figures.lags[log.state.origin] ?? 0, quarantine: log.quarantine.map { "\($0)" })
         }
-        peers = status.peers.map { peer in
-            Peer(
-                node: "\(peer.node)", connected: peer.isConnected, roundTripMilliseconds: peer.roundTrip,
-                silentMilliseconds: peer.silence, clockOffsetMilliseconds: peer.clockOffset,
-                acknowledged: peer.acknowledged, lagMilliseconds: figures.peerLags[peer.node] ?? 0,
-                unacknowledgedBytes: peer.unacknowledgedBytes)
-        }
+        peers = status.peers.map { Peer($0, figures, regions) }
         members = status.members.map { member in
             Member(
                 node: "\(member.id)", addresses: member.addresses, witness: member.isWitness,
@@ -79,6 +82,21 @@ struct ReplicationReport: Codable {
         alarms = status.alarms.map { "\($0.name) \($0.subject)" }
         self.digestRoot = digestRoot.map { String($0, radix: 16) }
         counters = Dictionary(uniqueKeysWithValues: status.counters.rows)
+    }
+}
+
+extension ReplicationReport.Peer {
+    init(_ peer: ReplicatorStatus.Peer, _ figures: PeerFigures, _ regions: [Configuration.Region]) {
+        let status = figures.status
+        let region = regions.first { $0.character == peer.node.region }
+        self.init(
+            node: "\(peer.node)", name: region.map { "\($0.name)/\(peer.node.node)" } ?? "\(peer.node)",
+            connected: peer.isConnected, retired: status.members.contains { $0.id == peer.node && $0.isRetired },
+            roundTripMilliseconds: peer.roundTrip, silentMilliseconds: peer.silence,
+            clockOffsetMilliseconds: peer.clockOffset,
+            missingEntries: status.logs.filter { NodeID($0.state.origin) == peer.node }.reduce(0) { $0 + $1.missing },
+            acknowledged: peer.acknowledged, lagMilliseconds: figures.peerLags[peer.node] ?? 0,
+            unacknowledgedBytes: peer.unacknowledgedBytes)
     }
 }
 

@@ -36,7 +36,7 @@ package struct Configuration: Equatable, Sendable {
     package var replicationTLSCA: String?
     /// Whether replication may go without TLS where others can listen.
     package var replicationPlaintext = false
-    /// At most so much do snapshots to or from peers take.
+    /// At most so much is given to peers of snapshots; what is taken hangs on the giver's.
     package var snapshotBytesPerSecond = 64 << 20
     /// How far the slowest live region may lag before local intake slows, and before it is refused.
     package var lagSlowMilliseconds: Int64 = 5000

@@ -32,7 +32,7 @@ extension ConfigurationKey {
             "replication may go without TLS beyond loopback: only where nobody can listen, as in a tunnel"),
         .init(
             "snapshot_rate", \.snapshotBytesPerSecond, .size(ConfigurationLimits.snapshotBytesPerSecond),
-            "most bytes a second that snapshots to or from peers take", reloadable: true),
+            "most bytes a second that this node gives peers of snapshots", reloadable: true),
         .init(
             "lag_slow", \.lagSlowMilliseconds, .duration(ConfigurationLimits.lagMilliseconds),
             "lag of the slowest live region at which local intake begins to slow", reloadable: true),

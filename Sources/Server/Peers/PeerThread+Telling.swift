@@ -7,7 +7,8 @@ extension PeerThread {
         if isReady {
             Log.write(.info, "caught-up")
         } else {
-            Log.write(.warning, "behind", ["reason": "peers have what this node has not; redirects go on"])
+            Log.write(
+                .warning, "behind", ["reason": "peers have, or may have, what this node has not; redirects go on"])
         }
     }
 

@@ -12,7 +12,7 @@ import Synchronization
 ///     store's writer ─events─▶│ Replicator │ ──effects─▶ PeerStore
 ///     admin, main ──commands─▶└────────────┘ ──alarms──▶ log, metrics
 ///
-/// Safety: all but `mail`, `intake`, `pulse` and what is atomic or behind a mutex belongs to the thread.
+/// Safety: all but `mail`, `intake`, `pulse`, `askers` and what is atomic or behind a mutex belongs to the thread.
 final class PeerThread: @unchecked Sendable {
     let store: PeerStore
     let intake = WriteIntake()
@@ -23,7 +23,10 @@ final class PeerThread: @unchecked Sendable {
     private let now: @Sendable () -> Instant
     private let ready = Atomic(false)
     private let stopping = Atomic(false)
-    let published: Mutex<PeerFigures>
+    /// What was told last, for those whom the thread does not answer.
+    private let published: Mutex<PeerFigures>
+    /// Who waits for figures of a later moment, each with a place for its answer.
+    private let askers = WaitingQueue<WaitingQueue<PeerFigures>>(capacity: waitingAskers)
 
     let transport: PeerTransport
     var replicator: Replicator
@@ -44,13 +47,28 @@ final class PeerThread: @unchecked Sendable {
         (self.store, self.transport, self.mail, self.live, self.now) = (store, transport, mail, live, now)
         configuration = live.value
         replicator = Replicator(settings, try store.store.holdings(), now: Self.moment(now))
-        published = Mutex(PeerFigures(replicator.status))
+        published = Mutex(PeerFigures(replicator.status, at: System.monotonicMilliseconds()))
     }
 
     /// Whether the node has what its peers had when it came.
     var isReady: Bool { ready.load(ordering: .relaxed) }
 
-    var figures: PeerFigures { published.withLock { $0 } }
+    /// Made after the call, so that they tell of all that users and peers were told before it. If the thread does not turn
+    /// within a second, or has ended: what it told last, with its age. For any thread but this one.
+    var figures: PeerFigures {
+        let answer = WaitingQueue<PeerFigures>(capacity: 1)
+        if askers.push(answer) {
+            mail.wake()
+            if let fresh = answer.take(atMost: 1, timeoutMilliseconds: Self.answerMilliseconds)?.first { return fresh }
+        }
+        var last = published.withLock { $0 }
+        last.ageMilliseconds = max(1, System.monotonicMilliseconds() - last.at)
+        return last
+    }
+
+    /// How long one waits for figures, and how many may: beyond that nobody has been answered for long.
+    private static let answerMilliseconds = 1000
+    private static let waitingAskers = 4
 
     /// From any thread; what came before is handled before.
     func give(_ command: Event.Command) { mail.put(.command(command)) }
@@ -69,11 +87,14 @@ final class PeerThread: @unchecked Sendable {
     func run() {
         mail.isRead(by: pthread_self())
         perform(replicator.start())
+        if !replicator.isReady { tellReadiness(false) }
         var events: [Event] = []
         while !stopping.load(ordering: .acquiring) {
             transport.wait(untilTicks: mail.isEmpty ? nextWakeUp : 0, into: &events)
             pulse.beat()
             adoptChanges()
+            // First who asks: what came before the question is among the mail then.
+            let waiting = askers.take(atMost: .max, timeoutMilliseconds: 0) ?? []
             events += mail.takeAll()
             for event in events { handle(event) }
             events.removeAll(keepingCapacity: events.count <= Self.keptEvents)
@@ -85,9 +106,11 @@ final class PeerThread: @unchecked Sendable {
             if let id = pace.due(ticks) { _ = store.perform(.readSnapshot(id)) }
             tellNotices()
             retry(ticks)
-            publish(ticks)
+            publish(ticks, for: waiting)
         }
         transport.end()
+        askers.close()
+        for asker in askers.take(atMost: .max, timeoutMilliseconds: 0) ?? [] { asker.close() }
     }
 
     private static let keptEvents = 256
@@ -165,9 +188,9 @@ final class PeerThread: @unchecked Sendable {
 
     // MARK: Figures
 
-    /// At most ten times a second, at least every second.
-    private func publish(_ ticks: Int64) {
-        guard ticks - publishedAt >= Self.publishInterval else { return }
+    /// To all who wait, and else at most ten times a second; at least every second.
+    private func publish(_ ticks: Int64, for waiting: [WaitingQueue<PeerFigures>]) {
+        guard !waiting.isEmpty || ticks - publishedAt >= Self.publishInterval else { return }
         publishedAt = ticks
         let status = replicator.status
         watch.note(status, at: ticks)
@@ -175,6 +198,7 @@ final class PeerThread: @unchecked Sendable {
         intake.note(lag: lag, slow: configuration.lagSlowMilliseconds, stop: configuration.lagStopMilliseconds)
         let figures = PeerFigures(status, watch, transport.figures, at: ticks)
         published.withLock { $0 = figures }
+        for asker in waiting { _ = asker.push(figures) }
     }
 
     private static let publishInterval: Int64 = 100

@@ -74,6 +74,9 @@ struct PeerWatch {
 /// What the admin port tells of replication: one moment of it.
 struct PeerFigures: Sendable {
     let status: ReplicatorStatus
+    /// When, in monotonic milliseconds; and how old they are for who could get no newer ones.
+    let at: Int64
+    var ageMilliseconds: Int64 = 0
     var transport = TransportFigures()
     var alarmCounts: [String: UInt64] = [:]
     var delayMilliseconds = Histogram()
@@ -81,10 +84,10 @@ struct PeerFigures: Sendable {
     var lags: [Origin: Int64] = [:]
     var peerLags: [NodeID: Int64] = [:]
 
-    init(_ status: ReplicatorStatus) { self.status = status }
+    init(_ status: ReplicatorStatus, at ticks: Int64) { (self.status, at) = (status, ticks) }
 
     init(_ status: ReplicatorStatus, _ watch: PeerWatch, _ transport: TransportFigures, at ticks: Int64) {
-        (self.status, self.transport) = (status, transport)
+        (self.status, self.transport, at) = (status, transport, ticks)
         (alarmCounts, delayMilliseconds) = (watch.alarmCounts, watch.delayMilliseconds)
         for log in status.logs { lags[log.state.origin] = watch.lag(log, at: ticks) }
         for peer in status.peers { peerLags[peer.node] = watch.lag(of: peer, status.own, at: ticks) }

@@ -38,6 +38,8 @@ enum Ending: Equatable {
 final class Child: @unchecked Sendable {
     let pid: pid_t
     private(set) var ending: Ending?
+    /// Released before the end is waited for, which the system shows to nobody before that.
+    var frozenThread: FrozenThread?
 
     init(_ path: String, _ arguments: [String], output: Int32?, error: Int32?) throws {
         pid = try Self.spawn(path, arguments, input: nil, output: output, error: error)
@@ -59,6 +61,7 @@ final class Child: @unchecked Sendable {
     @discardableResult
     func wait() -> Ending {
         if let ending { return ending }
+        frozenThread?.release()
         // Readable once the process has ended.
         let descriptor = pidfdOpen(pid, 0)
         precondition(descriptor >= 0)

@@ -67,6 +67,7 @@ final class FrozenThread {
     @_silgen_name("ptrace") private static func trace(_ request: Int, _ thread: Int, _ address: Int, _ data: Int) -> Int
 
     private let thread: pid_t
+    private var isFrozen = true
 
     /// Nil if the system allows no tracing.
     init?(_ name: String, of child: Child) throws {
@@ -80,10 +81,19 @@ final class FrozenThread {
         // PTRACE_SEIZE, then PTRACE_INTERRUPT: no signal reaches the process.
         guard Self.trace(0x4206, Int(found), 0, 0) == 0 else { return nil }
         precondition(Self.trace(0x4207, Int(found), 0, 0) == 0)
-        var status: Int32 = 0
-        precondition(waitpid(found, &status, Int32(bitPattern: 0x4000_0000)) == found)  // __WALL
+        seeChange()
+        child.frozenThread = self
     }
 
-    /// PTRACE_DETACH: it goes on. A process that ends is released by that.
-    func release() { precondition(Self.trace(17, Int(thread), 0, 0) == 0) }
+    /// PTRACE_DETACH: it goes on. Of one that was killed the end is seen here, before that of its process.
+    func release() {
+        guard isFrozen else { return }
+        isFrozen = false
+        if Self.trace(17, Int(thread), 0, 0) != 0 { seeChange() }
+    }
+
+    private func seeChange() {
+        var status: Int32 = 0
+        precondition(waitpid(thread, &status, Int32(bitPattern: 0x4000_0000)) == thread)  // __WALL
+    }
 }

@@ -21,6 +21,7 @@ struct Standing: Decodable {
         var acknowledged: UInt64
     }
 
+    var ageMilliseconds: Int64
     var incarnation: String
     var phase: String
     var ready: Bool
@@ -52,7 +53,20 @@ struct Standing: Decodable {
 }
 
 extension RunningNode {
+    /// As it is now.
     var standing: Standing {
+        get throws {
+            let deadline = Deadline()
+            while !deadline.isOver {
+                let standing = try lastStanding
+                if standing.ageMilliseconds == 0 { return standing }
+            }
+            throw HarnessError("the thread of the peers does not answer")
+        }
+    }
+
+    /// As it was when that could last be told.
+    var lastStanding: Standing {
         get throws {
             let answer = try connectToAdmin().get("/debug/replication")
             let decoder = JSONDecoder()

@@ -46,6 +46,20 @@ extension NodeTests.Regions {
             try cluster.expectAll(links)
         }
 
+        /// A node is behind until a peer has told what there is, and the log says both, as readiness does.
+        @Test func startsBehind() throws {
+            let cluster = try Cluster(2, starts: false)
+            let node = try cluster.start(0)
+            func said(_ event: String) -> Int? { node.log.seen.firstIndex { $0.contains("event=\(event)") } }
+            try cluster.wait("the node says that it is behind") { said("behind") != nil }
+            #expect(try node.readiness == 503)
+            #expect(said("caught-up") == nil)
+            try cluster.start(1)
+            try cluster.wait("the node is ready") { try node.readiness == 200 && said("caught-up") != nil }
+            #expect(node.log.seen.count { $0.contains("event=behind") } == 1)
+            cluster.stopAll()
+        }
+
         /// All at once, in good order and without.
         @Test(arguments: [SIGTERM, SIGKILL]) func fullStopAndColdStart(signal: Int32) throws {
             let cluster = try Cluster()

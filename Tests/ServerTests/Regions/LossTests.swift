@@ -32,6 +32,43 @@ extension NodeTests.Regions {
         /// The directory as it was, file `identity` and all: nothing on this machine tells.
         @Test func rolledBack() throws { try lose(false, Self.rollBack) }
 
+        /// And then it writes once more under numbers that its peers have already. That log has two versions for good: an
+        /// alarm says so, and nothing else suffers. What either version made comes to all when buckets are compared, which
+        /// have to be quiet for a minute: with `EDGE_LONG_TESTS=1` that is waited for.
+        @Test func rolledBackAndForked() throws {
+            let cluster = try Cluster()
+            var (links, made) = (Links(), Links())
+            try cluster.converge()
+            try cluster.create(100, into: &links)
+            try cluster.converge()
+            let before = try cluster.node(1).standing.incarnation
+            try Self.rollBack(cluster, &links)
+            cluster.cutOff(1)
+            let node = try cluster.start(1)
+            #expect(try node.readiness == 503)
+            try links.create(70, on: node)
+            try cluster.mend(1)
+            for other in [0, 2] {
+                let line = try cluster.node(other).log.next("event=origin-quarantined")
+                #expect(line.contains("cause=fork") && line.contains("origin=\(before)"), "\(line)")
+            }
+            #expect(try node.standing.incarnation != before)
+            // What is made now is surely not everywhere yet when that begins to be waited for.
+            cluster.setFaults { $0.delayMilliseconds = 40 }
+            for author in cluster.indices {
+                try cluster.create(50, at: [author], into: &made)
+                try cluster.converge(withoutForked: before)
+                for index in cluster.indices { try made.expect(on: cluster.node(index)) }
+            }
+            guard hasTimeForLongTests else { return }
+            try cluster.wait("the records are the same", seconds: 400) {
+                try Set(cluster.indices.map { try cluster.node($0).standing.digestRoot }).count == 1
+            }
+            links.add(made)
+            for index in cluster.indices { try links.expect(on: cluster.node(index)) }
+            try cluster.expectEqualStores()
+        }
+
         private static func rollBack(_ cluster: Cluster, _ links: inout Links) throws {
             cluster.stop(1)
             let copy = try cluster.copy(1, to: "copy")

@@ -142,6 +142,61 @@ extension NodeTests {
             #expect(node.stop() == .exited(0))
         }
 
+        /// What the file before did not take whole does not begin the next one: its lines are whole.
+        @Test(arguments: ["pipe", "/dev/full"]) func fromWhatTakesNothing(target: String) throws {
+            let directory = TemporaryDirectory()
+            let (first, path) = (target == "pipe" ? directory.path + "/pipe" : target, directory.path + "/access.log")
+            if target == "pipe" { precondition(mkfifo(first, 0o600) == 0) }
+            let file = directory.write("access_log = \(first)\n", to: "edge.conf")
+            let node = try RunningNode(["--config", file, "--workers", "1"], in: directory)
+            let client = try node.connect()
+            try client.send(
+                String(repeating: Client.request("GET", "/" + String(repeating: "a", count: 1000)), count: 100))
+            for _ in 0..<100 { #expect(try client.read().status == 404) }
+            _ = directory.write("access_log = \(path)\n", to: "edge.conf")
+            node.child.signal(SIGHUP)
+            _ = try node.log.next("event=reload ")
+            try client.get("/after")
+            #expect(node.stop() == .exited(0))
+            let lines = try readText(path).split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            #expect(lines.allSatisfy { $0.hasPrefix("time=") } && lines.last?.contains("path=/after ") == true)
+        }
+
+        /// The thread that writes is stopped for real, as a disk that hangs stops it: reloads go on without it and say so.
+        /// Once it goes on, the next reload has waited for all of them: what was answered before is in the first file, what
+        /// is answered after it in the last.
+        @Test func heldWriter() throws {
+            let directory = TemporaryDirectory()
+            let paths = ["a", "b", "c", "d"].map { directory.path + "/\($0).log" }
+            func write(_ path: String, status: Int) -> String {
+                directory.write("access_log = \(path)\nredirect_status = \(status)\n", to: "edge.conf")
+            }
+            let file = write(paths[0], status: 302)
+            let node = try RunningNode(["--config", file, "--workers", "1"], in: directory)
+            let client = try node.connect()
+            let code = try client.create("https://example.com/")
+            guard let frozen = try FrozenThread("access-log", of: node.child) else {
+                withKnownIssue("the system allows no tracing, so no thread can be stopped") { Issue.record("untested") }
+                return
+            }
+            for (path, status) in [(paths[1], 301), (paths[2], 307)] {
+                _ = write(path, status: status)
+                node.child.signal(SIGHUP)
+                #expect(try node.log.next("event=access-log-held").contains("level=warning"))
+                #expect(try node.log.next("event=reload ").contains("changed=2"))
+                #expect(try client.get("/\(code)").status == status)
+            }
+            frozen.release()
+            _ = write(paths[3], status: 308)
+            let said = node.log.seen.count
+            node.child.signal(SIGHUP)
+            _ = try node.log.next("event=reload ")
+            #expect(!node.log.seen[said...].contains { $0.contains("access-log-held") })
+            try client.get("/after")
+            #expect(node.stop() == .exited(0))
+            #expect(try paths.map { try readText($0).split(separator: "\n").count } == [3, 0, 0, 1])
+        }
+
         @Test(arguments: ["/nonexistent/access.log", "/"]) func cannotBeOpened(path: String) throws {
             let directory = TemporaryDirectory()
             let failed = try Finished([

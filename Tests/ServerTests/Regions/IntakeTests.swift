@@ -1,0 +1,63 @@
+import Glibc
+import Testing
+
+extension NodeTests.Regions {
+    /// A node takes fewer links, and then none, while a live peer lacks what it has.
+    @Suite struct Intake {
+        /// The peer is stopped: its connection stays for ten seconds, and nothing is acknowledged on it.
+        @Test func peerThatTakesNothing() throws {
+            let cluster = try Cluster(2, ["--lag_slow", "500ms", "--lag_stop", "2500ms"])
+            var links = Links()
+            try cluster.create(20, into: &links)
+            try cluster.converge()
+            let (node, client) = (cluster.node(0), try cluster.node(0).connect())
+            // Only a peer that has once had all is waited for.
+            try cluster.wait("the peer said that it has all") {
+                let standing = try node.standing
+                return standing.logs.contains {
+                    $0.origin == standing.incarnation && $0.head == standing.peers[0].acknowledged
+                }
+            }
+            #expect(try node.metric("edge_replication_refused_write_ratio") == 0)
+
+            cluster.node(1).child.signal(SIGSTOP)
+            var taken: [Bool] = []
+            let deadline = Deadline()
+            while try node.metric("edge_replication_refused_write_ratio") < 1 {
+                try #require(!deadline.isOver, "not all is refused: \(taken.count { $0 }) of \(taken.count) were taken")
+                for _ in 0..<10 { taken.append(try create(client, &links)) }
+            }
+            let slow = try #require(taken.firstIndex(of: false))
+            #expect(slow > 0 && taken[slow...].contains(true), "from all to nothing without a share between")
+            for _ in 0..<20 { taken.append(try create(client, &links)) }
+            #expect(!taken.suffix(20).contains(true))
+            let refused = taken.count { !$0 }
+            let counted = try node.metric("edge_replication_refused_writes_total")
+            #expect(counted >= 20 && Int(counted) <= refused, "\(counted) of \(refused)")
+            #expect(try node.metric(#"edge_peer_lag_seconds{peer="2/0"}"#) >= 2.5)
+            #expect(try node.metric(#"edge_peer_connected{peer="2/0"}"#) == 1)
+            try links.expect(on: node)
+            #expect(try node.readiness == 200)
+
+            cluster.node(1).child.signal(SIGCONT)
+            try cluster.wait("twenty links in a row are taken again") {
+                try (0..<20).allSatisfy { _ in try create(client, &links) }
+                    && node.metric("edge_replication_refused_write_ratio") == 0
+            }
+            try cluster.expectAll(links)
+        }
+
+        /// Whether a new link was taken; if not, the answer says what to do.
+        private func create(_ client: Client, _ links: inout Links) throws -> Bool {
+            let destination = "https://example.com/intake/\(links.count)"
+            let answer = try client.post("/api/v1/urls", json: #"{"long_url":"\#(destination)"}"#)
+            if answer.status == 201 {
+                links.add(try answer.string("short_code"), destination)
+                return true
+            }
+            answer.expectProblem(503, "overloaded")
+            #expect(answer["retry-after"] == "1")
+            return false
+        }
+    }
+}
