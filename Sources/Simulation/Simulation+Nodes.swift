@@ -252,7 +252,7 @@ extension Simulation {
         report.scrubRounds += max(0, Int(figures.rounds) - Int(node.scrubbed.rounds))
         report.reducedRecords += max(0, Int(figures.reducedRecords) - Int(node.scrubbed.reducedRecords))
         node.scrubbed = figures
-        if figures.correctedDigests > 0, !node.wasDamaged {
+        if figures.correctedDigests > 0 {
             violated(.soundStore, "\(node.id): \(figures.correctedDigests) digests had to be set right")
         }
         let ahead = max(0, node.machine.wall.milliseconds - Self.wallAtZero - time)
