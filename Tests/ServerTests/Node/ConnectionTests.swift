@@ -99,8 +99,8 @@ extension NodeTests {
         /// their own time is over.
         @Test(arguments: ["head", "body", "write"]) func theSlowGiveWay(kind: String) throws {
             let node = try node(
-                "--workers", "2", "--max_connections", "4", "--head_timeout", "10s", "--body_timeout", "10s",
-                "--write_timeout", "10s")
+                "--workers", "2", "--max_connections", "4", "--head_timeout", "60s", "--body_timeout", "60s",
+                "--write_timeout", "60s")
             let code = try node.connect().create("https://example.com/" + String(repeating: "a", count: 2000))
             let requests = Array(String(repeating: Client.request("GET", "/\(code)"), count: 4000).utf8)
             let slow = try (0..<4).map { _ in try node.connect(receiveBytes: 4096) }
