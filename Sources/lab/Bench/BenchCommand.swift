@@ -17,6 +17,9 @@ enum BenchCommand {
                lab bench cache    [--requests 1000000] [--objects 100000] [--seed 1]
                lab bench clicks
                lab bench lag      [--rate 1000] [--away 100000]
+               lab bench join     [--links 1000000] [--urls FILE] [--seed 1]
+               lab bench beside   [--links 100000] [--urls FILE] [--seed 1] [--rate 1000]
+               lab bench stall    [--stall 600] [--rate 1000]
                lab bench all      [--small]
         STORE: [--links N] [--urls FILE] [--seed 1] builds one, as `lab build-store` does; --data DIR takes one that is there,
         to which `mixed` adds links. LAW: [--zipf EXPONENT | --uniform], else Zipf with exponent 1.
@@ -41,7 +44,12 @@ enum BenchCommand {
         and a storage whose reads take milliseconds, and compares the latency of hot codes with and without a client that asks
         for cold ones: that needs root, for a control group and a FUSE mount. `lag` starts three nodes, 40 ms apart, makes
         --rate links a second in each, and finds how long one takes to be elsewhere, what it costs on the wire, and how fast a
-        node catches up that was away for --away of them. The node has one worker, on the first processor; the
+        node catches up that was away for --away of them. `join` has a new node take a snapshot over a line of 100 Mbit/s, of one
+        that goes on answering and taking links. `beside` compares the worker's processor time for a redirect with and without
+        --rate entries a second of another region that come in. `stall` has one of three regions take nothing for --stall
+        seconds, once behind lines that take nothing and once stopped, while --rate links a second are made in the others,
+        and finds how much memory senders and receiver take for it. `join` and `stall` measure once, whatever --rounds and
+        --seconds say. The node has one worker, on the first processor; the
         load runs on the last one. Where those are one, the load takes from the node what it needs.
 
         """
@@ -71,6 +79,9 @@ enum BenchCommand {
                 let options = try options(rest, TraceOptions.names)
                 try CacheBench(try Rounds(options), try TraceOptions(options)).run()
             case "lag": try LagBench(try options(rest, ["rate", "away"])).run()
+            case "join": try JoinBench(try options(rest, JoinBench.options)).run()
+            case "beside": try BesideBench(try options(rest, BesideBench.options)).run()
+            case "stall": try StallBench(try options(rest, StallBench.options)).run()
             case "clicks": try ClickBench(try Rounds(try options(rest, []))).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")
@@ -101,6 +112,9 @@ enum BenchCommand {
         try IdleBench(rounds, connections: isSmall ? 1000 : 10_000).run()
         try ClickBench(rounds).run()
         try LagBench(rounds, perSecond: isSmall ? 200 : 1000, away: isSmall ? 2000 : 100_000).run()
+        try JoinBench(rounds, links: isSmall ? 20_000 : 1_000_000).run()
+        try BesideBench(rounds, links: isSmall ? 10_000 : 100_000).run()
+        try StallBench(rounds, seconds: isSmall ? 3 : 600).run()
         try FaultBench(rounds, links: isSmall ? 200_000 : 1_000_000).run()
         try CacheBench(rounds, TraceOptions(count: isSmall ? 100_000 : 1_000_000)).run()
     }

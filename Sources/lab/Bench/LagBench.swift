@@ -6,6 +6,7 @@ import Synchronization
 
 /// How far regions are behind each other: three nodes, 40 ms apart, that all take links at a steady rate.
 struct LagBench {
+    private static let regions = ["us", "eu", "ap"]
     private static let delay = 40.0
     private static let idleSeconds = 6.0
     private let rounds: Rounds
@@ -23,8 +24,10 @@ struct LagBench {
     }
 
     func run() throws {
-        let cluster = try LagCluster(delayMilliseconds: Self.delay, in: rounds.directory)
+        let cluster = try RegionCluster("lag", Self.regions, in: rounds.directory)
         defer { cluster.stopAll() }
+        cluster.setLines { $0.delayMilliseconds = Self.delay }
+        try cluster.startAll()
         try cluster.wait(applied: [2, 2, 2])
         let idle = try idleBytesASecond(cluster)
         let load = try measureLoad(cluster)
@@ -32,7 +35,7 @@ struct LagBench {
         let lateness = cluster.lateness
         cluster.stopAll()
         let each = load.created / 3
-        let payload = try LagCluster.regions.indices.map { try cluster.payloadBytes($0, first: each) }.reduce(0, +) / 3
+        let payload = try Self.regions.indices.map { try cluster.payloadBytes($0, first: each) }.reduce(0, +) / 3
         report(load, idle, catchUp, lateness, payload)
     }
 
@@ -48,7 +51,7 @@ struct LagBench {
     }
 
     /// Bytes on the wire a second between two nodes, both directions.
-    private func idleBytesASecond(_ cluster: LagCluster) throws -> Double {
+    private func idleBytesASecond(_ cluster: RegionCluster) throws -> Double {
         // What the start brought with it has passed; then signs of life come every two seconds.
         usleep(1_000_000)
         let (before, start) = (cluster.carriedBytes, MonotonicClock.nanoseconds)
@@ -56,9 +59,9 @@ struct LagBench {
         return Double(cluster.carriedBytes - before) / (Double(MonotonicClock.nanoseconds - start) / 1e9) / 3
     }
 
-    private func measureLoad(_ cluster: LagCluster) throws -> LoadFigures {
+    private func measureLoad(_ cluster: RegionCluster) throws -> LoadFigures {
         var figures = LoadFigures()
-        let indices = LagCluster.regions.indices
+        let indices = Self.regions.indices
         let before = try indices.map { (try cluster.applied($0), try cluster.duplicates($0)) }
         let bytes = cluster.carriedBytes
         let seconds = rounds.seconds * Double(rounds.count)
@@ -88,7 +91,7 @@ struct LagBench {
     }
 
     /// Entries a second that a node takes which was away; from its listening on.
-    private func measureCatchUp(_ cluster: LagCluster) throws -> Double {
+    private func measureCatchUp(_ cluster: RegionCluster) throws -> Double {
         cluster.stop(2)
         for index in [0, 1] {
             var load = try LoadGenerator(.creates(), port: cluster.node(index).port, connections: 64)

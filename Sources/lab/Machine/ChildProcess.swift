@@ -15,6 +15,8 @@ final class ChildProcess {
         name = arguments[0]
         var ends: [Int32] = [-1, -1]
         if output != .none, pipe2(&ends) != 0 { throw LabError("no pipe: \(String(cString: strerror(errno)))") }
+        // What is written and never read must not hold the child up. Where the system gives less, less is held.
+        if output != .none { _ = fcntl(ends[0], 1031, 1 << 20) }  // F_SETPIPE_SZ
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -107,14 +109,17 @@ final class ChildProcess {
     func readBytes() throws -> Int { try figure("io", "read_bytes:") }
 
     /// Page faults that waited for the disk.
-    func majorFaults() throws -> Int {
-        let text = try readTextFile("/proc/\(pid)/stat")
-        // The fields behind the name, which may hold anything: proc(5) counts them from 3.
-        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].split(separator: " ")
-        guard fields.count > 10, let count = Int(fields[10]) else {
+    func majorFaults() throws -> Int { try statistic("stat", field: 12) }
+
+    /// As proc(5) counts the fields.
+    private func statistic(_ file: String, field: Int) throws -> Int {
+        let text = try readTextFile("/proc/\(pid)/\(file)")
+        // The fields behind the name, which may hold anything, begin with the third.
+        let fields = text[(text.lastIndex(of: ")") ?? text.startIndex)...].dropFirst().split(separator: " ")
+        guard fields.count > field - 3, let number = Int(fields[field - 3]) else {
             throw LabError("the system does not tell of \(name)")
         }
-        return count
+        return number
     }
 
     /// The system's number for its thread of that name, which may be about to start.
@@ -127,6 +132,19 @@ final class ChildProcess {
         }
         throw LabError("\(self.name) has no thread \(name)")
     }
+
+    /// Processor time that one of its threads has used, in nanoseconds.
+    func processorNanoseconds(of thread: pid_t) throws -> UInt64 {
+        // The first of three numbers (the kernel's scheduler/sched-stats.rst).
+        let text = try readTextFile("/proc/\(pid)/task/\(thread)/schedstat")
+        guard let number = text.split(separator: " ").first.flatMap({ UInt64($0) }) else {
+            throw LabError("the system does not tell of a thread of \(name)")
+        }
+        return number
+    }
+
+    /// Page faults of one of its threads that did not wait for the disk.
+    func minorFaults(of thread: pid_t) throws -> Int { try statistic("task/\(thread)/stat", field: 10) }
 
     private func threads() throws -> [pid_t] {
         guard let directory = opendir("/proc/\(pid)/task") else { throw LabError("\(name) has ended") }

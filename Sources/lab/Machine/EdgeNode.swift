@@ -52,6 +52,24 @@ final class EdgeNode {
 
     /// The value of a metric without labels.
     func sample(_ name: String) throws -> Double {
+        let lines = try metrics()
+        guard let line = lines.first(where: { $0.hasPrefix(name + " ") }),
+            let value = Double(line.dropFirst(name.count + 1))
+        else { throw LabError("no metric \(name)") }
+        return value
+    }
+
+    /// Of the values that a metric has under its labels; 0 if it has none.
+    func sum(_ name: String) throws -> Double {
+        try metrics().filter { $0.hasPrefix(name + "{") }.reduce(0) { sum, line in
+            guard let value = line.split(separator: " ").last.flatMap({ Double($0) }) else {
+                throw LabError("no value in: \(line)")
+            }
+            return sum + value
+        }
+    }
+
+    private func metrics() throws -> [Substring] {
         guard let adminPort else { preconditionFailure("metrics are off") }
         let descriptor = try connectToLoopback(adminPort)
         defer { close(descriptor) }
@@ -62,11 +80,7 @@ final class EdgeNode {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while case let count = recv(descriptor, &chunk, chunk.count, 0), count > 0 { bytes += chunk[..<count] }
-        let lines = String(decoding: bytes, as: UTF8.self).split(separator: "\n")
-        guard let line = lines.first(where: { $0.hasPrefix(name + " ") }),
-            let value = Double(line.dropFirst(name.count + 1))
-        else { throw LabError("no metric \(name)") }
-        return value
+        return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
     }
 
     /// Lets it drain.
