@@ -62,6 +62,21 @@ private final class Place {
         #expect(try IssuedCodes(directory: place.path).count == 1)
     }
 
+    /// So a peer that lacks its links cannot get them by the log.
+    @Test func aCopyHasTheLinksAndNoLog() throws {
+        let (place, copy) = (Place(), Place())
+        let count = 3000
+        _ = try LinkPopulation.make(count, in: place.path, Destinations(seed: 3), secret: Self.secret)
+        try StoreCopy.make(from: place.path, in: copy.path)
+        let inspection = try StoreInspection(directory: copy.path)
+        #expect(inspection.isSound, "\(inspection.problems)")
+        #expect(inspection.recordCount == count && inspection.entryCount == 0)
+        let (codes, copied) = (try IssuedCodes(directory: place.path), try IssuedCodes(directory: copy.path))
+        #expect(copied.count == count && (0..<count).allSatisfy { codes[$0] == copied[$0] })
+        // What is there is not written over.
+        #expect(throws: SnapshotError.self) { try StoreCopy.make(from: place.path, in: copy.path) }
+    }
+
     @Test func anEmptyStoreHasNoCodes() throws {
         let place = Place()
         _ = try LinkPopulation.make(0, in: place.path, Destinations(seed: 1))

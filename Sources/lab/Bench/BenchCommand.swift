@@ -29,7 +29,7 @@ enum BenchCommand {
         round everything is measured in turn, so that a drift of the machine hits all of it. What counts is the ratio,
         the median of the rounds; the absolute times belong to this machine and this hour. Files go to DIR (TMPDIR or
         /tmp), which should lie on the disk in question, and go away at the end. `all` runs them all; with --small in
-        about a minute, to see that they work.
+        some minutes, to see that they work.
 
         `redirect` asks in three forms: one at a time on each connection, 16 at a time, and with a connection for each request;
         its floor does the same and looks nothing up. Every request is drawn anew by the law, so that no loop fits into a

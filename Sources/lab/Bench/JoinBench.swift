@@ -35,6 +35,8 @@ struct JoinBench {
         var seconds = 0.0
         var carriedBytes = 0
         var usedBytes = (before: 0, after: 0)
+        /// Of what was used before, pages that held nothing.
+        var freeBytes = 0
         var creates = SteadyLoad.Outcome()
         var redirects = SteadyLoad.Outcome()
     }
@@ -45,8 +47,10 @@ struct JoinBench {
         defer { cluster.stopAll() }
         let codes = try makeStore(cluster.data(Self.giver))
         cluster.setLines { ($0.delayMilliseconds, $0.bytesPerSecond) = (Self.delayMilliseconds, Self.bytesPerSecond) }
+        let free = try StoreSizes(directory: cluster.data(Self.giver)).freeBytes
         try cluster.start(Self.giver)
-        let figures = try measure(cluster, codes)
+        var figures = try measure(cluster, codes)
+        figures.freeBytes = free
         try cluster.waitLevel()
         cluster.stop(Self.giver)
         let missed = try lookUp(codes, cluster)
@@ -56,7 +60,7 @@ struct JoinBench {
         report(figures, held: held.reduce(0) { $0 + $1.rowCount }, missed: missed)
     }
 
-    /// Without a log of these links, and without a free page, so that all growth is seen.
+    /// Without a log of these links, and with hardly a free page, so that growth is seen.
     private func makeStore(_ data: String) throws -> IssuedCodes {
         let original = directory.appending("join-original")
         _ = try LinkPopulation.make(links, in: original, destinations, secret: RegionCluster.codeSecret)
@@ -120,6 +124,7 @@ struct JoinBench {
             "growth of the giver's file, with the links made meanwhile",
             Figure.percent(Double(after - before) / Double(before)), "10 %",
         ])
+        table.add(["free pages in it at first", Figure.percent(Double(figures.freeBytes) / Double(before)), ""])
         func add(_ name: String, _ outcome: SteadyLoad.Outcome, _ target: String) {
             table.add([
                 "\(name) at the giver, failed of \(Figure.grouped(outcome.answers))",

@@ -32,11 +32,14 @@ struct StallBench {
     }
 
     private struct Figures {
-        /// The greatest private memory above that of the start, in bytes.
+        /// The greatest private memory above that of the start, in bytes: of a sender until the peer is let go, and from then
+        /// on of a sender and of the peer.
+        var stalled = 0
         var sender = 0
         var receiver = 0
         var created = 0
         var refused = 0
+        var createdASecond = 0.0
         /// From being let go until it is level with the others, which go on; and entries that it lacked at first.
         var catchUpSeconds = 0.0
         var missed = 0
@@ -49,21 +52,23 @@ struct StallBench {
             "three regions, \(Figure.grouped(perSecond)) links a second made in two of them, the third takes nothing for "
                 + "\(Figure.number(seconds)) s",
             [
-                "", "sender's memory", "receiver's memory", "target", "entries missed", "level after", "links made",
-                "refused", "converged",
+                "", "sender's memory", "of catching up", "receiver's memory", "target", "entries missed", "level after",
+                "links made", "a second", "refused", "converged",
             ])
         for (form, figures) in results {
             table.add([
-                form.rawValue, Figure.bytes(Double(figures.sender)), Figure.bytes(Double(figures.receiver)),
+                form.rawValue, Figure.bytes(Double(figures.stalled)), Figure.bytes(Double(figures.sender)),
+                Figure.bytes(Double(figures.receiver)),
                 Figure.bytes(Self.targetMebibytes * 1_048_576), Figure.grouped(figures.missed),
                 Figure.duration(figures.catchUpSeconds * 1e9), Figure.grouped(figures.created),
-                Figure.grouped(figures.refused), figures.hasConverged ? "yes" : "no",
+                Figure.number(figures.createdASecond), Figure.grouped(figures.refused),
+                figures.hasConverged ? "yes" : "no",
             ])
         }
         StandardStream.output.write(
             table.text
-                + "  memory: the greatest that is no file's (RssAnon), above that when the stall began; the sender's from "
-                + "then to the end, the receiver's from being let go until it is level.\n"
+                + "  memory: the greatest that is no file's (RssAnon), above that when the stall began: a sender's until "
+                + "the peer is let go, and that and the receiver's from then until it is level.\n"
                 + "  set for all: \(Self.lag.joined(separator: " ")), so that no write is refused for the peer that is late.\n\n"
         )
     }
@@ -82,11 +87,14 @@ struct StallBench {
         var figures = Figures()
         let memory = try MemoryAboveStart(cluster)
         try stall(form, cluster, memory)
+        figures.stalled = memory.greatest(of: Self.senders)
+        memory.restart()
         try letGo(form, cluster, memory, &figures)
         for load in loads {
             let outcome = try load.stop()
             figures.created += outcome.successes
             figures.refused += outcome.failures
+            figures.createdASecond += Double(outcome.successes) / outcome.seconds
         }
         try cluster.waitLevel()
         try memory.note()
@@ -111,7 +119,6 @@ struct StallBench {
     private func letGo(
         _ form: Form, _ cluster: RegionCluster, _ memory: MemoryAboveStart, _ figures: inout Figures
     ) throws {
-        memory.restart(of: Self.stalled)
         switch form {
         case .line: cluster.setLines(of: Self.stalled) { $0.passage = .open }
         case .process: kill(cluster.node(Self.stalled).process.pid, SIGCONT)
@@ -153,7 +160,7 @@ private final class MemoryAboveStart {
     }
 
     /// Only what comes now counts.
-    func restart(of index: Int) { most[index] = start[index] }
+    func restart() { most = start }
 
     func greatest(of indices: [Int]) -> Int { indices.map { most[$0] - start[$0] }.max()! }
 }

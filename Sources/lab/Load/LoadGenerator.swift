@@ -65,6 +65,8 @@ struct LoadGenerator: ~Copyable {
     private var addresses = ClientAddresses()
     private let events = epoll_create1(Int32(EPOLL_CLOEXEC))
     private var connections: [Connection]
+    /// Where the next run begins: if runs are short, no connection is without requests for long.
+    private var first = 0
     private let requests: UnsafeMutableBufferPointer<UInt8>
     private let input: UnsafeMutableRawBufferPointer
 
@@ -103,7 +105,10 @@ struct LoadGenerator: ~Copyable {
         let start = MonotonicClock.nanoseconds
         let end = start + UInt64(seconds * 1e9)
         var (open, left) = (min(connections.count, groups), groups)
-        for index in 0..<open { try send(index) }
+        for _ in 0..<open {
+            try send(first)
+            first = (first + 1) % connections.count
+        }
         left -= open
         let ready = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: connections.count)
         defer { ready.deallocate() }

@@ -5,16 +5,17 @@ import Synchronization
 /// Requests at a steady rate until it is stopped. Its thread sleeps in between, so that it takes no processor from who is
 /// measured: what has become due is sent together, over a few connections, and answered before more is sent. What a slow
 /// node makes late is made up for.
-final class SteadyLoad: Sendable {
-    struct Outcome {
-        var answers = 0
+package final class SteadyLoad: Sendable {
+    package struct Outcome: Sendable {
+        package var answers = 0
         /// Answers of another status than expected, and one such status.
-        var failures = 0
-        var failureStatus = 0
-        var seconds = 0.0
-        var latency = LatencyHistogram()
+        package var failures = 0
+        package var failureStatus = 0
+        package var seconds = 0.0
+        package var latency = LatencyHistogram()
 
-        var successes: Int { answers - failures }
+        package init() {}
+        package var successes: Int { answers - failures }
     }
 
     private static let turnNanoseconds: UInt64 = 10_000_000
@@ -26,7 +27,7 @@ final class SteadyLoad: Sendable {
     private let thread = Mutex<SystemThread?>(nil)
 
     /// `port` is on 127.0.0.1.
-    init(_ workload: Workload, port: UInt16, perSecond: Int, connections: Int = 16) {
+    package init(_ workload: Workload, port: UInt16, perSecond: Int, connections: Int = 16) {
         thread.withLock {
             $0 = SystemThread("steady-load") { [self] in
                 do {
@@ -39,10 +40,10 @@ final class SteadyLoad: Sendable {
     }
 
     /// So far. Throws if the node broke a connection or gave no answer.
-    var current: Outcome { get throws { try outcome.withLock { $0 }.get() } }
+    package var current: Outcome { get throws { try outcome.withLock { $0 }.get() } }
 
     /// Once all answers are there. Throws as `current`.
-    func stop() throws -> Outcome {
+    package func stop() throws -> Outcome {
         isStopping.store(true, ordering: .releasing)
         thread.withLock { $0.take() }?.join()
         return try current
