@@ -22,10 +22,10 @@ package struct CountLimits: Sendable {
             name: "one at a time on 64 connections", connections: 64, form: .together(1),
             reads: 1, writes: 1, waits: 1, others: 0, allocations: 0),
         // Accepting, until there is no more to accept; no delay; into the set of events; closing. And the end is read, and a
-        // `Connection` made.
+        // `Connection` made; beside other load the next one may come before the last has gone, and then a list grows.
         CountLimits(
             name: "a connection each, one after the other", connections: 1, form: .newConnection,
-            reads: 2, writes: 1, waits: 3, others: 5, allocations: 1),
+            reads: 2, writes: 1, waits: 3, others: 5, allocations: 1.05),
     ]
 }
 
