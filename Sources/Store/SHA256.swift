@@ -21,4 +21,9 @@ package final class SHA256Hasher {
         precondition(sound, "SHA-256 has no way to fail on bytes in memory")
         return result
     }
+
+    /// Whether two hashes are the same. Takes as long wherever they differ, so that the time tells nothing of a secret.
+    package static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
+        left.count == right.count && CRYPTO_memcmp(left, right, left.count) == 0
+    }
 }

@@ -308,4 +308,22 @@ private func keyBody(_ label: String) -> KeyBody {
             _ = try owned(store, "b")
         }
     }
+
+    /// Every flipped bit, and pairs that differ everywhere: an operator that binds otherwise than it reads is right of
+    /// most pairs.
+    @Test func hashesAreEqualOrNot() {
+        var random = SeededRandom(seed: 1)
+        for _ in 0..<64 {
+            let hash = (0..<32).map { _ in UInt8.random(in: 0 ... .max, using: &random) }
+            #expect(SHA256Hasher.areEqual(hash, hash))
+            for bit in 0..<256 {
+                var other = hash
+                other[bit / 8] ^= 1 << (bit % 8)
+                #expect(!SHA256Hasher.areEqual(hash, other))
+                let foreign = (0..<32).map { _ in UInt8.random(in: 0 ... .max, using: &random) }
+                #expect(!SHA256Hasher.areEqual(hash, foreign))
+            }
+            #expect(!SHA256Hasher.areEqual(hash, Array(hash.dropLast())))
+        }
+    }
 }

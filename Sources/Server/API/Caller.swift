@@ -98,19 +98,13 @@ final class Authentication {
         let hash = hasher.hash(key.secret)
         switch found {
         case .key(let stored):
-            let isRight = Self.areEqual(hash, stored.body.secretHash ?? Self.noHash)
+            let isRight = SHA256Hasher.areEqual(hash, stored.body.secretHash ?? Self.noHash)
             return isRight ? stored.body : nil
         case .damaged: noteDamage()
         case .absent: break
         }
-        _ = Self.areEqual(hash, Self.noHash)
+        _ = SHA256Hasher.areEqual(hash, Self.noHash)
         return nil
-    }
-
-    /// Looks at every byte, wherever the first difference is.
-    private static func areEqual(_ left: [UInt8], _ right: [UInt8]) -> Bool {
-        precondition(left.count == right.count)
-        return zip(left, right).reduce(0) { $0 | $1.0 ^ $1.1 } == 0
     }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import Links
 import Testing
 
 extension NodeTests {
@@ -46,6 +47,25 @@ extension NodeTests {
         private static func withSecret(of other: String, in key: String) throws -> String {
             let text = Array(key.utf8.prefix(28)) + Array(other.utf8)[28..<72]
             return String(decoding: text, as: UTF8.self) + checksum(text)
+        }
+
+        /// Thousands of secrets behind the id of a key that is there open nothing.
+        @Test func guessedSecrets() throws {
+            let node = try RunningNode(RunningNode.withAdmin + ["--rate_limit_auth_failure", "off"])
+            let client = try node.connect()
+            let key = try node.makeKey("--owner", "team")
+            let owned = try client.create(key: key).string("short_code")
+            let id = try #require(KeyText(Array(key.utf8))).id
+            for _ in 0..<100 {
+                let requests = (0..<40).map { _ in
+                    let secret = (UInt128.random(in: 0 ... .max), UInt128.random(in: 0 ... .max))
+                    let guess = KeyText(id: id, secret: secret).text
+                    return Client.request("GET", "/api/v1/urls/\(owned)", "X-Api-Key: \(guess)\r\n")
+                }
+                try client.send(requests.joined())
+                for _ in requests { #expect(try client.read().status == 401) }
+            }
+            #expect(try client.get("/api/v1/urls/\(owned)", key: key).status == 200)
         }
 
         private static func foreignKey() throws -> String {
