@@ -108,6 +108,18 @@ struct HandshakeTests {
         }
     }
 
+    @Test func proofsOfWhichABitDiffers() throws {
+        let hello = Bench.hello()
+        for bit in 0..<256 {
+            var bench = Bench()
+            let (id, listener) = try #require(greet(&bench, hello))
+            guard case .auth(var auth) = proof(.dialler, dialler: hello, listener: listener) else { return }
+            auth.mac[bit / 8] ^= 1 << (bit % 8)
+            bench.receive(id, .auth(auth))
+            #expect(rejects(bench) == [.auth])
+        }
+    }
+
     @Test func wrongReplayedAndReflectedProofs() throws {
         let hello = Bench.hello()
         var bench = Bench()
