@@ -67,6 +67,29 @@ struct ComparisonTests {
         #expect(bench.alarms == [] && bench.frames == [] && bench.machine.counters.bucketsRepaired == 0)
     }
 
+    /// The store tells by wall time how old a change is. A clock that was set, in either direction, tells wrongly, here
+    /// and to a peer that asks, until it has gone on for as long.
+    @Test(arguments: [-3_600_000, 3_600_000]) func noBucketIsQuietOnceTheClockWasSet(step: Int64) throws {
+        var (bench, id) = try #require(compared())
+        bench.now.wall = bench.now.wall.advanced(byMilliseconds: step)
+        descend(&bench, id, mineQuiet: true, theirsQuiet: true)
+        #expect(bench.alarms == [] && bench.machine.counters.bucketsRepaired == 0)
+
+        let node = DigestNode(level: 7, prefix: Self.bucket & ~0xff)
+        let read = DigestRead(node: node, request: 5)
+        let digests = Digests(node: node, children: [.init(byte: 5, isQuiet: true, sum: 1)])
+        func answer() -> Frame? {
+            bench.tell(.digestsRead(id, read, digests))
+            return bench.frames.first
+        }
+        for second in 0..<62 {
+            guard case .digests(let answer)? = answer() else { return #expect(Bool(false)) }
+            #expect(answer.children[0].isQuiet == (second >= 60))
+            bench.now.ticks += 1000
+            bench.now.wall = bench.now.wall.advanced(byMilliseconds: 1000)
+        }
+    }
+
     @Test func pagesThatDoNotAscendEndIt() throws {
         var (bench, id) = try #require(compared())
         descend(&bench, id, mineQuiet: true, theirsQuiet: true)

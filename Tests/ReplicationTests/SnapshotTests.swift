@@ -91,6 +91,15 @@ struct SnapshotTests {
         #expect(asked)
     }
 
+    /// The giver's own dial takes the place of the connection on which it was asked: it is asked again at once.
+    @Test func askedOnAConnectionThatEnds() throws {
+        var (bench, id, _) = try #require(asked())
+        bench.tell(.closed(id))
+        _ = bench.connect(state: Self.floored)
+        bench.wait(ReplicationLimits.snapshotResume)
+        #expect(bench.frames.contains(Self.request))
+    }
+
     @Test(arguments: 0..<5) func failedAttemptLeavesNothing(way: Int) throws {
         var (bench, id, request) = try #require(asked())
         if way > 0 { bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request) }

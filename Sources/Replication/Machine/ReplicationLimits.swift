@@ -62,8 +62,11 @@ package enum ReplicationLimits {
     /// A node that has a store and hears no peer for so long is ready with what it has.
     package static let readyWithoutPeers: Int64 = 10_000
 
-    /// The store calls a bucket quiet that did not change for so long.
+    /// The store calls a bucket quiet that did not change for so long, by wall time; the machine believes that once the
+    /// wall clock has gone on evenly for as long.
     package static let quietFor: Int64 = 60_000
+    /// How far wall time may go from steady time before that counts as a step.
+    static let clockStep: Int64 = 1000
     package static let digestInterval: Int64 = 60_000
     package static let requestTimeout: Int64 = 10_000
     /// Nodes of the tree of digests that wait to be compared; more are left for the next round.

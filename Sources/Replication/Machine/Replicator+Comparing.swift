@@ -32,7 +32,8 @@ struct Comparison {
 extension Replicator {
     mutating func handleComparison(_ event: Event) {
         switch event {
-        case .digestsRead(let id, let read, let digests):
+        case .digestsRead(let id, let read, var digests):
+            digests?.doubtQuiet(unless: now.ticks - steadySince >= ReplicationLimits.quietFor)
             if let request = read.request {
                 guard sessions[id]?.isOpen == true, let digests else { return }
                 send(id, .digests(digests), request: request)
@@ -179,5 +180,13 @@ extension Replicator {
         default: return
         }
         effects.append(.merge(id, records.bytes))
+    }
+}
+
+extension Digests {
+    /// Where a clock was set, what changed a moment ago looks old: then no bucket counts as quiet.
+    fileprivate mutating func doubtQuiet(unless isSteady: Bool) {
+        if isSteady { return }
+        for index in children.indices { children[index].isQuiet = false }
     }
 }

@@ -124,7 +124,7 @@ extension Replicator {
             guard end.chunks == chunks else { return leaveJoining() }
             joining = .finishing
             effects.append(.finishInstall(rows: keepingKnown(partial!.rows, from: sessions[id]!.node), end))
-        case .asked(id, request): pauseJoining()
+        case .asked(id, request): if partial == nil { leaveJoining() } else { pauseJoining() }
         default: return
         }
     }
@@ -147,17 +147,17 @@ extension Replicator {
         return kept.values.sorted { $0.origin < $1.origin }
     }
 
-    /// Its giver gives no more. What has come is kept for another, for a while.
+    /// Its giver gives no more, or is gone. What has come is kept for another, for a while.
     mutating func pauseJoining() {
-        guard partial != nil else { return leaveJoining() }
+        guard partial != nil else { return leaveJoining(for: ReplicationLimits.snapshotResume) }
         joining = .paused(until: now.ticks + ReplicationLimits.snapshotResume)
     }
 
     /// It is tried again after a while.
-    mutating func leaveJoining() {
+    mutating func leaveJoining(for pause: Int64 = ReplicationLimits.snapshotRetry) {
         if partial != nil { effects.append(.abandonInstall) }
         partial = nil
-        joining = .waiting(until: now.ticks + ReplicationLimits.snapshotRetry)
+        joining = .waiting(until: now.ticks + pause)
         for origin in intakes.keys { noteBehind(origin) }
         judgeReadiness()
     }
