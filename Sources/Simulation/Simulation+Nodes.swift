@@ -212,7 +212,8 @@ extension Simulation {
         let environment = store.store.environmentNumber
         let clockBefore = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         store.store.turn()
-        if store.store.environmentNumber != environment { node.isReplaced = true }
+        let isOther = store.store.environmentNumber != environment
+        if isOther { node.isReplaced = true }
         if !node.isReplaced { node.durable = Self.heads(store.store) }
         note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
         if node.machine.didCrash {
@@ -226,7 +227,8 @@ extension Simulation {
             noteUntold(node)
             crashNow(node)
             // What came after the commit in that turn was a new side file at most, which may not have come any more.
-            if side.isKnown, chance(1, of: 2) { node.disk.putBack(side.bytes) }
+            // Before another store took the place of this one, its side file was gone for good.
+            if side.isKnown, chance(1, of: 2) { node.disk.putBack(isOther ? nil : side.bytes) }
             return
         }
         checkApplied(node, before)
