@@ -20,6 +20,7 @@ enum BenchCommand {
                lab bench join     [--links 1000000] [--urls FILE] [--seed 1]
                lab bench beside   [--links 100000] [--urls FILE] [--seed 1] [--rate 1000]
                lab bench stall    [--stall 600] [--rate 1000]
+               lab bench partition [--cut 600] [--rate 500]
                lab bench all      [--small]
         STORE: [--links N] [--urls FILE] [--seed 1] builds one, as `lab build-store` does; --data DIR takes one that is there,
         to which `mixed` adds links. LAW: [--zipf EXPONENT | --uniform], else Zipf with exponent 1.
@@ -48,8 +49,9 @@ enum BenchCommand {
         that goes on answering and taking links. `beside` compares the worker's processor time for a redirect with and without
         --rate entries a second of another region that come in. `stall` has one of three regions take nothing for --stall
         seconds, once behind lines that take nothing and once stopped, while --rate links a second are made in the others,
-        and finds how much memory senders and receiver take for it. `join` and `stall` measure once, whatever --rounds and
-        --seconds say. The node has one worker, on the first processor; the
+        and finds how much memory senders and receiver take for it. `partition` cuts two regions off from one another for --cut
+        seconds, while --rate links a second are made in each, and finds how soon both hold all. `join`, `stall` and
+        `partition` measure once, whatever --rounds and --seconds say. The node has one worker, on the first processor; the
         load runs on the last one. Where those are one, the load takes from the node what it needs.
 
         """
@@ -82,6 +84,7 @@ enum BenchCommand {
             case "join": try JoinBench(try options(rest, JoinBench.options)).run()
             case "beside": try BesideBench(try options(rest, BesideBench.options)).run()
             case "stall": try StallBench(try options(rest, StallBench.options)).run()
+            case "partition": try PartitionBench(try options(rest, PartitionBench.options)).run()
             case "clicks": try ClickBench(try Rounds(try options(rest, []))).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")
@@ -113,6 +116,7 @@ enum BenchCommand {
         try ClickBench(rounds).run()
         try LagBench(rounds, perSecond: isSmall ? 200 : 1000, away: isSmall ? 2000 : 100_000).run()
         try JoinBench(rounds, links: isSmall ? 20_000 : 1_000_000).run()
+        try PartitionBench(rounds, seconds: isSmall ? 5 : 600, perSecond: isSmall ? 100 : 500).run()
         if !isSmall {
             // What these tell apart shows in long runs only.
             try BesideBench(rounds, links: 100_000).run()

@@ -16,16 +16,17 @@ package enum LinkPopulation {
     }
 
     /// Nearly twice what a commit takes: one half is committed, the other gathers; and leases have a place in the queue.
-    private static let inFlight = 2000
+    package static let inFlight = 2000
     private static let reportStep = 10_000_000
 
     /// Makes `count` links in a new store in `directory`, such that `edge serve --data` takes it over. The links get
     /// ascending numbers in the order of `destinations`, so that `IssuedCodes` tells their codes.
     ///
-    /// `secret` keys the codes; nil: a random one. `report` is called with the number of links so far, now and then.
+    /// `secret` keys the codes; nil: a random one. `inFlight`: links that wait or are being committed; about half of them
+    /// come to a commit. `report` is called with the number of links so far, now and then.
     package static func make(
         _ count: Int, in directory: String, _ destinations: Destinations, secret: [UInt8]? = nil,
-        report: (Int) -> Void = { _ in }
+        inFlight: Int = LinkPopulation.inFlight, report: (Int) -> Void = { _ in }
     ) throws -> Outcome {
         var settings = settings(directory)
         settings.codeSecret = secret
