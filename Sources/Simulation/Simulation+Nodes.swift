@@ -258,7 +258,7 @@ extension Simulation {
             violated(.soundStore, "\(node.id): \(figures.correctedDigests) digests had to be set right")
         }
         let ahead = max(0, node.machine.wall.milliseconds - Self.wallAtZero - time)
-        store.scrub(reducedAfter: Self.patience + ahead, rows: Self.scrubRows)
+        store.scrub(reducedAfter: Self.patience + ahead, evenFor: 0, rows: Self.scrubRows)
         turnSoon(node)
         scrubLater(node)
     }

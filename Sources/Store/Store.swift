@@ -63,6 +63,7 @@ package final class Store: @unchecked Sendable {
     var scrub = Scrub()
     var scrubbedEnvironment: UInt16 = 1
     var scrubPace: ScrubPace?
+    var evenClock: EvenClock
     /// The writer has not looked at the last step's findings.
     let scrubWaits = Atomic(false)
     let damageObserver = Mutex<(@Sendable ([UInt8]) -> Void)?>(nil)
@@ -83,6 +84,7 @@ package final class Store: @unchecked Sendable {
         let opening = try StoreOpening(settings, directory)
         self.settings = settings
         self.directory = directory
+        evenClock = EvenClock(wall: settings.now(), ticks: settings.ticks())
         currentView = Mutex(
             StoreView(
                 environment: opening.image.environment, number: 1, catalogue: opening.image.catalogue,

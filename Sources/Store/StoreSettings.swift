@@ -1,3 +1,4 @@
+import Glibc
 import Links
 import Primitives
 import Replication
@@ -27,6 +28,12 @@ package struct StoreSettings: Sendable {
     package var niceness: Int32 = 0
     /// The wall clock.
     package var now: @Sendable () -> Instant
+    /// Milliseconds of a clock that never goes back.
+    package var ticks: @Sendable () -> Int64 = {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+    }
     /// Whether numbers may follow those in the store at once. Unproven, as where there are peers: once the replicator
     /// says so; until then creates get Snowflakes.
     package var continuity = Issuer.Continuity.proven
@@ -110,6 +117,9 @@ package enum StoreLimits {
     /// How long a link must have been expired, or a tombstone written, before it is cut down. Longer than any clock that
     /// peers talk to is wrong, and than any log entry is kept.
     package static let reducedAfterMilliseconds: Int64 = 30 * 24 * 3_600_000
+    /// How long the wall clock must have gone on evenly before anything is cut down: if it was set wrongly, its links
+    /// answer 410 for as long, and somebody notices.
+    package static let evenBeforeReducingMilliseconds: Int64 = 24 * 3_600_000
     /// Lives of nodes in the version vector.
     static let origins = 4096
     /// Entries in a batch of another node's log, and such batches that wait: with the writes of one commit, fewer pages

@@ -82,16 +82,28 @@ extension Store {
 /// A clock that tests move.
 final class TestClock: Sendable {
     private let milliseconds = Atomic<Int64>(1_790_000_000_000)
+    private let passed = Atomic<Int64>(0)
     var now: Instant { Instant(milliseconds: milliseconds.load(ordering: .relaxed)) }
-    func advance(milliseconds delta: Int64) { milliseconds.add(delta, ordering: .relaxed) }
+    var ticks: Int64 { passed.load(ordering: .relaxed) }
+
+    /// Time passes; or, if `delta` is negative, somebody sets the clock.
+    func advance(milliseconds delta: Int64) {
+        step(milliseconds: delta)
+        passed.add(max(0, delta), ordering: .relaxed)
+    }
+
+    /// Somebody sets the clock.
+    func step(milliseconds delta: Int64) { milliseconds.add(delta, ordering: .relaxed) }
 }
 
 let localRegion = StoreSettings.Region(name: "local", character: RegionCharacter(UInt8(ascii: "1"))!)
 
 func settings(_ directory: TemporaryDirectory, clock: TestClock = TestClock()) -> StoreSettings {
-    StoreSettings(
+    var settings = StoreSettings(
         directory: directory.store, regions: [localRegion], region: localRegion, mapSizeBytes: 1 << 30,
         now: { clock.now }, mustEnd: { fatalError($0) })
+    settings.ticks = { clock.ticks }
+    return settings
 }
 
 /// A switch that tests throw while threads look at it.

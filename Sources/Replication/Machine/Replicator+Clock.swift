@@ -8,12 +8,6 @@ extension Replicator {
         judgeOwnClock()
     }
 
-    /// The own clock was set, or ran away from steady time by as much.
-    mutating func noteOwnStep() {
-        guard abs(now.wallOffset - wallOffset) >= ReplicationLimits.clockStep else { return }
-        (wallOffset, steadySince) = (now.wallOffset, now.ticks)
-    }
-
     /// What peers' clocks say that counts still, ascending.
     private var offsets: [Int64] {
         peers.values.compactMap(\.clock).filter { now.ticks - $0.at <= ReplicationLimits.clockOpinionAge }

@@ -33,7 +33,7 @@ extension Replicator {
     mutating func handleComparison(_ event: Event) {
         switch event {
         case .digestsRead(let id, let read, var digests):
-            digests?.doubtQuiet(unless: now.ticks - steadySince >= ReplicationLimits.quietFor)
+            if !evenClock.isEven(for: ReplicationLimits.quietFor, at: now.ticks) { digests?.doubtQuiet() }
             if let request = read.request {
                 guard sessions[id]?.isOpen == true, let digests else { return }
                 send(id, .digests(digests), request: request)
@@ -185,8 +185,7 @@ extension Replicator {
 
 extension Digests {
     /// Where a clock was set, what changed a moment ago looks old: then no bucket counts as quiet.
-    fileprivate mutating func doubtQuiet(unless isSteady: Bool) {
-        if isSteady { return }
+    fileprivate mutating func doubtQuiet() {
         for index in children.indices { children[index].isQuiet = false }
     }
 }

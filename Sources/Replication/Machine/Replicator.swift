@@ -44,9 +44,7 @@ package struct Replicator: Sendable {
     var goals: [Origin: UInt64] = [:]
     var hasHeardPeer = false
     var ownClockIsWrong = false
-    /// Wall time minus steady time, and since when it has been that: till then wall time says nothing of how long ago
-    /// something happened.
-    var (wallOffset, steadySince): (Int64, Int64)
+    var evenClock: EvenClock
 
     let startedAt: Int64
     var truncatedAt: Int64
@@ -65,7 +63,7 @@ package struct Replicator: Sendable {
         self.settings = settings
         (own, isFresh, self.now) = (holdings.own, holdings.isFresh, now)
         (startedAt, truncatedAt, comparedAt) = (now.ticks, now.ticks, now.ticks)
-        (wallOffset, steadySince) = (now.wallOffset, now.ticks)
+        evenClock = EvenClock(wall: now.wall, ticks: now.ticks)
         addresses = settings.peers
         random = SeededRandom(seed: settings.seed)
         take(holdings)
@@ -82,7 +80,7 @@ package struct Replicator: Sendable {
     package mutating func handle(_ event: Event, now: Moment) -> [Effect] {
         precondition(now.ticks >= self.now.ticks, "steady time went back")
         self.now = now
-        noteOwnStep()
+        evenClock.note(wall: now.wall, ticks: now.ticks)
         switch event {
         case .opened(let id, let address, let nonce, let certified):
             opened(PeerSession(id, address: address, nonce: nonce, certified: certified, now: now))

@@ -8,9 +8,6 @@ package struct Moment: Equatable, Sendable {
     package var ticks: Int64
 
     package init(wall: Instant, ticks: Int64) { (self.wall, self.ticks) = (wall, ticks) }
-
-    /// Milliseconds of wall time less those of steady time: the same until somebody sets the clock.
-    var wallOffset: Int64 { wall.milliseconds - ticks }
 }
 
 /// A connection; the shell never gives a number twice, so that what comes late is recognised.

@@ -28,16 +28,22 @@ extension Store {
     /// that of a store without threads. Until the writer has looked at the last step's findings nothing happens.
     ///
     /// - reducedAfter: milliseconds for which a link must have been expired.
+    /// - evenFor: milliseconds for which the wall clock must have gone on evenly for anything to be reduced.
     /// - rows: about how many are looked at.
     package func scrub(
-        reducedAfter age: Int64 = StoreLimits.reducedAfterMilliseconds, rows: Int = StoreLimits.scrubRows
+        reducedAfter age: Int64 = StoreLimits.reducedAfterMilliseconds,
+        evenFor: Int64 = StoreLimits.evenBeforeReducingMilliseconds, rows: Int = StoreLimits.scrubRows
     ) {
+        let (now, ticks) = (settings.now(), settings.ticks())
+        evenClock.note(wall: now, ticks: ticks)
         guard !scrubWaits.load(ordering: .acquiring) else { return }
         let found = try? reading { (view, transaction) throws(LMDBError) in
             if view.number != scrubbedEnvironment { (scrub, scrubbedEnvironment) = (Scrub(), view.number) }
             if scrub.isBetweenRounds { scrubPace = try pace(view.catalogue, transaction) }
+            let isEven = evenClock.isEven(for: evenFor, at: ticks)
             return scrub.step(
-                view.catalogue, view.names, reducingBefore: scrubPace!.reducingBefore(settings.now(), age: age),
+                view.catalogue, view.names,
+                reducingBefore: isEven ? scrubPace!.reducingBefore(now, age: age) : Instant(milliseconds: .min),
                 rows: rows, transaction)
         }
         guard let found, !found.isEmpty || scrub.isBetweenRounds else { return }
