@@ -84,12 +84,14 @@ package final class LinkReader {
     /// in it any more.
     package func lookAround() throws(LMDBError) {
         precondition(!isOpen)
-        guard let newer = store.view(newerThan: &viewVersion) else { return }
+        var seen = viewVersion
+        guard let newer = store.view(newerThan: &seen) else { return }
         if newer.number != view.number {
             transaction = try newer.environment.beginRead()
             transaction.reset()
         }
-        view = newer
+        // Only now: where the new environment has no room for a reader, the next look tries again.
+        (view, viewVersion) = (newer, seen)
     }
 
     /// Who wrote records that carry this index, as the snapshot has it; nil for an index that it has no sound row of. What

@@ -237,19 +237,19 @@ final class SnapshotInstall: @unchecked Sendable {
             merge.catalogue.meta, MetaRow.identity, Row.sealed(.meta, MetaRow.identity, identity.payload))
     }
 
-    /// The new store appears under the store's name, with an `identity` of its life.
+    /// The new store appears under the store's name. If this throws, the old one is there still.
     func moveInPlace(_ directory: DataDirectory) throws(LMDBError) {
         try lost.save(in: directory)
         try directory.removeIdentity()
-        do throws(StoreError) {
-            guard rename(path + "/" + StoreFile.name, directory.storePath) == 0 else {
-                throw .system(path: directory.storePath, reason: systemReason())
-            }
-            // The old one's readers are in it; the new store begins with one of its own.
-            unlink(settings.directory + "/lock.mdb")
-            Self.clear(settings.directory)
-            try directory.sync()
-        } catch { throw LMDBError(code: EIO) }
+        guard rename(path + "/" + StoreFile.name, directory.storePath) == 0 else { throw LMDBError(code: errno) }
+    }
+
+    /// The old store's file has no name any more: what is written into it is lost, so if this throws there is no way back.
+    func stay(in directory: DataDirectory) throws(StoreError) {
+        // The old one's readers are in it; the new store begins with one of its own.
+        unlink(settings.directory + "/lock.mdb")
+        Self.clear(settings.directory)
+        try directory.sync()
         let side = SideFile(
             cluster: settings.cluster, regionName: settings.region.name, origin: life!.origin,
             sequenceLease: life!.head + SideFile.leaseStep)

@@ -26,6 +26,7 @@ extension Writer {
             return replacement.completion(nil)
         }
         do {
+            try install.stay(in: directory)
             let opening = try StoreOpening(settings, directory)
             try goOn(in: opening, stamps: store.stamps)
             noteLost(install.lost.count)
