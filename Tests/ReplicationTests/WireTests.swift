@@ -146,6 +146,22 @@ struct WireTests {
             fuzzReplication(bytes.span.bytes)
         }
     }
+
+    /// What would overflow where a node goes on from it.
+    @Test func rowsBeyondWhatCanBe() {
+        let changes: [(Bool, (inout OriginState) -> Void)] = [
+            (true, { _ in }), (true, { $0.ceiling = GeneratedNumber.endOfCounters }),
+            (false, { $0.ceiling = GeneratedNumber.endOfCounters + 1 }), (false, { $0.ceiling = .max }),
+            (true, { $0.stamp = Stamp(rawValue: 1 << 63 - 1) }), (false, { $0.stamp = Stamp(rawValue: 1 << 63) }),
+            (false, { $0.stamp = Stamp(rawValue: .max) }),
+        ]
+        for (isSound, change) in changes {
+            var row = Bench.row(Bench.second, 3)
+            change(&row)
+            let bytes = Frame.state(PeerState(credit: 0, rows: [row])).encoded(request: 0)
+            #expect(((try? Frame.decode(bytes.span.bytes)) != nil) == isSound, "\(row)")
+        }
+    }
 }
 
 extension EntryHead {

@@ -21,6 +21,9 @@ package struct Stamp: Hashable, Comparable, Sendable {
 
     package static func < (left: Stamp, right: Stamp) -> Bool { left.rawValue < right.rawValue }
 
+    /// Of a clock before the year 6429. One beyond is taken from nobody, so that what follows a stamp is always one too.
+    package var isCredible: Bool { rawValue < 1 << 63 }
+
     /// The smallest greater stamp. Traps after the last one, at the end of the year 10889.
     var successor: Stamp { Stamp(rawValue: rawValue + 1) }
 }

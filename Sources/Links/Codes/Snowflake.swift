@@ -5,6 +5,9 @@ package enum GeneratedNumber {
     /// Nodes of a region, and the step between a node's numbers.
     package static let nodes: UInt64 = 16
 
+    /// No ceiling is greater: the counter behind that of the last number of seven characters.
+    package static let endOfCounters = counter(of: Base62.sevenCharacters) + 1
+
     /// Traps on a node from 16 on, or a counter from 2^60 on.
     package static func number(counter: UInt64, node: UInt8) -> UInt64 {
         precondition(node < nodes)

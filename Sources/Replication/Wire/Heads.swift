@@ -50,7 +50,9 @@ package struct OriginState: Equatable, Sendable {
         floor = try bytes.takeUInt48()
         ceiling = try bytes.takeUInt64()
         seal = try bytes.takeUInt48()
-        guard floor <= head, head <= seal, head < Self.unsealed else { throw MalformedBytes() }
+        guard floor <= head, head <= seal, head < Self.unsealed, ceiling <= GeneratedNumber.endOfCounters,
+            stamp.isCredible
+        else { throw MalformedBytes() }
     }
 
     /// To the end of `bytes`; origins ascend, so none is there twice.

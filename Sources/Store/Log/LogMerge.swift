@@ -89,7 +89,7 @@ struct LogMerge {
     /// The origin's index, made for a new one, with its ceiling raised; nil if there is no room for another origin.
     private mutating func take(_ ceiling: UInt64, of row: OriginRow, at known: UInt16?) throws(LMDBError) -> UInt16? {
         guard let index = known ?? origins.add(row) else { return nil }
-        let ceiling = min(ceiling, GeneratedNumber.counter(of: Base62.sevenCharacters) + 1)
+        let ceiling = min(ceiling, GeneratedNumber.endOfCounters)
         if ceiling > origins.rows[index]!.ceiling { origins.update(index) { $0.ceiling = ceiling } }
         return index
     }

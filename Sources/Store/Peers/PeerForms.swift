@@ -104,9 +104,9 @@ struct PeerRecord: Equatable {
         stamp = try bytes.takeUInt64()
         origin = try Origin(decoding: &bytes)
         value = try bytes.takeLengthPrefixed()
-        guard origin.node < 16, origin.incarnation != 0, RegionCharacter(origin.region) != nil else {
-            throw MalformedBytes()
-        }
+        guard origin.node < 16, origin.incarnation != 0, RegionCharacter(origin.region) != nil,
+            Stamp(rawValue: stamp).isCredible
+        else { throw MalformedBytes() }
     }
 
     static func decodeAll(_ bytes: [UInt8]) throws(MalformedBytes) -> [PeerRecord] {

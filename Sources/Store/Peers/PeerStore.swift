@@ -134,7 +134,7 @@ package final class PeerStore {
             case .installChunk(let bytes):
                 guard let install else { return tell(.installFailed) }
                 let position = try install.take(bytes)
-                tell(.chunkInstalled(sizeBytes: bytes.count, position: position.bytes))
+                tell(.chunkInstalled(position: position.bytes))
             case .finishInstall(let rows, let end): finish(rows, end)
             case .abandonInstall: abandon()
             default: preconditionFailure("not of a snapshot")
