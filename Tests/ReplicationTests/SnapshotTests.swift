@@ -26,7 +26,7 @@ struct SnapshotTests {
         for index in 0..<2 as Range<UInt32> {
             bench.receive(id, .snapshotChunk(SnapshotChunk(index: index, bytes: [1, 2])), request: request)
             #expect(bench.effects.contains(.installChunk([1, 2])))
-            bench.tell(.chunkInstalled(sizeBytes: 2, position: [9, UInt8(index)]))
+            bench.tell(.chunkInstalled(position: [9, UInt8(index)]))
         }
         bench.committed(1)
         #expect(bench.reads == [], "what is written meanwhile is set aside, not pushed")
@@ -133,6 +133,32 @@ struct SnapshotTests {
         #expect(bench.frames.contains(Self.request), "it is tried again")
     }
 
+    /// What a giver may send does not shrink with attempts that fail, nor with chunks that come late.
+    @Test(arguments: [false, true]) func failedAttemptsGiveTheirCreditBack(late: Bool) throws {
+        var (bench, id, request) = try #require(asked())
+        let bytes = [UInt8](repeating: 0, count: 190 << 10)
+        for attempt in 0..<40 {
+            bench.receive(id, .snapshotOffer(SnapshotOffer(rows: Self.floored)), request: request)
+            bench.receive(id, .snapshotChunk(SnapshotChunk(index: 0, bytes: bytes)), request: request)
+            #expect(bench.effects.contains(.installChunk(bytes)), "attempt \(attempt)")
+            if late {
+                bench.receive(id, .snapshotEnd(SnapshotEnd(.failed)), request: request)
+                bench.tell(.chunkInstalled(position: [9]))
+                bench.tell(.installFailed)
+            } else {
+                bench.tell(.installFailed)
+                // Of the attempt that is over.
+                bench.tell(.chunkInstalled(position: [9]))
+            }
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+            bench.wait(ReplicationLimits.snapshotRetry)
+            request = try #require(bench.sent.first { $0.frame == Self.request }).request
+        }
+        let session = try #require(bench.machine.sessions[id])
+        #expect(session.receivedBytes == session.consumedBytes)
+        #expect(session.granted - session.receivedBytes > 3 << 20)
+    }
+
     /// Another peer goes on behind the last record that is in the store; the log is replayed from the lower heads.
     @Test func anotherPeerGoesOn() throws {
         var (bench, id, request) = try #require(asked())
@@ -142,7 +168,7 @@ struct SnapshotTests {
         for index in 0..<2 as Range<UInt32> {
             bench.receive(id, .snapshotChunk(SnapshotChunk(index: index, bytes: [1, 2])), request: request)
         }
-        bench.tell(.chunkInstalled(sizeBytes: 2, position: [9, 0]))
+        bench.tell(.chunkInstalled(position: [9, 0]))
         bench.tell(.closed(id))
         #expect(!bench.effects.contains(.abandonInstall) && !bench.machine.isReady)
         func asks() -> (id: ConnectionID, request: UInt32, after: [UInt8])? {
@@ -153,7 +179,7 @@ struct SnapshotTests {
         }
         bench.wait(ReplicationLimits.snapshotResume)
         #expect(asks() == nil, "a chunk is on its way into the store")
-        bench.tell(.chunkInstalled(sizeBytes: 2, position: [9, 1]))
+        bench.tell(.chunkInstalled(position: [9, 1]))
         bench.wait(ReplicationLimits.snapshotResume)
         let wanted = try #require(asks())
         #expect(wanted.id == third && wanted.after == [9, 1])
@@ -161,7 +187,7 @@ struct SnapshotTests {
         bench.receive(third, .snapshotOffer(SnapshotOffer(rows: offered)), request: wanted.request)
         #expect(bench.effects.contains(.beginInstall(resumes: true)))
         bench.receive(third, .snapshotChunk(SnapshotChunk(index: 0, bytes: [3])), request: wanted.request)
-        bench.tell(.chunkInstalled(sizeBytes: 1, position: [9, 2]))
+        bench.tell(.chunkInstalled(position: [9, 2]))
         let end = SnapshotEnd(.complete, chunks: 1, records: 1, sum: 3)
         bench.receive(third, .snapshotEnd(end), request: wanted.request)
         #expect(bench.effects.contains(.finishInstall(rows: [offered[0]], end)))

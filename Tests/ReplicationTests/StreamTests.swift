@@ -5,6 +5,21 @@ import Testing
 @testable import Replication
 
 struct StreamTests {
+    /// An authenticated peer may say any number.
+    @Test func headsOfAnyNumbers() {
+        var bench = Bench()
+        let id = bench.connect(state: [])
+        let before = bench.machine.sessions[id]!.roundTrip
+        for (echo, held) in [(.max, .max), (1, .max), (.max, 0), (UInt64(bench.now.ticks) + 1, 0)] as [(UInt64, UInt32)]
+        {
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: .max, echo: echo, held: held, rows: [])))
+            #expect(bench.machine.sessions[id]?.roundTrip == before)
+        }
+        bench.receive(
+            id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: UInt64(bench.now.ticks) - 30, held: 10, rows: [])))
+        #expect(bench.machine.sessions[id]?.roundTrip == 20)
+    }
+
     // MARK: Sending
 
     @Test func onlyWhatWasSyncedIsSentAndAtOnce() {

@@ -64,7 +64,7 @@ extension World {
         if isFaulty, isStream, chance(1, of: 12) { return }
         let at = max(arrivals[other] ?? 0, time + .random(in: 1...60, using: &random))
         arrivals[other] = at
-        schedule(.arrive(other, bytes), after: at - time)
+        schedule(.arrive(other, end.node == liar ? lie(bytes) : bytes), after: at - time)
         guard isFaulty, isStream else { return }
         if chance(1, of: 12) {
             schedule(.arrive(other, bytes), after: at - time + .random(in: 0...200, using: &random))
@@ -162,7 +162,7 @@ extension World {
                 nodes[index].installed.count += 1
                 nodes[index].installed.sum &+= Image.digest(key, record)
             }
-            later(index, .chunkInstalled(sizeBytes: bytes.count, position: records.last!.key))
+            later(index, .chunkInstalled(position: records.last!.key))
         case .abandonInstall: nodes[index].installing = nil
         case .finishInstall(let rows, let end): finishInstall(rows, end, index)
         default: violations.append("an effect that no store knows: \(effect)")

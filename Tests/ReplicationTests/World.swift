@@ -74,6 +74,9 @@ struct World {
     /// Snapshots that another peer went on with.
     var resumptions = 0
     var sentEntries = 0
+    /// Whose frames say what they like, and how many did.
+    var liar: Int?
+    var lies = 0
 
     static func address(_ id: NodeID) -> String { "\(id)" }
 

@@ -35,7 +35,7 @@ package enum Event: Equatable, Sendable {
     case snapshotRead(ConnectionID, chunk: [UInt8])
     case snapshotRan(ConnectionID, SnapshotEnd)
     /// A chunk is in the new store; `position` is where its last record stands.
-    case chunkInstalled(sizeBytes: Int, position: [UInt8])
+    case chunkInstalled(position: [UInt8])
     case installed(Holdings)
     case installFailed
 

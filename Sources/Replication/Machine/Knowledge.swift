@@ -108,8 +108,8 @@ struct PartialInstall {
     var rows: [OriginState]
     /// Where the last record stands that is in the store.
     var position: [UInt8] = []
-    /// Chunks that the store has not told of yet.
-    var outstanding = 0
+    /// Chunks that the store has not told of yet, oldest first, whose bytes their givers get back as credit.
+    var underWay: [(connection: ConnectionID, sizeBytes: UInt64)] = []
     /// When it last got on.
     var at: Int64
 

@@ -48,6 +48,7 @@ package enum ReplicationLimits {
     /// A member silent for so long no longer holds truncation back.
     package static let memberSilence: Int64 = 7 * 24 * 3_600_000
     package static let truncationInterval: Int64 = 60_000
+    static let oldestLogFormat: UInt16 = 1
 
     package static let snapshotsAtOnce = 2
     /// The log stays pinned for so long after a snapshot ended, so that its receiver finds it.
@@ -65,8 +66,6 @@ package enum ReplicationLimits {
     /// The store calls a bucket quiet that did not change for so long, by wall time; the machine believes that once the
     /// wall clock has gone on evenly for as long.
     package static let quietFor: Int64 = 60_000
-    /// How far wall time may go from steady time before that counts as a step.
-    static let clockStep: Int64 = 1000
     package static let digestInterval: Int64 = 60_000
     package static let requestTimeout: Int64 = 10_000
     /// Nodes of the tree of digests that wait to be compared; more are left for the next round.

@@ -13,11 +13,12 @@ extension Replicator {
         case .snapshotOpened(let id, let rows): snapshotOpened(id, rows)
         case .snapshotRead(let id, let bytes): snapshotRead(id, bytes)
         case .snapshotRan(let id, let end): snapshotRan(id, end)
-        case .chunkInstalled(let sizeBytes, let position):
-            partial?.outstanding -= 1
-            partial?.position = position
-            guard let id = joining.connection else { return }
-            sessions[id]?.consumedBytes += UInt64(sizeBytes) + 4
+        case .chunkInstalled(let position):
+            // Of an attempt that was given up, it gave its credit back then.
+            guard partial?.underWay.isEmpty == false else { return }
+            let chunk = partial!.underWay.removeFirst()
+            sessions[chunk.connection]?.consumedBytes += chunk.sizeBytes
+            partial!.position = position
         case .installed(let holdings):
             counters.snapshotsInstalled += 1
             isFresh = true  // It is ready once it has covered the heads again.
@@ -28,7 +29,7 @@ extension Replicator {
             beginAnew(Holdings(own: holdings.own, rows: holdings.rows, members: holdings.members, isFresh: true))
         case .installFailed:
             guard joining != .no else { return }
-            partial = nil
+            dropPartial()
             leaveJoining()
             if let head = headWhileFinishing { committed(head) }
             headWhileFinishing = nil
@@ -45,7 +46,7 @@ extension Replicator {
             return
         case .paused(let until):
             if now.ticks - partial!.at >= ReplicationLimits.snapshotTimeout { return leaveJoining() }
-            if until > now.ticks || partial!.outstanding > 0 { return }
+            if until > now.ticks || !partial!.underWay.isEmpty { return }
         case .finishing, .reborn: return
         }
         guard let origin = intakes.filter(\.value.needsSnapshot).keys.min() else {
@@ -113,7 +114,7 @@ extension Replicator {
         joining = .installing(id, request: request, chunks: chunks + 1)
         joiningAt = now.ticks
         partial!.at = now.ticks
-        partial!.outstanding += 1
+        partial!.underWay.append((id, size))
         effects.append(.installChunk(chunk.bytes))
     }
 
@@ -153,10 +154,16 @@ extension Replicator {
         joining = .paused(until: now.ticks + ReplicationLimits.snapshotResume)
     }
 
+    /// What its givers may send does not shrink with each attempt that fails.
+    private mutating func dropPartial() {
+        for chunk in partial?.underWay ?? [] { sessions[chunk.connection]?.consumedBytes += chunk.sizeBytes }
+        partial = nil
+    }
+
     /// It is tried again after a while.
     mutating func leaveJoining(for pause: Int64 = ReplicationLimits.snapshotRetry) {
         if partial != nil { effects.append(.abandonInstall) }
-        partial = nil
+        dropPartial()
         joining = .waiting(until: now.ticks + pause)
         for origin in intakes.keys { noteBehind(origin) }
         judgeReadiness()

@@ -14,14 +14,18 @@ extension Replicator {
         for id in sessionIDs where sessions[id]!.isAuthenticated && members[sessions[id]!.node]?.isRetired == true {
             reject(id, .retired, "\(sessions[id]!.node) is retired")
         }
-        // A kind of entry is written only once every member reads it.
-        let readers = members.values.filter { !$0.isRetired && $0.id != me.id }.map(\.logFormat)
-        let lowest = min(me.logFormat, readers.min() ?? me.logFormat)
-        if lowest != format {
-            format = lowest
-            effects.append(.writableFormat(lowest))
-        }
         judgeReadiness()
+        judgeFormat()
+    }
+
+    /// A kind of entry is written only once every member reads it; before a fresh store has been told of the members, only
+    /// what all programs read.
+    mutating func judgeFormat() {
+        let readers = members.values.filter { !$0.isRetired && $0.id != settings.member.id }.map(\.logFormat)
+        let all = [settings.member.logFormat] + (isFresh && !isReady ? [ReplicationLimits.oldestLogFormat] : readers)
+        guard let lowest = all.min(), lowest != format else { return }
+        format = lowest
+        effects.append(.writableFormat(lowest))
     }
 
     /// Members that hold truncation back: neither retired nor silent for too long. One that was not heard since the

@@ -25,9 +25,10 @@ extension Replicator {
 
     mutating func received(_ heads: Heads, _ session: PeerSession) {
         sessions[session.id]!.echo = (heads.sent, now.ticks)
-        let trip = now.ticks - Int64(clamping: heads.echo) - Int64(heads.held)
-        if heads.echo != 0, trip >= 0, trip < ReplicationLimits.silenceTimeout {
-            sessions[session.id]!.roundTrip = max(1, trip)
+        // Numbers of a peer's: an echo that was never sent says nothing.
+        if heads.echo != 0, heads.echo <= now.ticks {
+            let trip = now.ticks - Int64(heads.echo) - Int64(heads.held)
+            if trip >= 0, trip < ReplicationLimits.silenceTimeout { sessions[session.id]!.roundTrip = max(1, trip) }
         }
         noteClock(session.node, heads.wall)
         _ = learn(heads.rows, session)
@@ -187,5 +188,6 @@ extension Replicator {
         guard becomes != isReady else { return }
         isReady = becomes
         effects.append(.readiness(becomes))
+        judgeFormat()
     }
 }

@@ -52,7 +52,7 @@ extension Replicator {
         if case .waiting(let until) = joining, until > now.ticks { at(until) }
         if case .paused(let until) = joining {
             at(partial!.at + ReplicationLimits.snapshotTimeout)
-            if partial!.outstanding == 0 { at(max(until, now.ticks + ReplicationLimits.snapshotResume)) }
+            if partial!.underWay.isEmpty { at(max(until, now.ticks + ReplicationLimits.snapshotResume)) }
         }
         if joining.connection != nil { at(joiningAt + ReplicationLimits.snapshotTimeout) }
         if !isReady { at(max(startedAt + ReplicationLimits.readyWithoutPeers, now.ticks + 1000)) }
