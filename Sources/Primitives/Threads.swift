@@ -16,9 +16,14 @@ package final class SystemThread: @unchecked Sendable {
         }
     }
 
+    /// Traps if the system gives no more threads; for those that a program begins with.
+    package convenience init(_ name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
+        self.init(ifPossible: name, niceness: niceness, body)!
+    }
+
     /// `name` is shown by `ps` and `top`: at most 15 bytes. `niceness`, 0 to 19, is added to the process's own: the higher,
-    /// the less of a busy processor the thread gets beside others.
-    package init(_ name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
+    /// the less of a busy processor the thread gets beside others. Nil if the system gives no more threads.
+    package init?(ifPossible name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
         precondition(name.utf8.count <= 15 && (0...19).contains(niceness))
         let start = unsafe Unmanaged.passRetained(Start(name: name, niceness: niceness, body: body))
         let code = unsafe pthread_create(
@@ -34,7 +39,10 @@ package final class SystemThread: @unchecked Sendable {
                 start.body()
                 return nil
             }, start.toOpaque())
-        precondition(code == 0, "the system gives no more threads")
+        if code != 0 {
+            unsafe start.release()
+            return nil
+        }
     }
 
     package func join() { pthread_join(handle, nil) }
@@ -120,6 +128,8 @@ package final class SystemThread: @unchecked Sendable {
         } else {
             taken = Array(elements[..<limit])
             elements.removeFirst(limit)
+            // What came while something was there woke nobody.
+            unsafe pthread_cond_signal(filled)
         }
         return taken
     }

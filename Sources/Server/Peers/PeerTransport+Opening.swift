@@ -23,7 +23,7 @@ extension PeerTransport {
         lookups[question] = dial
         if !resolver.ask(question, host: authority.host, port: port) {
             lookups[question] = nil
-            fail(dial, "too many names are being looked up")
+            fail(dial, "its name cannot be looked up: too many are, or the system gives no more threads")
         }
     }
 

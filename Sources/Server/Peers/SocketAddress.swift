@@ -90,7 +90,7 @@ package struct SocketAddress: Sendable, CustomStringConvertible {
 }
 
 /// Why a name has no addresses, in the resolver's words.
-struct ResolutionError: Error, CustomStringConvertible { let description: String }
+package struct ResolutionError: Error, CustomStringConvertible { package let description: String }
 
 extension IPAddress {
     /// 127.0.0.0/8, also mapped into IPv6, or ::1: only this machine has it.

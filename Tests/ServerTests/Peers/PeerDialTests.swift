@@ -1,6 +1,8 @@
+import Dispatch
 import Glibc
 import Primitives
 import Server
+import Synchronization
 import Testing
 
 /// Addresses that nobody answers, names, and who may be spoken to in plaintext.
@@ -103,7 +105,21 @@ struct PeerDialTests {
         let dialler = try PeerTester(host: nil) { $0.limits.connectTimeout = 300 }
         for number in 0..<100 { dialler.transport.connect("nobody-\(number).invalid:80") }
         try turn(dialler) { dialler.failed.count == 100 }
-        #expect(dialler.notices.contains { $0.reason == "too many names are being looked up" })
+        #expect(dialler.notices.contains { $0.reason.contains("cannot be looked up: too many") })
+    }
+
+    /// A name that no thread can be had for is not looked up, and costs none of those that can be.
+    @Test func noThreadToBeHad() throws {
+        let isBare = Atomic(true)
+        let woken = DispatchSemaphore(value: 0)
+        let resolver = PeerResolver(wake: { woken.signal() }) { body in
+            !isBare.load(ordering: .acquiring) && PeerResolver.startThread(body)
+        }
+        for question in 0..<1000 as Range<UInt64> { #expect(!resolver.ask(question, host: "localhost", port: 80)) }
+        isBare.store(false, ordering: .releasing)
+        #expect(resolver.ask(1000, host: "localhost", port: 80))
+        #expect(woken.wait(timeout: .now() + 30) == .success)
+        #expect(resolver.takeAnswers().map(\.question) == [1000])
     }
 
     /// The kernel may give the dialling end the very port that it dials.
