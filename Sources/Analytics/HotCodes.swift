@@ -26,6 +26,8 @@ package struct HotCodes: ~Copyable {
 
     /// The weight of a request doubles so often before all are scaled back.
     private static let doublings: Double = 64
+    /// A clock that goes back by more starts anew: what is older counts for nothing anyway.
+    private static let setBackHalfLives: Int64 = 10
 
     private struct Counter {
         var hash: UInt64
@@ -48,11 +50,13 @@ package struct HotCodes: ~Copyable {
     private var strangers: [Int] = []
     /// When a request weighs 1.
     private var start: Instant
+    private var newest: Instant
     private var total: Double = 0
 
     package init(capacity: Int, halfLifeMilliseconds: Int64, now: Instant) {
         precondition(capacity > 0 && halfLifeMilliseconds > 0)
-        (self.capacity, self.halfLifeMilliseconds, start) = (capacity, halfLifeMilliseconds, now)
+        (self.capacity, self.halfLifeMilliseconds) = (capacity, halfLifeMilliseconds)
+        (start, newest) = (now, now)
         counters.reserveCapacity(capacity)
         heap.reserveCapacity(capacity)
         indices.reserveCapacity(capacity + 1)
@@ -148,6 +152,8 @@ package struct HotCodes: ~Copyable {
 
     /// Of a request at `now`, after all were scaled back if it had become too large.
     private mutating func weight(from now: Instant) -> Double {
+        if newest.millisecondsSince(now) > Self.setBackHalfLives * halfLifeMilliseconds { forget(at: now) }
+        newest = max(newest, now)
         let weight = weight(now)
         if weight <= exp2(Self.doublings) { return weight }
         begin(at: now)
@@ -156,6 +162,12 @@ package struct HotCodes: ~Copyable {
 
     private func weight(_ now: Instant) -> Double {
         exp2(Double(now.millisecondsSince(start)) / Double(halfLifeMilliseconds))
+    }
+
+    /// Of a clock that was ahead and was set right: its requests would outweigh all others until it comes there again.
+    private mutating func forget(at now: Instant) {
+        (counters, heap, indices) = ([], [], [:])
+        (total, start, newest) = (0, now, now)
     }
 
     /// Requests weigh 1 from now on, and older ones accordingly less.

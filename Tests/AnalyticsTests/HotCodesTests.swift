@@ -89,6 +89,20 @@ import Testing
         #expect(hot.count(above: 100, now: now) == 1 && hot.count(above: 10, now: now) == 2)
     }
 
+    /// A clock that was ahead and is set right hides nothing of what comes then.
+    @Test(arguments: [20, 50, 1440]) func clockIsSetRight(minutesAhead: Int64) {
+        var hot = HotCodes(capacity: 2, halfLifeMilliseconds: Self.halfLife, now: noon)
+        let ahead = noon.advanced(byMilliseconds: minutesAhead * 60_000)
+        for code in [1, 2] as [UInt8] { hot.add([code], requests: 1000, now: ahead) }
+        for second in 0..<600 as Range<Int64> {
+            hot.add([3], requests: 10, now: noon.advanced(byMilliseconds: second * 1000))
+            if second % 100 == 0 { hot.checkInvariants() }
+        }
+        let now = noon.advanced(byMilliseconds: 600_000)
+        let hottest = hot.hottest(1, now: now)
+        #expect(hottest.map(\.code) == [[3]] && abs(hottest[0].perSecond - 10) < 1)
+    }
+
     /// A clock that goes back, even before the beginning, makes nothing infinite.
     @Test func clockGoesBack() {
         var hot = HotCodes(capacity: 2, halfLifeMilliseconds: Self.halfLife, now: noon)
