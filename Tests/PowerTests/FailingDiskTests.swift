@@ -89,6 +89,8 @@ import Testing
     @Test(arguments: [
         Fault(call: "fdatasync", error: "EIO", when: "1"), Fault(call: "fdatasync", error: "EIO", when: "2"),
         Fault(call: "pwrite64", error: "EIO", when: "1"), Fault(call: "pwrite64", error: "ENOSPC", when: "2"),
+        // What looks at the file's length behind a commit.
+        Fault(call: "newfstatat", error: "EIO", when: "8"), Fault(call: "newfstatat", error: "EIO", when: "9"),
     ])
     func aFailingFileOfClicksLosesNone(fault: Fault) throws {
         let directory = TemporaryDirectory()

@@ -136,9 +136,8 @@ final class ClickStorage: @unchecked Sendable {
     private func attempt(_ write: (ClickStore) throws(ClickStoreError) -> Void) -> Failure? {
         guard let clicks else { preconditionFailure("it was opened") }
         defer { figures.note(clicks) }
-        do throws(ClickStoreError) { try write(clicks) } catch {
-            return Failure(error: error, sequence: clicks.sequence)
-        }
+        let sequence = clicks.sequence
+        do throws(ClickStoreError) { try write(clicks) } catch { return Failure(error: error, sequence: sequence) }
         return nil
     }
 
