@@ -78,7 +78,8 @@ let package = Package(
         .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: strict),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
         .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: strict),
-        .testTarget(name: "PowerTests", dependencies: ["Store", "Server", "edge"], swiftSettings: strict),
+        .testTarget(
+            name: "PowerTests", dependencies: ["Store", "Server", "Simulation", "edge"], swiftSettings: strict),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "Replication", "Store", "COpenSSL", "edge", "lab"],
             swiftSettings: strict),

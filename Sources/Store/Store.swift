@@ -97,8 +97,8 @@ package final class Store: @unchecked Sendable {
             opening.image.codeSecret, opening.image.identity, opening.ownRow.origin)
         ceilings = Ceilings(opening.image.origins.values)
         published = Mutex(StoreFigures())
-        stamps = CacheStamps(
-            key0: .random(in: 0 ... .max), key1: .random(in: 0 ... .max), slotCount: settings.stampSlots)
+        let stampKeys: (UInt64, UInt64) = settings.stampKeys ?? (.random(in: 0 ... .max), .random(in: 0 ... .max))
+        stamps = CacheStamps(key0: stampKeys.0, key1: stampKeys.1, slotCount: settings.stampSlots)
         do throws(LMDBError) {
             writer = try Writer(
                 opening, settings, codeSpace: codeSpace,

@@ -24,6 +24,9 @@ package struct StoreSettings: Sendable {
     package var issuerLimits = Issuer.Limits()
     /// See `CacheStamps`; fewer where no cache is.
     package var stampSlots = CacheLimits.stampSlots
+    /// Nil: from the system's generator, so that nobody can aim at a slot. Given by tests, so that no two of their codes
+    /// share one by chance.
+    package var stampKeys: (UInt64, UInt64)?
     /// Of the store's threads, see `SystemThread`.
     package var niceness: Int32 = 0
     /// The wall clock.

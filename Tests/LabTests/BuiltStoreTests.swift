@@ -34,7 +34,7 @@ private final class Place {
         var settings = StoreSettings(
             directory: place.path, regions: [StoreSettings.Region(name: "local", character: RegionCharacter(0x31)!)],
             region: StoreSettings.Region(name: "local", character: RegionCharacter(0x31)!), mapSizeBytes: 1 << 30,
-            now: { .init(milliseconds: 1_800_000_000_000) }, mustEnd: { fatalError($0) })
+            now: { .init(milliseconds: 4_000_000_000_000) }, mustEnd: { fatalError($0) })
         settings.codeSecret = Self.secret
         let store = try Store(settings)
         defer { store.close() }

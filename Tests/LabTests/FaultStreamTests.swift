@@ -114,7 +114,7 @@ struct FaultStreamTests {
     /// So many bits are turned over as chance has it: within five standard deviations.
     @Test(arguments: [0.0001, 0.01, 0.3, 1]) mutating func bitsAreTurnedOver(probability: Double) {
         let bad = faults { $0.flips = probability }
-        let seed = UInt64.random(in: 0 ... .max)
+        let seed: UInt64 = 11
         var stream = FaultStream(seed: seed)
         let (count, bytes) = (200, [UInt8](repeating: 0, count: 5000))
         var turned = 0
@@ -132,7 +132,7 @@ struct FaultStreamTests {
 
     @Test(arguments: [0.0, 0.25, 1]) mutating func chunksLeaveTwice(probability: Double) {
         let bad = faults { $0.duplicates = probability }
-        let seed = UInt64.random(in: 0 ... .max)
+        let seed: UInt64 = 12
         var stream = FaultStream(seed: seed)
         var (twice, count) = (0, 4000)
         for number in 0..<count {

@@ -1,4 +1,5 @@
 import Foundation
+import Simulation
 import Synchronization
 
 /// A directory that goes away with the test, unless it is to be looked at.
@@ -6,11 +7,9 @@ final class TemporaryDirectory: Sendable {
     let path: String
     private let isKept = Atomic(false)
 
-    /// In memory, if the system has such a place: what is written there need not be durable.
+    /// In memory, if the system has room there: what is written there need not be durable.
     init(inMemory: Bool = false) {
-        let memory = "/dev/shm"
-        let usesMemory = inMemory && FileManager.default.isWritableFile(atPath: memory)
-        let parent = usesMemory ? memory : FileManager.default.temporaryDirectory.path
+        let parent = inMemory ? ScratchPlace.path : FileManager.default.temporaryDirectory.path
         path = URL(filePath: parent).appending(path: "edge-power-\(UUID().uuidString)").path
         try! FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }

@@ -7,10 +7,8 @@ import Testing
 struct SimulationTests {
     /// In memory where there is such a place, because a run syncs some thousand times.
     private static func run(_ seed: UInt64) -> SimulationReport {
-        let place = FileManager.default.fileExists(atPath: "/dev/shm") ? "/dev/shm" : NSTemporaryDirectory()
-        return Simulation(
-            SimulationSettings(seed: seed, directory: "\(place)/edge-simulation-test-\(UUID().uuidString)")
-        ).run()
+        let directory = "\(ScratchPlace.path)/edge-simulation-test-\(UUID().uuidString)"
+        return Simulation(SimulationSettings(seed: seed, directory: directory)).run()
     }
 
     @Test func sameSeedSameTrace() {

@@ -120,6 +120,7 @@ func clusterSettings(_ directory: TemporaryDirectory, clock: TestClock = TestClo
     own.regions = threeRegions
     own.issuerLimits.numbersPerSecond = 10_000_000
     own.codeSecret = Array("a secret that all of them have, of any length".utf8)
+    own.stampKeys = (1, 2)
     return own
 }
 

@@ -20,7 +20,7 @@ final class AttackClient {
 
     /// Sends all of it, as far as the other side takes it within `milliseconds`, and keeps what comes meanwhile. A side
     /// that has closed takes nothing more.
-    func send(_ bytes: [UInt8], withinMilliseconds milliseconds: Int = 5000) {
+    func send(_ bytes: [UInt8], withinMilliseconds milliseconds: Int = 30_000) {
         var sent = 0
         let deadline = MonotonicClock.nanoseconds + UInt64(milliseconds) * 1_000_000
         while sent < bytes.count, !isClosed, MonotonicClock.nanoseconds < deadline {
@@ -41,7 +41,7 @@ final class AttackClient {
 
     /// The answers that come until there are `count`, the other side closes, or nothing has come for
     /// `patienceMilliseconds`.
-    func answers(upTo count: Int, patienceMilliseconds: Int32 = 5000) -> [Answer] {
+    func answers(upTo count: Int, patienceMilliseconds: Int32 = 30_000) -> [Answer] {
         var answers: [Answer] = []
         while answers.count < count {
             if let answer = nextAnswer() {

@@ -1,4 +1,5 @@
 import Server
+import Simulation
 import Store
 
 /// How fast a store fills, how large it gets, how soon a node answers from it, and with how much memory.
@@ -44,9 +45,10 @@ struct StoreBench {
                 seconds: min(1, rounds.seconds)))
     }
 
-    /// What record, log and digest cost at 64 links a commit: in memory, or it would be the disk's syncs that are measured.
+    /// What record, log and digest cost at 64 links a commit: in memory, where there is room, or it would be the disk's
+    /// syncs that are measured.
     private func smallCommits() throws -> LinkPopulation.Outcome {
-        let place = try WorkDirectory(in: "/dev/shm")
+        let place = try WorkDirectory(in: ScratchPlace.path)
         return try LinkPopulation.make(min(links, 500_000), in: place.path, destinations, inFlight: 2 * 64)
     }
 

@@ -55,7 +55,7 @@ struct LoadGenerator: ~Copyable {
 
     private static let inputBytes = 1 << 17
     /// Answers that do not come within this time are not waited for any more.
-    private static let patienceMilliseconds: Int32 = 10_000
+    private static let patienceMilliseconds: Int32 = 60_000
 
     private var workload: Workload
     private var other: Admixture?
@@ -114,7 +114,7 @@ struct LoadGenerator: ~Copyable {
         defer { ready.deallocate() }
         while open > 0 {
             let count = epoll_wait(events, ready.baseAddress, Int32(ready.count), Self.patienceMilliseconds)
-            if count == 0 { throw LabError("\(open) connections got no answer within 10 seconds") }
+            if count == 0 { throw LabError("\(open) connections got no answer within 60 seconds") }
             for event in ready[..<max(0, Int(count))] {
                 let index = Int(event.data.u64)
                 guard try receive(index, &result) else { continue }

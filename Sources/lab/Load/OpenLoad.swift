@@ -14,7 +14,7 @@ struct OpenResult {
 /// number of connections bounds what can wait. One thread, which never sleeps: it belongs on a processor of its own.
 struct OpenLoad: ~Copyable {
     private static let inputBytes = 4096
-    private static let patienceSeconds = 10.0
+    private static let patienceSeconds = 60.0
 
     private var workload: Workload
     private let events = epoll_create1(Int32(EPOLL_CLOEXEC))
@@ -77,7 +77,7 @@ struct OpenLoad: ~Copyable {
                 try receive(Int(event.data.u64), at: now, before: end, &result.load)
             }
             guard now < last else {
-                throw LabError("\(descriptors.count - free.count) requests got no answer within 10 seconds")
+                throw LabError("\(descriptors.count - free.count) requests got no answer within 60 seconds")
             }
         }
         return result

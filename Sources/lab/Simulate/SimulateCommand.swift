@@ -7,12 +7,13 @@ import Synchronization
 /// `lab simulate …`
 enum SimulateCommand {
     static let help = """
-        usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--jobs 1] [--directory /dev/shm] [--keep]
+        usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--jobs 1] [--directory DIR] [--keep]
 
         Runs clusters of real stores and replicators in virtual time, one for each seed from --seed on, with faults for
         so many minutes and quiet after them. A seed that fails is told of at once, and the others are run all the same;
         at the end come how often each fault met each phase, all failures, and the story of the first. Ends with 1 if
-        there was one. --jobs: runs at a time. --keep: a failed run's directories stay.
+        there was one. --jobs: runs at a time. --directory: where the stores are; if not said, in memory, where there is
+        room. --keep: a failed run's directories stay.
 
         """
 
@@ -27,7 +28,7 @@ enum SimulateCommand {
             first: UInt64(try options.whole("seed", 0...Int.max / 2) ?? 1),
             count: UInt64(try options.whole("seeds", 1...1_000_000) ?? 1),
             minutes: Int64(try options.whole("minutes", 1...600) ?? 8),
-            directory: options.text("directory") ?? "/dev/shm", keepsFiles: options.has("keep"))
+            directory: options.text("directory") ?? ScratchPlace.path, keepsFiles: options.has("keep"))
         let totals = batch.run(jobs: try options.whole("jobs", 1...64) ?? 1)
         StandardStream.output.write(totals.text(batch))
         if batch.count > 1 { StandardStream.output.write(text(totals.faults)) }

@@ -66,9 +66,16 @@ extension NodeTests {
             let status = try Finished(["status", "--server", "http://127.0.0.1:\(node.adminPort)"])
             #expect(status.output.contains("replication"))
             let admin = try node.connectToAdmin()
-            let report = try admin.get("/debug/replication")
-            #expect(report.status == 200 && report.text.contains(#""incarnation":"1/0/"#))
-            #expect(try node.sample("edge_replication_lag_entries{origin=\"1/0\"}") == 0)
+            // What the thread of the peers tells is there a moment after the start.
+            let deadline = Deadline()
+            while case let report = try admin.get("/debug/replication"),
+                !report.text.contains(#""incarnation":"1/0/"#)
+            {
+                guard report.status == 200, !deadline.isOver else { throw HarnessError(report.text) }
+            }
+            while case let lag = try node.samples()[#"edge_replication_lag_entries{origin="1/0"}"#], lag != 0 {
+                guard lag == nil, !deadline.isOver else { throw HarnessError("a lag of \(lag ?? -1) entries") }
+            }
             let single = try RunningNode(RunningNode.withAdmin)
             #expect(try single.connectToAdmin().get("/debug/replication").status == 404)
             #expect(try single.connectToAdmin().get("/metrics").text.contains("edge_peer") == false)

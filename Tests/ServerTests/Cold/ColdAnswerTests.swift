@@ -134,9 +134,9 @@ extension NodeTests {
                 ["--admin_listen", "127.0.0.1:0", "--workers", "1"], limits: group.entrance)
             #expect(try node.sample("edge_lookups_on_threads") == 1)
             #expect(try node.sample("edge_memory_limit_bytes") == Double(72 << 20))
-            try group.setLimit(2 << 30)
+            try group.setLimit(512 << 20)
             try node.await("edge_lookups_on_threads") { $0 == 0 }
-            #expect(try node.log.next("event=lookups-moved to=inline").contains("memory_bytes=\(2 << 30)"))
+            #expect(try node.log.next("event=lookups-moved to=inline").contains("memory_bytes=\(512 << 20)"))
             let code = try node.connect().create("https://example.com/")
             #expect(try node.connect().get("/\(code)").status == 302)
             #expect(try node.sample("edge_reader_lookups_total") == 0)

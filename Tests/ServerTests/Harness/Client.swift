@@ -20,6 +20,7 @@ final class Client: @unchecked Sendable {
 
     init(port: UInt16, of node: AnyObject, receiveBytes: Int32? = nil) throws {
         self.node = node
+        DescriptorLimit.set()
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw HarnessError("no socket: \(String(cString: strerror(errno)))") }
         if var receiveBytes {

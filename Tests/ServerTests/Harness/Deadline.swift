@@ -1,10 +1,17 @@
 import Glibc
 
+/// Does again what the machine can spoil, as a disk that hangs for a second does; a fault spoils every attempt. `body`
+/// tells whether it came to something.
+func attempt(_ what: String, times: Int = 5, _ body: () throws -> Bool) throws {
+    for _ in 0..<times { if try body() { return } }
+    throw HarnessError("\(times) times it did not come to this: \(what)")
+}
+
 /// The end of a wait for something that will happen: far enough away that only a fault reaches it.
 struct Deadline {
     private let end: Int64
 
-    init(seconds: Int64 = 30) { end = Self.now + seconds * 1000 }
+    init(seconds: Int64 = 60) { end = Self.now + seconds * 1000 }
 
     /// On a clock that only goes forward, in milliseconds.
     static var now: Int64 {

@@ -71,10 +71,13 @@ final class FrozenThread {
 
     /// Nil if the system allows no tracing.
     init?(_ name: String, of child: Child) throws {
+        // A thread has its name once it runs for the first time, and others end meanwhile.
+        let deadline = Deadline()
         var found: pid_t?
-        for directory in try names(below: "/proc/\(child.pid)/task") {
-            let comm = try readText("/proc/\(child.pid)/task/\(directory)/comm")
-            if comm == name + "\n" { found = pid_t(directory) }
+        while found == nil, !deadline.isOver {
+            let directories = try names(below: "/proc/\(child.pid)/task")
+            let named = directories.first { (try? readText("/proc/\(child.pid)/task/\($0)/comm")) == name + "\n" }
+            found = named.flatMap { pid_t($0) }
         }
         guard let found else { throw HarnessError("no thread \(name)") }
         thread = found

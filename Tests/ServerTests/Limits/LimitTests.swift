@@ -51,11 +51,15 @@ extension NodeTests {
         @Test func retryAfter() throws {
             let node = try RunningNode(["--rate_limit_create", "1/s burst 1"])
             let client = try node.connect()
-            #expect(try client.post("/shorten", json: creation).status == 201)
-            let start = Deadline.now
-            var answer = try client.post("/shorten", json: creation)
-            try expectLimited(answer, "create", retryAfter: 1...1)
             let deadline = Deadline()
+            var (start, answer) = (Deadline.now, try client.post("/shorten", json: creation))
+            #expect(answer.status == 201)
+            // While the disk takes longer than the next token there is nothing to refuse.
+            while answer.status == 201, !deadline.isOver {
+                start = Deadline.now
+                answer = try client.post("/shorten", json: creation)
+            }
+            try expectLimited(answer, "create", retryAfter: 1...1)
             while answer.status == 429, !deadline.isOver {
                 let isDue = Deadline.now - start >= 1001
                 answer = try client.post("/shorten", json: creation)

@@ -18,25 +18,31 @@ extension NodeTests {
         }
 
         @Test func aSecondRequestIsNoLookup() throws {
-            let node = try RunningNode(flags + ["--workers", "1"])
-            let client = try node.connect()
-            let code = try client.create("https://example.com/a")
-            let json = #"{"long_url":"https://example.com/b","custom_alias":"my-alias"}"#
-            #expect(try client.post("/api/v1/urls", json: json).status == 201)
-            for (path, location) in [(code, "https://example.com/a"), ("my-alias", "https://example.com/b")] {
-                for source in ["store", "l1", "l1"] {
-                    let answer = try client.get("/\(path)")
-                    #expect(answer.status == 302 && answer["location"] == location)
-                    #expect(answer["x-served-by"] == source)
+            try attempt("three requests while an answer is kept") {
+                let node = try RunningNode(flags + ["--workers", "1"])
+                let client = try node.connect()
+                let code = try client.create("https://example.com/a")
+                let json = #"{"long_url":"https://example.com/b","custom_alias":"my-alias"}"#
+                #expect(try client.post("/api/v1/urls", json: json).status == 201)
+                for (path, location) in [(code, "https://example.com/a"), ("my-alias", "https://example.com/b")] {
+                    for source in ["store", "l1", "l1"] {
+                        let answer = try client.get("/\(path)")
+                        #expect(answer.status == 302 && answer["location"] == location)
+                        #expect(answer["x-served-by"] == source)
+                    }
                 }
+                let start = Deadline.now
+                for _ in 0..<3 { try client.get("/nothing").expectProblem(404, "not-found") }
+                // That a name is not there is kept for 3.75 s at least.
+                if Deadline.now - start > 3000 { return false }
+                try expect(
+                    [
+                        "edge_store_lookups_total": 3, #"edge_cache_requests_total{result="hit"}"#: 6,
+                        #"edge_cache_requests_total{result="miss"}"#: 3, "edge_cache_entries": 3,
+                        #"edge_cache_insertions_total{result="taken"}"#: 3,
+                    ], of: node)
+                return true
             }
-            for _ in 0..<3 { try client.get("/nothing").expectProblem(404, "not-found") }
-            try expect(
-                [
-                    "edge_store_lookups_total": 3, #"edge_cache_requests_total{result="hit"}"#: 6,
-                    #"edge_cache_requests_total{result="miss"}"#: 3, "edge_cache_entries": 3,
-                    #"edge_cache_insertions_total{result="taken"}"#: 3,
-                ], of: node)
         }
 
         /// The form of an answer hangs on its request, wherever it comes from.
@@ -84,14 +90,17 @@ extension NodeTests {
         @Test func whatExpiresIsGone() throws {
             let node = try RunningNode(["--workers", "1"])
             let client = try node.connect()
-            let answer = try client.post("/api/v1/urls", json: #"{"long_url":"https://example.com/","expires_in":1}"#)
-            let code = try #require(answer.object["short_code"] as? String)
-            var sources: Set<String?> = []
+            var (code, sources): (String, Set<String?>) = ("", [])
             let deadline = Deadline()
-            var last = try client.get("/\(code)")
-            while last.status == 302, !deadline.isOver {
-                sources.insert(last["x-served-by"])
-                last = try client.get("/\(code)")
+            // The disk may take the whole second that a link lives: then another one.
+            while sources != ["store", "l1"], !deadline.isOver {
+                code = try client.create("https://example.com/", #","expires_in":1"#)
+                sources = []
+                var last = try client.get("/\(code)")
+                while last.status == 302, !deadline.isOver {
+                    sources.insert(last["x-served-by"])
+                    last = try client.get("/\(code)")
+                }
             }
             #expect(sources == ["store", "l1"])
             for _ in 0..<3 { try client.get("/\(code)").expectProblem(410, "expired") }
@@ -103,7 +112,7 @@ extension NodeTests {
             let client = try node.connect()
             let code = try client.create("https://example.com/")
             for _ in 0..<3 { #expect(try client.get("/\(code)")["cache-control"] == "public, max-age=60") }
-            let answer = try client.post("/api/v1/urls", json: #"{"long_url":"https://example.com/","expires_in":30}"#)
+            let answer = try client.post("/api/v1/urls", json: #"{"long_url":"https://example.com/","expires_in":50}"#)
             let short = try #require(answer.object["short_code"] as? String)
             var ages: Set<String?> = []
             let deadline = Deadline()
@@ -112,7 +121,7 @@ extension NodeTests {
                 ages.insert(answer["cache-control"])
                 #expect(answer.status == 302)
             }
-            #expect(ages.isSubset(of: Set((20...30).map { "public, max-age=\($0)" })))
+            #expect(ages.isSubset(of: Set((20...50).map { "public, max-age=\($0)" })))
         }
 
         /// Made-up codes of every shape cost neither a search nor a place in the cache.

@@ -40,16 +40,20 @@ extension NodeTests {
         @Test func document() throws {
             let node = try RunningNode()
             let client = try node.connect()
-            let code = try client.create("https://example.com/")
-            try client.get("/\(code)")
-            try node.expectClicks(code, Clicked(people: 1))
-            let object = try client.get("/analytics/\(code)?days=2").object
-            #expect(Set(object.keys) == ["short_code", "clicks", "bots", "head", "since", "days"])
-            let days = try #require(object["days"] as? [[String: Any]])
-            #expect(days.count == 2 && Set(days[1].keys) == ["date", "clicks", "bots", "head"])
-            #expect((days[0]["clicks"] as? Int, days[1]["clicks"] as? Int) == (0, 1))
-            let since = try #require(object["since"] as? String)
-            #expect(since.prefix(10) == days[1]["date"] as? String ?? "")
+            var code = ""
+            try attempt("a link of today's, on one day") {
+                code = try client.create("https://example.com/")
+                try client.get("/\(code)")
+                try node.expectClicks(code, Clicked(people: 1))
+                let object = try client.get("/analytics/\(code)?days=2").object
+                #expect(Set(object.keys) == ["short_code", "clicks", "bots", "head", "since", "days"])
+                let days = try #require(object["days"] as? [[String: Any]])
+                #expect(days.count == 2 && Set(days[1].keys) == ["date", "clicks", "bots", "head"])
+                let since = try #require(object["since"] as? String)
+                guard since.prefix(10) == days[1]["date"] as? String ?? "" else { return false }
+                #expect((days[0]["clicks"] as? Int, days[1]["clicks"] as? Int) == (0, 1))
+                return true
+            }
             for (target, count) in [("/api/v1/analytics/\(code)", 30), ("/analytics/\(code)?days=90", 90)] {
                 #expect(try (client.get(target).object["days"] as? [Any])?.count == count)
             }
@@ -87,7 +91,10 @@ extension NodeTests {
             let node = try RunningNode(RunningNode.withAdmin + ["--workers", "1"])
             let client = try node.connect()
             let code = try client.create("https://example.com/")
-            guard let frozen = try FrozenThread("clicks", of: node.child) else { return }
+            guard let frozen = try FrozenThread("clicks", of: node.child) else {
+                withKnownIssue("the system allows no tracing, so no thread can be stopped") { Issue.record("untested") }
+                return
+            }
             let (ring, more) = (32_768, 1000)
             let requests = String(repeating: Client.request("GET", "/\(code)"), count: 256)
             for _ in 0..<(ring + more) / 256 + 1 {
@@ -141,15 +148,23 @@ extension NodeTests {
             }
             try node.expect(#"edge_clicks_total{class="head"}"#, 10_200)
             let admin = try node.connectToAdmin()
-            try admin.send("GET /debug/hot HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-            let object = try admin.read().object
-            let codes = try #require(object["codes"] as? [[String: Any]])
-            #expect(codes.map { $0["code"] as? String } == [hot, mild])
-            let rate = try #require(codes[0]["per_second"] as? Double)
-            // 10 000 requests just now, of which each counts for half after 60 s.
-            #expect(rate > 40 && rate <= 10_000 * log(2) / 60 + 0.01)
-            #expect(codes[0]["error"] as? Double == 0 && object["counters"] as? Int == 1024)
-            try node.expect("edge_hot_codes", rate > 100 ? 1 : 0)
+            func rate() throws -> Double {
+                try admin.send("GET /debug/hot HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                let object = try admin.read().object
+                let codes = try #require(object["codes"] as? [[String: Any]])
+                #expect(codes.map { $0["code"] as? String } == [hot, mild])
+                #expect(codes[0]["error"] as? Double == 0 && object["counters"] as? Int == 1024)
+                return try #require(codes[0]["per_second"] as? Double)
+            }
+            try attempt("a rate that stays on one side of 100") {
+                let before = try rate()
+                // 10 000 requests just now, of which each counts for half after 60 s.
+                #expect(before > 40 && before <= 10_000 * log(2) / 60 + 0.01)
+                let count = try node.sample("edge_hot_codes")
+                guard try (before > 100) == (rate() > 100) else { return false }
+                #expect(count == (before > 100 ? 1 : 0))
+                return true
+            }
             try admin.get("/debug/hot").expectProblem(403, "forbidden")
         }
 

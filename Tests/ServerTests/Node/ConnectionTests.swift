@@ -129,30 +129,42 @@ extension NodeTests {
         @Test(arguments: [("head", Client.request("GET", "/" + String(repeating: "a", count: 4000))), ("body", "")])
         func absoluteDeadlines(awaited: String, target: String) throws {
             let node = try node("--workers", "1", "--\(awaited)_timeout", "400ms")
-            let client = try node.connect()
-            if awaited == "body" {
-                try client.send(
-                    Client.request(
-                        "POST", "/shorten", "Content-Type: application/json\r\nContent-Length: 4000\r\n"))
+            var attempts = 0.0
+            try attempt("some pieces are sent in time") {
+                let client = try node.connect()
+                if awaited == "body" {
+                    try client.send(
+                        Client.request(
+                            "POST", "/shorten", "Content-Type: application/json\r\nContent-Length: 4000\r\n"))
+                }
+                var sent = 0
+                while !client.hasInput(withinMilliseconds: 20), sent < 1000 {
+                    try client.send(awaited == "head" ? (sent == 0 ? String(target.prefix(20)) : "a") : " ")
+                    sent += 1
+                }
+                let answers = try client.readToEnd()
+                #expect(answers.map(\.status) == [408])
+                #expect(try answers[0].string("code") == "request-timeout")
+                #expect(sent < 1000)
+                attempts += 1
+                #expect(try node.sample(timeouts(awaited)) == attempts)
+                return sent > 3
             }
-            var sent = 0
-            while !client.hasInput(withinMilliseconds: 20), sent < 1000 {
-                try client.send(awaited == "head" ? (sent == 0 ? String(target.prefix(20)) : "a") : " ")
-                sent += 1
-            }
-            let answers = try client.readToEnd()
-            #expect(answers.map(\.status) == [408])
-            #expect(try answers[0].string("code") == "request-timeout")
-            #expect(sent > 3 && sent < 1000, "\(sent) pieces")
-            #expect(try node.sample(timeouts(awaited)) == 1)
         }
 
         @Test func idleTimeout() throws {
             let node = try node("--workers", "1", "--idle_timeout", "300ms")
-            let (fresh, used) = (try node.connect(), try node.connect())
-            #expect(try used.get("/health").status == 200)
-            #expect(try fresh.endsHere() && used.endsHere())
-            #expect(try node.sample(timeouts("request")) == 2)
+            let fresh = try node.connect()
+            var used: [Client] = []
+            // A machine that stands still may take the time in which a connection is used.
+            try attempt("a request within 300 ms") {
+                used.append(try node.connect())
+                guard let answer = try? used.last!.get("/health") else { return false }
+                #expect(answer.status == 200)
+                return true
+            }
+            #expect(try fresh.endsHere() && used.last!.endsHere())
+            #expect(try node.sample(timeouts("request")) == Double(1 + used.count))
         }
 
         /// A client that takes nothing is closed, one that takes its answers is not.
@@ -240,7 +252,8 @@ extension NodeTests {
                 !third.hasInput(withinMilliseconds: 20)
             {}
             #expect(!third.hasInput(withinMilliseconds: 0))
-            #expect(try figure("edge_worker_wakeups_total") - wakeUps < 100)
+            #expect(
+                try figure("edge_worker_wakeups_total") - wakeUps < 20 * (figure("edge_accept_rests_total") - rests))
             for client in clients + [second] {
                 try client.send(rest)
                 #expect(try client.read().status == 200)

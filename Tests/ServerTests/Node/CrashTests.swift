@@ -227,5 +227,5 @@ private func realURLList() -> [String] {
         return text.split(separator: "\n").map(String.init)
     }
     print("no shared/data/urls.txt above the sources: a small list was tested")
-    return (0..<1500).map { "https://example.com/%7Ea/\($0)?q=\($0 * 7919)&r=a+b#c-\($0)" }
+    return (0..<4000).map { "https://example.com/%7Ea/\($0)?q=\($0 * 7919)&r=a+b#c-\($0)" }
 }

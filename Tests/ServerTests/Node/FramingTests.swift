@@ -41,7 +41,7 @@ extension NodeTests {
 
         /// Split at every byte, as two writes and then as one a byte.
         @Test func splitRequests() throws {
-            let node = try RunningNode()
+            let node = try RunningNode(["--head_timeout", "1h", "--body_timeout", "1h"])
             let client = try node.connect()
             let code = try client.create("https://example.com/")
             let redirect = Client.request("GET", "/\(code)")

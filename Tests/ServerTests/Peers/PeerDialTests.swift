@@ -85,8 +85,9 @@ struct PeerDialTests {
 
     /// While a name is looked up, whether or not anybody answers for it, connections go on; then the dial has failed.
     @Test func namesThatDoNotResolve() throws {
-        let (dialler, listener) = (try PeerTester(host: nil) { $0.limits.connectTimeout = 700 }, try PeerTester())
-        let (here, _) = try connected(dialler, listener)
+        // The time to connect is for the names: of the connection it is the other end that dials.
+        let (dialler, listener) = (try PeerTester { $0.limits.connectTimeout = 700 }, try PeerTester(host: nil))
+        let (_, here) = try connected(listener, dialler)
         let names = (0..<3).map { "nobody-\($0).invalid:80" }
         for name in names { dialler.transport.connect(name) }
         var sent = 0

@@ -245,9 +245,7 @@ struct PeerFlowTests {
 
     /// Runs `body` on a thread with a table of descriptors of its own: what it opens, and what is left, is its alone.
     private func withoutDescriptors<Result>(_ body: @escaping () throws -> Result) throws -> Result {
-        var limit = rlimit()
-        getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-        try #require(limit.rlim_cur <= 1 << 20, "so many descriptors would take too long to take")
+        DescriptorLimit.set()
         // Safety: the thread is joined before the result is looked at.
         nonisolated(unsafe) var result: Swift.Result<Result, any Error>?
         nonisolated(unsafe) let body = body
@@ -255,8 +253,12 @@ struct PeerFlowTests {
             typealias Unshare = @convention(c) (Int32) -> Int32
             // The Glibc module lacks unshare(2); its flag is CLONE_FILES.
             let unshare = unsafeBitCast(dlsym(nil, "unshare"), to: Unshare.self)
-            precondition(unshare(0x400) == 0)
-            result = Swift.Result { try body() }
+            result = Swift.Result {
+                guard unshare(0x400) == 0 else {
+                    throw HarnessError("no table of its own: \(String(cString: strerror(errno)))")
+                }
+                return try body()
+            }
         }.join()
         return try result!.get()
     }

@@ -35,9 +35,12 @@ extension NodeTests.Regions {
         @Test func farBehindNode() throws {
             var (links, alone) = (Links(), Links())
             let cluster = try farBehind(8000, &links, alone: &alone)
+            // It cannot have caught up before it is asked.
+            cluster.cutOff(2)
             let node = try cluster.start(2)
             let reader = RedirectLoad(alone, port: node.port, of: node)
             #expect(try node.readiness == 503)
+            try cluster.mend(2)
             _ = try node.log.next("event=snapshot-needed")
             try cluster.wait("ready") { try node.readiness == 200 }
             try cluster.wait("one was installed") { try node.standing.counters["snapshots_installed"] == 1 }
