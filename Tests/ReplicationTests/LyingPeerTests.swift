@@ -37,7 +37,8 @@ extension World {
         var bytes = frame
         for _ in 0..<Int.random(in: 1...3, using: &random) {
             let place = Int.random(in: start..<end, using: &random)
-            let fill = [0, 0x7f, 0x80, 0xff, UInt8.random(in: 0 ... .max, using: &random)].randomElement(using: &random)!
+            let fills = [0, 0x7f, 0x80, 0xff, UInt8.random(in: 0 ... .max, using: &random)]
+            let fill = fills.randomElement(using: &random)!
             for index in place..<min(end, place + [1, 2, 4, 6, 8].randomElement(using: &random)!) {
                 bytes[index] = index == place ? fill : fill == 0x7f ? 0xff : fill == 0x80 ? 0 : fill
             }
