@@ -212,14 +212,14 @@ import Testing
 
     fileprivate static let connection = ConnectionID(rawValue: 5)
 
-    fileprivate static func open(_ giver: Peer) throws -> [OriginState] {
+    static func open(_ giver: Peer) throws -> [OriginState] {
         guard case .snapshotOpened(_, let rows)? = giver.perform(.openSnapshot(Self.connection, after: [])).first else {
             throw Missing()
         }
         return rows
     }
 
-    private func install(_ rows: [OriginState], from giver: Peer, at taker: Peer) throws -> Holdings {
+    static func install(_ rows: [OriginState], from giver: Peer, at taker: Peer) throws -> Holdings {
         let end = try taker.receiveRecords(from: giver)
         guard case .installed(let holdings)? = taker.perform(.finishInstall(rows: rows, end)).last else {
             throw Missing()
@@ -234,7 +234,7 @@ import Testing
         let rows = try Self.open(giver)
         #expect(rows.first { $0.origin == giver.store.origin }?.head == 0)
         let link = try giver.create("https://example.com/")
-        _ = try install(rows, from: giver, at: taker)
+        _ = try Self.install(rows, from: giver, at: taker)
         #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")
         taker.store.close()
         #expect(try StoreInspection(directory: taker.directory.store).problems == [])
@@ -249,7 +249,7 @@ import Testing
             author.create(0, "https://third.example.com/")
             #expect(try applied(taker.perform(.apply(batch(author, 1...1)))).outcome == .done)
             let mine = try #require(try taker.store.holdings().rows.first { $0.origin == author.origin })
-            let holdings = try install(try Self.open(giver) + (isKept ? [mine] : []), from: giver, at: taker)
+            let holdings = try Self.install(try Self.open(giver) + (isKept ? [mine] : []), from: giver, at: taker)
             #expect(holdings.rows.first { $0.origin == author.origin }?.head ?? 0 == (isKept ? 1 : 0))
             #expect(holdings.rows.first { $0.origin == holdings.own }?.head == (isKept ? 0 : 1))
             let code = taker.store.code(author.key(0))
@@ -329,60 +329,6 @@ import Testing
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd")) ?? []
         return names.compactMap { try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + $0) }
             .count { $0.hasPrefix(directory) && $0.hasSuffix("(deleted)") }
-    }
-
-    /// The giver's clock was once a day ahead. Nobody has judged its stamps here, and they move no clock.
-    @Test func aSnapshotDoesNotMoveTheClock() throws {
-        let (giver, taker) = (try Peer(0), try Peer(1))
-        giver.clock.step(milliseconds: 24 * 3_600_000)
-        _ = try giver.create("https://example.com/")
-        let rows = try Self.open(giver)
-        #expect(rows.contains { $0.stamp.instant.millisecondsSince(taker.clock.now) > 80_000_000 })
-        _ = try install(rows, from: giver, at: taker)
-        let created = try taker.create("https://later.example.com/")
-        #expect(created.stamp.instant.millisecondsSince(taker.clock.now) <= 60_000)
-        taker.store.close()
-        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
-    }
-
-    /// A reader that finds no room in the new store's reader table takes to it once there is some.
-    @Test func aReaderWithoutARoomTriesAgain() throws {
-        let (giver, taker) = (try Peer(0), try Peer(1))
-        let link = try giver.create("https://example.com/")
-        let reader = try taker.store.makeReader()
-        _ = try install(try Self.open(giver), from: giver, at: taker)
-        var others: [LinkReader] = []
-        while let other = try? taker.store.makeReader() { others.append(other) }
-        #expect(others.count > 100)
-        for _ in 0..<2 { #expect(throws: StoreError.self) { try reader.begin() } }
-        others.removeLast()
-        #expect(try reader.destination(link.code) == "https://example.com/")
-    }
-
-    /// What is written into a file without a name is lost: if the directory cannot be synced once the new store has its
-    /// place, the node ends.
-    @Test func noWayBackOnceTheStoreHasMoved() async {
-        await #expect(processExitsWith: .exitCode(77)) {
-            let giver = try Peer(0)
-            _ = try giver.create("https://example.com/")
-            let (directory, clock) = (TemporaryDirectory(), TestClock())
-            var settings = clusterSettings(directory, clock: clock)
-            (settings.region, settings.hasThreads, settings.continuity) = (threeRegions[1], false, .unproven)
-            let place = directory.store
-            settings.mustEnd = { _ in
-                let isThere = FileManager.default.fileExists(atPath: place + "/data.mdb")
-                exit(isThere && !FileManager.default.fileExists(atPath: place + "/joining/data.mdb") ? 77 : 1)
-            }
-            let taker = try Peer(in: directory, settings, clock)
-            let (rows, end) = try taker.receiveSnapshot(from: giver)
-            // Without the side file nothing is synced before the rename; without its descriptor the directory cannot be.
-            try FileManager.default.removeItem(atPath: directory.identity)
-            for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
-                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)
-                if target == place { close(Int32(name)!) }
-            }
-            taker.perform(.finishInstall(rows: rows, end))
-        }
     }
 
     /// A wrong sum, a cut chunk: the old store goes on as if nothing had been.

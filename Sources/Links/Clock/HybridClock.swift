@@ -57,10 +57,14 @@ package struct HybridClock: Sendable {
         return stamp
     }
 
+    /// The last stamp that is believed at `now`.
+    package static func furthest(_ now: Instant) -> Stamp {
+        Stamp(milliseconds: min(wall(now) + toleranceMilliseconds, Stamp.lastMillisecond), counter: .max)
+    }
+
     package mutating func receive(_ stamp: Stamp, now: Instant) -> Reception {
-        let wall = Self.wall(now)
-        guard stamp.milliseconds <= wall + Self.toleranceMilliseconds else {
-            return .tooFarAhead(milliseconds: stamp.milliseconds - wall)
+        guard stamp <= Self.furthest(now) else {
+            return .tooFarAhead(milliseconds: stamp.milliseconds - Self.wall(now))
         }
         last = max(last, stamp)
         return .advanced

@@ -128,8 +128,10 @@ final class SnapshotInstall: @unchecked Sendable {
     private func adopt(_ state: OriginState) {
         // At head 0 what a peer says of the chain means nothing.
         let chain = state.head > 0 ? state.chain.bytes : merge.chain.start(state.origin)
+        // Nobody has judged the giver's stamps here, and they become this node's clock.
+        let furthest = HybridClock.furthest(settings.now())
         merge.origins.update(merge.origins.index(of: state.origin)!) { row in
-            (row.head, row.headStamp, row.headChain) = (state.head, state.stamp.rawValue, chain)
+            (row.head, row.headStamp, row.headChain) = (state.head, min(state.stamp, furthest).rawValue, chain)
             (row.floor, row.floorChain) = (row.head, row.headChain)
             (row.ceiling, row.seal) = (max(row.ceiling, state.ceiling), state.seal)
         }
@@ -228,7 +230,8 @@ final class SnapshotInstall: @unchecked Sendable {
             } catch { throw .corrupted }
             _ = try merge.put(change, at: index, &sums, transaction)
         }
-        (row.firstCounter, row.ceiling) = (ended.firstCounter, ended.ceiling)
+        (row.firstCounter, row.ceiling, row.wall) = (ended.firstCounter, ended.ceiling, ended.wall)
+        row.noteWall(settings.now())
         merge.origins.update(index) { $0 = row }
         life = row
         let identity = StoreIdentity(

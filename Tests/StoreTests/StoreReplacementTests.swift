@@ -1,0 +1,63 @@
+import Foundation
+import Links
+import Primitives
+import Replication
+import Store
+import Testing
+
+/// A store that a peer's snapshot made takes the place of the one before.
+@Suite struct StoreReplacementTests {
+    /// The giver's clock was once a day ahead. Nobody has judged its stamps here, and they move no clock.
+    @Test func aSnapshotDoesNotMoveTheClock() throws {
+        let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))
+        giver.clock.step(milliseconds: 24 * 3_600_000)
+        _ = try giver.create("https://example.com/")
+        let rows = try PeerStoreTests.open(giver)
+        #expect(rows.contains { $0.stamp.instant.millisecondsSince(taker.clock.now) > 80_000_000 })
+        _ = try PeerStoreTests.install(rows, from: giver, at: taker)
+        let created = try taker.create("https://later.example.com/")
+        #expect(created.stamp.instant.millisecondsSince(taker.clock.now) <= 60_000)
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+    }
+
+    /// A reader that finds no room in the new store's reader table takes to it once there is some.
+    @Test func aReaderWithoutARoomTriesAgain() throws {
+        let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))
+        let link = try giver.create("https://example.com/")
+        let reader = try taker.store.makeReader()
+        _ = try PeerStoreTests.install(try PeerStoreTests.open(giver), from: giver, at: taker)
+        var others: [LinkReader] = []
+        while let other = try? taker.store.makeReader() { others.append(other) }
+        #expect(others.count > 100)
+        for _ in 0..<2 { #expect(throws: StoreError.self) { try reader.begin() } }
+        others.removeLast()
+        #expect(try reader.destination(link.code) == "https://example.com/")
+    }
+
+    /// What is written into a file without a name is lost: if the directory cannot be synced once the new store has its
+    /// place, the node ends.
+    @Test func noWayBackOnceTheStoreHasMoved() async {
+        await #expect(processExitsWith: .exitCode(77)) {
+            let giver = try PeerStoreTests.Peer(0)
+            _ = try giver.create("https://example.com/")
+            let (directory, clock) = (TemporaryDirectory(), TestClock())
+            var settings = clusterSettings(directory, clock: clock)
+            (settings.region, settings.hasThreads, settings.continuity) = (threeRegions[1], false, .unproven)
+            let place = directory.store
+            settings.mustEnd = { _ in
+                let isThere = FileManager.default.fileExists(atPath: place + "/data.mdb")
+                exit(isThere && !FileManager.default.fileExists(atPath: place + "/joining/data.mdb") ? 77 : 1)
+            }
+            let taker = try PeerStoreTests.Peer(in: directory, settings, clock)
+            let (rows, end) = try taker.receiveSnapshot(from: giver)
+            // Without the side file nothing is synced before the rename; without its descriptor the directory cannot be.
+            try FileManager.default.removeItem(atPath: directory.identity)
+            for name in try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
+                let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)
+                if target == place { close(Int32(name)!) }
+            }
+            taker.perform(.finishInstall(rows: rows, end))
+        }
+    }
+}
