@@ -13,6 +13,7 @@ import Primitives
 ///     first         8    counter at which its generated numbers begin again after a start
 ///     ceiling       8    counter below which they lie
 ///     seal          6    last sequence of an ended incarnation; 2^48 - 1 while it lives
+///     wall          6    of the own life: milliseconds of the wall clock at the latest commit, of all lives so far
 ///     [later fields]
 struct OriginRow: Equatable {
     var origin: Origin
@@ -24,6 +25,7 @@ struct OriginRow: Equatable {
     var firstCounter: UInt64 = 0
     var ceiling: UInt64 = 0
     var seal: UInt64 = Self.unsealed
+    var wall: UInt64 = 0
     var later: [UInt8] = []
 
     static let unsealed: UInt64 = 1 << 48 - 1
@@ -32,6 +34,8 @@ struct OriginRow: Equatable {
     init(origin: Origin, chainStart: [UInt8]) {
         (self.origin, headChain, floorChain) = (origin, chainStart, chainStart)
     }
+
+    mutating func noteWall(_ now: Instant) { wall = max(wall, min(UInt64(max(0, now.milliseconds)), 1 << 48 - 1)) }
 
     static func key(_ index: UInt16) -> [UInt8] {
         var key: [UInt8] = []
@@ -60,6 +64,7 @@ struct OriginRow: Equatable {
         bytes.append(bigEndian: firstCounter)
         bytes.append(bigEndian: ceiling)
         bytes.append(bigEndian48: seal)
+        bytes.append(bigEndian48: wall)
         return bytes + later
     }
 
@@ -74,6 +79,8 @@ struct OriginRow: Equatable {
         firstCounter = try bytes.takeUInt64()
         ceiling = try bytes.takeUInt64()
         seal = try bytes.takeUInt48()
+        // Rows of the first programs end here.
+        if bytes.byteCount >= 6 { wall = try bytes.takeUInt48() }
         later = try bytes.takeBytes(bytes.byteCount)
     }
 }

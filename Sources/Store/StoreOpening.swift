@@ -147,6 +147,7 @@ struct StoreOpening {
             var row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
             var clock = HybridClock()
             row.headStamp = clock.stamp(now: settings.now()).rawValue
+            row.noteWall(settings.now())
             let origins = try transaction.openTable(TableID.origins.name)
             try transaction.put(origins, OriginRow.key(0), Row.sealed(.origins, OriginRow.key(0), row.payload))
             try transaction.commit()
@@ -173,6 +174,8 @@ struct StoreOpening {
         var row = OriginRow(origin: origin, chainStart: LogChain().start(origin))
         var clock = HybridClock(last: Stamp(rawValue: image.origins.values.map(\.headStamp).max()!))
         row.headStamp = clock.stamp(now: settings.now()).rawValue
+        row.wall = ended.wall
+        row.noteWall(settings.now())
         var sealed = ended
         sealed.seal = ended.head
         var identity = image.identity

@@ -74,10 +74,9 @@ final class Writer: @unchecked Sendable {
         let catalogue = opening.image.catalogue
         let transaction = try opening.image.environment.beginRead()
         let last = try LastNumber(catalogue, settings, transaction)
-        let wall = settings.now()
-        var clock = HybridClock(last: Stamp(rawValue: opening.ownRow.headStamp))
-        // What a snapshot brought nobody has judged: others' stamps count here as they do when their entries come.
-        for row in opening.image.origins.values { clock.take(row, of: opening.ownRow.origin, now: wall) }
+        let headStamp = max(opening.image.origins.values.map(\.headStamp).max() ?? 0, opening.ownRow.headStamp)
+        // Snowflakes go on behind what this disk has seen of the clock, though it was set back while the node was down.
+        let wall = max(settings.now(), Instant(milliseconds: Int64(opening.ownRow.wall)))
         let next = max(opening.ownRow.firstCounter, last.nextCounter(opening.image.origins.values, settings))
         let snowflakes = try lastSnowflakes(transaction, catalogue, settings, wall)
         return State(
@@ -85,7 +84,7 @@ final class Writer: @unchecked Sendable {
                 region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
                 lastSnowflake: snowflakes.own, continuity: settings.continuity, limits: settings.issuerLimits,
                 now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant), wall: wall),
-            clock: clock, row: opening.ownRow, lastNumber: last.lastKey,
+            clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
             lastSnowflake: snowflakes.last, originIndex: opening.ownIndex,
             merge: LogMerge(
                 catalogue, OriginTable(opening.rows, ownIndex: opening.ownIndex), codeSpace,
@@ -282,6 +281,7 @@ final class Writer: @unchecked Sendable {
         guard isChanged else { return outcomes }
         // Where numbers go on is said by every commit, not only by the table's last row, which may be damaged.
         (state.row.firstCounter, state.row.ceiling) = (state.issuer.next, state.issuer.ceiling)
+        state.row.noteWall(now)
         try writeOwnRow(transaction)
         try state.merge.origins.write(catalogue.origins, transaction)
         try sums.write(now, catalogue, transaction)
@@ -368,18 +368,6 @@ final class Writer: @unchecked Sendable {
             || (error.code == EIO && StoreFile.isDiskFull(environment.descriptor))
         guard harmless, (try? environment.beginWrite()) != nil else {
             settings.mustEnd("a commit to \(directory.storePath) failed (\(error)); its outcome is unknown")
-        }
-    }
-}
-
-extension HybridClock {
-    /// The own node's former lives had this clock.
-    fileprivate mutating func take(_ row: OriginRow, of own: Origin, now: Instant) {
-        let stamp = Stamp(rawValue: row.headStamp)
-        if NodeID(row.origin) == NodeID(own) {
-            self = HybridClock(last: max(last, stamp))
-        } else {
-            _ = receive(stamp, now: now)
         }
     }
 }

@@ -79,6 +79,7 @@ struct ComparisonTests {
         let read = DigestRead(node: node, request: 5)
         let digests = Digests(node: node, children: [.init(byte: 5, isQuiet: true, sum: 1)])
         func answer() -> Frame? {
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
             bench.tell(.digestsRead(id, read, digests))
             return bench.frames.first
         }

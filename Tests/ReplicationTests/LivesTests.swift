@@ -147,26 +147,6 @@ struct LivesTests {
         #expect(effects.contains(.writableFormat(3)))
     }
 
-    /// A node that lost its disk knows nobody: until it is ready it writes what everybody reads.
-    @Test func aFreshNodeWritesTheOldestFormat() {
-        var settings = Bench.settings()
-        settings.member.logFormat = 3
-        var bench = Bench()
-        bench.machine = Replicator(
-            settings, Holdings(own: Bench.own, rows: [], members: [settings.member], isFresh: true), now: bench.now)
-        let formats = { (effects: [Effect]) -> [UInt16] in
-            effects.compactMap { if case .writableFormat(let format) = $0 { format } else { nil } }
-        }
-        #expect(formats(bench.machine.start()) == [1])
-        _ = bench.connect(state: [Bench.row(Bench.second, 1, chain: 1)])
-        #expect(!bench.machine.isReady)
-        let second = Member(id: NodeID(Bench.second), addresses: [], logFormat: 2)
-        bench.tell(.membersChanged([settings.member, second]))
-        #expect(formats(bench.effects).isEmpty)
-        bench.applied(Bench.second, 1)
-        #expect(bench.machine.isReady && formats(bench.effects) == [2])
-    }
-
     @Test func retiring() {
         let member = Member(id: NodeID(Bench.second), addresses: ["b2"], logFormat: 1)
         var bench = Bench(members: [member])

@@ -58,6 +58,34 @@ import Testing
         #expect(try StoreInspection(directory: directory.store).problems == [])
     }
 
+    /// An older disk is put back, and begins with the right clock; set back after that, it repeats no Snowflake of those
+    /// that the lost disk had: neither in its next life nor after a restart.
+    @Test(arguments: [false, true]) func snowflakesOfALostDisk(restarts: Bool) throws {
+        var settings = own
+        settings.continuity = .unproven
+        func snowflake(_ store: Store) throws -> UInt64 {
+            guard case .snowflake(let number) = try store.createAndWait("https://example.com/").key else {
+                throw Missing()
+            }
+            return number
+        }
+        _ = try withStore(settings, snowflake)
+        let disk = try Data(contentsOf: URL(filePath: directory.store + "/data.mdb"))
+        clock.advance(milliseconds: 20_000)
+        let lost = try withStore(settings, snowflake)
+        clock.advance(milliseconds: 1000)
+        try disk.write(to: URL(filePath: directory.store + "/data.mdb"))
+        try removeIdentity()
+        try withStore(settings) { #expect($0.didBeginIncarnation) }
+        clock.step(milliseconds: -15_000)
+        if !restarts { try removeIdentity() }
+        try withStore(settings) { store in
+            #expect(store.didBeginIncarnation != restarts)
+            #expect(try snowflake(store) > lost)
+        }
+        #expect(try StoreInspection(directory: directory.store).problems == [])
+    }
+
     /// A life in which nothing was made still counts: neither a restart nor the next life falls back behind it.
     @Test func livesWithoutALink() throws {
         let links = try makeStore(own, clock: clock, generated: 20, aliases: 0)

@@ -162,7 +162,7 @@ extension Writer {
         try directory.removeIdentity()
         (state.row, state.originIndex) = (OriginRow(origin: origin, chainStart: chain.start(origin)), index)
         state.row.headStamp = state.clock.stamp(now: now).rawValue
-        state.row.ceiling = state.issuer.ceiling
+        (state.row.ceiling, state.row.wall) = (state.issuer.ceiling, ended.wall)
         let identity = StoreIdentity(
             cluster: settings.cluster, regionName: settings.region.name, originIndex: index)
         try transaction.put(

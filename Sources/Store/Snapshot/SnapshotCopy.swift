@@ -145,6 +145,7 @@ final class SnapshotCopy {
             merge.origins.update(origin.index) { row in
                 (row.firstCounter, row.ceiling) = (origin.row.firstCounter, max(row.ceiling, origin.row.ceiling))
                 (row.seal, row.later, row.headStamp) = (origin.row.seal, origin.row.later, origin.row.headStamp)
+                row.wall = origin.row.wall
             }
         }
         try merge.origins.write(merge.catalogue.origins, transaction)
