@@ -15,6 +15,7 @@ extension Node {
         let sink = try AccessLogSink.open(configuration.accessLog)
         Log.configure(format: configuration.logFormat)
         replicationTLS = tls
+        certificateEnd.store(tls?.end ?? 0, ordering: .relaxed)
         admission.replace(with: configuration)
         // Only now is it told that there is something new.
         live.replace(with: configuration)

@@ -30,12 +30,14 @@ extension Node {
         settings.continuity = .unproven
         let store = try PeerStore(settings) { mail.put($0) }
         return try PeerThread(
-            replication(configuration, secrets.cluster!, store.store, boundTo: transport.address), store, transport,
+            replication(configuration, settings.logFormat, secrets.cluster!, store.store, boundTo: transport.address),
+            store, transport,
             mail, live, now: now)
     }
 
     private static func replication(
-        _ configuration: Configuration, _ secret: ClusterSecret, _ store: Store, boundTo address: ListenAddress?
+        _ configuration: Configuration, _ logFormat: UInt16, _ secret: ClusterSecret, _ store: Store,
+        boundTo address: ListenAddress?
     ) -> Settings {
         let region = configuration.regions.first { $0.name == configuration.region }!
         return Settings(
@@ -43,7 +45,7 @@ extension Node {
             member: Member(
                 id: NodeID(region: region.character, node: UInt8(configuration.node)),
                 addresses: configuration.replicationAddresses(boundTo: address),
-                isWitness: configuration.role == .witness, logFormat: StoreLimits.logFormat),
+                isWitness: configuration.role == .witness, logFormat: logFormat),
             run: .random(in: 1 ... .max), secretCheck: secret.check(ofCodeSecret: store.codeSecret), epoch: 1,
             regions: configuration.regions.sorted { $0.character < $1.character }.map {
                 Hello.Region(character: $0.character, name: Array($0.name.utf8))

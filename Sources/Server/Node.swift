@@ -41,11 +41,15 @@ final class Node: @unchecked Sendable {
     let clusterSecret: ClusterSecret?
     /// The main thread's.
     var replicationTLS: ReplicationTLS?
+    /// Of the certificate for peers, in seconds since 1970; 0 if there is none.
+    let certificateEnd = Atomic(0)
 
     /// Binds the ports, gives up root if it is to, opens the store, and serves. Until root is given up nothing is read
     /// but the secrets, and no thread is started. Throws a `StoreError`, `ListenError`, `SecretFileError`, `UserError` or
     /// `AccessLogError`.
-    init(_ configuration: Configuration) throws {
+    ///
+    /// `logFormat`: the newest format of log entries that is read; another one is for tests of upgrades.
+    init(_ configuration: Configuration, logFormat: UInt16 = StoreLimits.logFormat) throws {
         live = LiveConfiguration(configuration)
         clockOffsetMilliseconds = configuration.clockOffsetMilliseconds
         admission = CurrentAdmission(Admission(configuration))
@@ -58,9 +62,11 @@ final class Node: @unchecked Sendable {
         let transport = try Self.bindPeers(configuration)
         let secrets = try Self.giveUpRoot(configuration)
         (clusterSecret, replicationTLS) = (secrets.cluster, secrets.replicationTLS)
+        certificateEnd.store(secrets.replicationTLS?.end ?? 0, ordering: .relaxed)
         let sink = try AccessLogSink.open(configuration.accessLog)
         let offset = configuration.clockOffsetMilliseconds
-        let settings = Self.settings(configuration, secrets.code)
+        var settings = Self.settings(configuration, secrets.code)
+        settings.logFormat = logFormat
         if let transport {
             peers = try Self.peerThread(live, settings, transport, secrets, now: { Self.clock(offset) })
         } else {

@@ -42,7 +42,7 @@ extension Simulation {
     /// Every member that a node knows of reads what it writes now.
     func checkFormat(_ node: SimulatedNode) {
         for other in nodes where node.replicator!.members[other.id]?.isRetired == false && other.logFormat == 1 {
-            violated(.formatAwaited, "\(node.id) writes a kind that \(other.id) does not know")
+            violated(.formatAwaited, "\(node.id) writes a format that \(other.id) does not know")
         }
     }
 
@@ -79,7 +79,7 @@ extension Simulation {
     /// `verify` of a store that is closed; what was done to its disk on purpose is left out.
     func inspect(_ node: SimulatedNode) {
         do {
-            let inspection = try StoreInspection(directory: node.disk.path)
+            let inspection = try StoreInspection(directory: node.disk.path, knownLogFormat: node.logFormat)
             for problem in inspection.problems where !isMeant(problem, node) {
                 violated(.soundStore, "\(node.id): \(problem)")
             }
@@ -210,7 +210,9 @@ extension Simulation {
         for node in living {
             var lines: [UInt8] = []
             do {
-                let damaged = try dumpStore(directory: node.disk.path, now: now) { part in
+                let damaged = try dumpStore(
+                    directory: node.disk.path, now: now, knownLogFormat: node.logFormat
+                ) { part in
                     lines += part
                     return true
                 }

@@ -22,11 +22,10 @@ extension Simulation {
         (settings.hasThreads, settings.stampSlots) = (false, 256)
         settings.newIncarnation = { machine.random.next() | 1 }
         settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
-        settings.laterKind = node.logFormat > 1 ? Self.laterKind : nil
+        settings.logFormat = node.logFormat
         return settings
     }
 
-    static let laterKind: UInt8 = 99
     private static let block: UInt64 = 24
 
     func start(_ node: SimulatedNode) {
@@ -137,7 +136,9 @@ extension Simulation {
                 if ready != node.isReady { tell("\(node.id) is \(ready ? "ready" : "not ready")") }
                 node.isReady = ready
                 if ready { carryOut(effect, node) }
-            case .writableFormat(let format): node.writableFormat = format
+            case .writableFormat(let format):
+                node.writableFormat = format
+                carryOut(effect, node)
             case .alarm(let alarm):
                 switch alarm {
                 case .quarantined(_, .fork), .quarantined(_, .poison): mayDiverge = true
@@ -151,7 +152,7 @@ extension Simulation {
             case .truncate(let order):
                 checkTruncation(node, order)
                 carryOut(.truncate(hastened(order, node)), node)
-            case .authenticated, .acknowledged: break
+            case .authenticated, .admitted, .acknowledged: break
             default: carryOut(effect, node)
             }
         }

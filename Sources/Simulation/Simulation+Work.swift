@@ -13,7 +13,6 @@ extension Simulation {
             for _ in 0..<Int.random(in: 1...2, using: &random) {
                 let node = up[Int.random(in: 0..<up.count, using: &random)]
                 for _ in 0..<Int.random(in: 4...24, using: &random) { operate(node) }
-                if node.writableFormat > 1, node.logFormat > 1, chance(1, of: 2) { writeLater(node) }
                 turnSoon(node)
             }
             for _ in 0..<12 where !ledger.keys.isEmpty {
@@ -34,6 +33,7 @@ extension Simulation {
     func operate(_ node: SimulatedNode) {
         guard let store = node.store?.store else { return }
         setClock(node)
+        if node.writableFormat > 1 { checkFormat(node) }
         let (machine, dice) = (node.machine, Int.random(in: 0..<100, using: &random))
         report.operations += 1
         guard dice >= 50, !ledger.keys.isEmpty else {
@@ -63,13 +63,6 @@ extension Simulation {
         if chance(1, of: 5) { body.owner = Array("owner-\(operation % 7)".utf8) }
         if chance(1, of: 20) { body.flags.insert(.inactive) }
         return body
-    }
-
-    /// An entry of a kind that only later programs know.
-    private func writeLater(_ node: SimulatedNode) {
-        let value = Array("\(random.next())".utf8)
-        checkFormat(node)
-        node.store!.store.log(kind: Self.laterKind, key: [1], value: value) { _ in }
     }
 
     /// A creation of a code that is another's, as a faulty program would write it.

@@ -139,6 +139,8 @@ package final class Simulation {
     func addNode(_ index: Int) -> SimulatedNode {
         let id = NodeID(region: Self.characters[index % 3], node: UInt8(index / 3))
         let node = SimulatedNode(index: index, id: id, directory: settings.directory, seed: random.next())
+        // Programs are never older than those that are there.
+        node.logFormat = nodes.map(\.logFormat).max() ?? 1
         nodes.append(node)
         report.nodes = nodes.count
         return node
@@ -235,7 +237,7 @@ package enum Rule: String, CaseIterable, Sendable {
     case causalStamps = "stamps follow what was received"
     case futureWaits = "a stamp far ahead is not applied"
     case keepsUnacknowledged = "nothing goes that a member has not acknowledged"
-    case formatAwaited = "a kind is written once all read it"
+    case formatAwaited = "a format is written once all read it"
     case livesEnd = "ended lives are sealed when quiet"
     case cacheIsFresh = "a cached answer is the store's"
     case strangersChangeNothing = "strangers change nothing"

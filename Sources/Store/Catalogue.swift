@@ -118,6 +118,9 @@ enum MetaRow {
     /// Records were taken from peers without their log entries, so the log does not tell of all records.
     static let repaired = Array("repaired".utf8)
 
+    /// Of the log's entries: the newest format that one of them had. Not there: the first.
+    static let logFormat = Array("log-format".utf8)
+
     /// The format that this program writes; one that reads more says so here.
     static let currentFormat: UInt64 = 1
 }

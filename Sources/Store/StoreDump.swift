@@ -6,9 +6,9 @@ import Primitives
 /// `write` gets some lines at a time and says whether it wants more. Links that are deleted or expired at `now` are left
 /// out, because nodes forget their content at different times, and so are damaged ones, whose names are returned.
 package func dumpStore(
-    directory: String, now: Instant, write: ([UInt8]) -> Bool
+    directory: String, now: Instant, knownLogFormat: UInt16 = StoreLimits.logFormat, write: ([UInt8]) -> Bool
 ) throws(StoreError) -> [String] {
-    let image = try openForReading(directory)
+    let image = try openForReading(directory, knownLogFormat)
     let regions = image.origins.values.map { RegionCharacter($0.origin.region)! }
     let space = CodeSecret.space(image.codeSecret, regions)
     let path = directory + "/" + StoreFile.name

@@ -11,6 +11,8 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
     /// No store of this program, or its first pages are damaged.
     case foreign(path: String, reason: String)
     case newerFormat(path: String, found: UInt64, known: UInt64)
+    /// Its logs have entries that only a newer program reads.
+    case newerLogFormat(path: String, found: UInt16, known: UInt16)
     case identityMismatch(path: String, reason: String)
     case identityDamaged(path: String, reason: String)
     /// The store belongs to another cluster, region or node than the configuration names.
@@ -41,6 +43,9 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
             "\(path) is no store of edge (\(reason)); nothing was changed"
         case .newerFormat(let path, let found, let known):
             "\(path) has format \(found), and this program knows formats up to \(known); start the newer program"
+        case .newerLogFormat(let path, let found, let known):
+            "\(path) has log entries of format \(found), which this cluster writes since all its members read it, and "
+                + "this program knows formats up to \(known); start the newer program"
         case .identityMismatch(let path, let reason):
             "\(path) and the file `identity` beside it are not of the same node life (\(reason)); if this store is to "
                 + "be used, remove `identity`: the node then joins as a new incarnation and keeps all links"

@@ -9,13 +9,15 @@ struct StoreImage {
     let identity: StoreIdentity
     /// SHA-256 of the code secret, labelled.
     let codeSecret: [UInt8]
+    /// The newest that an entry of a log had.
+    let logFormat: UInt16
     /// By index.
     let origins: [UInt16: OriginRow]
     /// Of the moment at which all this was so, for who only reads; the tables of a running store are open for all.
     let snapshot: ReadTransaction
 
-    /// `mapSizeBytes`: nil for who only reads.
-    init(directory: String, mapSizeBytes: Int?) throws(StoreError) {
+    /// `mapSizeBytes`: nil for who only reads. `knownLogFormat`: the newest that the program reads.
+    init(directory: String, mapSizeBytes: Int?, knownLogFormat: UInt16) throws(StoreError) {
         let path = directory + "/" + StoreFile.name
         do throws(LMDBError) {
             environment = try Environment(
@@ -36,6 +38,10 @@ struct StoreImage {
             let found = try format.takeUInt64()
             guard found <= MetaRow.currentFormat else {
                 throw StoreError.newerFormat(path: path, found: found, known: MetaRow.currentFormat)
+            }
+            logFormat = try Self.logFormat(transaction, catalogue, path)
+            guard logFormat <= knownLogFormat else {
+                throw StoreError.newerLogFormat(path: path, found: logFormat, known: knownLogFormat)
             }
             identity = try StoreIdentity(
                 decoding: try Self.meta(transaction, catalogue, MetaRow.identity, path).bytes)
@@ -65,6 +71,14 @@ struct StoreImage {
         guard let complete = try Catalogue(reading) else { throw .corrupted }
         catalogue = complete
         try reading.endKeepingTables()
+    }
+
+    private static func logFormat(
+        _ transaction: ReadTransaction, _ catalogue: Catalogue, _ path: String
+    ) throws -> UInt16 {
+        guard try transaction.get(catalogue.meta, MetaRow.logFormat) != nil else { return UInt16(LogEntry.firstFormat) }
+        var bytes = try meta(transaction, catalogue, MetaRow.logFormat, path).bytes
+        return try bytes.takeUInt16()
     }
 
     private static func meta(

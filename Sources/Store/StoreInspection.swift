@@ -24,8 +24,8 @@ package struct StoreInspection {
     package var isSound: Bool { problemCount == 0 }
 
     /// Looks at the store in `directory`. Throws if it cannot be opened at all.
-    package init(directory: String) throws(StoreError) {
-        let image = try openForReading(directory)
+    package init(directory: String, knownLogFormat: UInt16 = StoreLimits.logFormat) throws(StoreError) {
+        let image = try openForReading(directory, knownLogFormat)
         // Read after the snapshot was taken: a running node's lease only grows.
         let side = try SideFile.read(directory + "/identity")
         hasIdentity = side != nil
@@ -179,6 +179,11 @@ package struct StoreInspection {
                 note("log of \(row.origin): entry \(sequence) is damaged")
                 return
             }
+            if entry.format > image.logFormat {
+                note(
+                    "log of \(row.origin): entry \(sequence) has format \(entry.format), the store says \(image.logFormat)"
+                )
+            }
             lastStamp = entry.stamp
             try inspectEffect(image, index, row, entry, transaction)
             current = try cursor.move(.next)
@@ -277,8 +282,10 @@ package struct StoreInspection {
 }
 
 /// Opens a store without the right to change it; it may be in use by its node.
-func openForReading(_ directory: String) throws(StoreError) -> StoreImage {
+func openForReading(
+    _ directory: String, _ knownLogFormat: UInt16 = StoreLimits.logFormat
+) throws(StoreError) -> StoreImage {
     let path = directory + "/" + StoreFile.name
     guard try StoreFile.inspect(path) == .present else { throw .system(path: path, reason: "no such file") }
-    return try StoreImage(directory: directory, mapSizeBytes: nil)
+    return try StoreImage(directory: directory, mapSizeBytes: nil, knownLogFormat: knownLogFormat)
 }

@@ -42,7 +42,8 @@ struct StoreOpening {
             try Self.createStore(settings, directory)
         case .present: PartialStore.clear(directory)
         }
-        image = try StoreImage(directory: directory.path, mapSizeBytes: settings.mapSizeBytes)
+        image = try StoreImage(
+            directory: directory.path, mapSizeBytes: settings.mapSizeBytes, knownLogFormat: settings.logFormat)
         ownIndex = image.identity.originIndex
         ownRow = image.origins[ownIndex]!
         try Self.checkSettings(settings, image, directory.storePath)

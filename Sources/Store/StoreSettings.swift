@@ -44,8 +44,8 @@ package struct StoreSettings: Sendable {
     package var hasThreads = true
     /// Random, not zero, and never twice.
     package var newIncarnation: @Sendable () -> UInt64 = { .random(in: 1 ... .max) }
-    /// A kind of entry that a later program knows; taken into logs without any other effect. For the simulator.
-    package var laterKind: UInt8?
+    /// Of log entries: the newest that the program reads. Another one is for tests of upgrades.
+    package var logFormat = StoreLimits.logFormat
     /// Called when a transaction is about to be committed and the side file is ahead of it; to throw is a disk that does
     /// not take it. For tests.
     package var beforeCommit: @Sendable () throws(LMDBError) -> Void = {}
@@ -68,14 +68,16 @@ package struct StoreSettings: Sendable {
 extension StoreSettings {
     /// Those of the store that is in `directory`, for who wants to write to it without being told who its node is.
     package init(
-        of directory: String, now: @escaping @Sendable () -> Instant, mustEnd: @escaping @Sendable (String) -> Never
+        of directory: String, logFormat: UInt16 = StoreLimits.logFormat, now: @escaping @Sendable () -> Instant,
+        mustEnd: @escaping @Sendable (String) -> Never
     ) throws(StoreError) {
-        let image = try openForReading(directory)
+        let image = try openForReading(directory, logFormat)
         let origin = image.origins[image.identity.originIndex]!.origin
         let region = Region(name: image.identity.regionName, character: RegionCharacter(origin.region)!)
         self.init(
             directory: directory, cluster: image.identity.cluster, regions: [region], region: region,
             node: origin.node, mapSizeBytes: image.environment.size.mapSizeBytes, now: now, mustEnd: mustEnd)
+        self.logFormat = logFormat
     }
 }
 

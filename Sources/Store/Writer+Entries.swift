@@ -17,7 +17,10 @@ extension Writer {
     ) throws(LMDBError) {
         let sequence = state.row.head + 1
         var entry: [UInt8] = []
-        LogEntry(kind: kind, sequence: sequence, stamp: stamp.rawValue, key: key, value: value).encode(into: &entry)
+        LogEntry(
+            format: state.writtenFormat, kind: kind, sequence: sequence, stamp: stamp.rawValue, key: key, value: value
+        ).encode(into: &entry)
+        try state.merge.noteFormat(state.writtenFormat, transaction)
         state.row.headChain = chain.next(state.row.headChain, entry)
         (state.row.head, state.row.headStamp) = (sequence, stamp.rawValue)
         try transaction.putNew(

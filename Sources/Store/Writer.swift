@@ -20,6 +20,8 @@ final class Writer: @unchecked Sendable {
         var originIndex: UInt16
         /// All that other nodes' logs change.
         var merge: LogMerge
+        /// Of own entries: the newest that all members read.
+        var writtenFormat: UInt8
         var scrub = ScrubFigures()
     }
 
@@ -48,7 +50,6 @@ final class Writer: @unchecked Sendable {
         ownTable = opening.image.catalogue.links(region: settings.region.character, node: settings.node)!
         state = try Self.resume(opening, settings, codeSpace)
         state.merge.stamps = stamps
-        state.merge.laterKind = settings.laterKind
     }
 
     /// Goes on in another store, which has taken the place of this one.
@@ -58,7 +59,7 @@ final class Writer: @unchecked Sendable {
         next.clock = HybridClock(last: max(next.clock.last, state.clock.last))
         (next.scrub, next.merge.figures) = (state.scrub, state.merge.figures)
         next.merge.stamps = CodeStamps(stamps, codeSpace, environment: environmentNumber)
-        next.merge.laterKind = settings.laterKind
+        next.writtenFormat = state.writtenFormat
         state = next
         environment = opening.image.environment
         ownTable = opening.image.catalogue.links(region: settings.region.character, node: settings.node)!
@@ -79,6 +80,11 @@ final class Writer: @unchecked Sendable {
         let wall = max(settings.now(), Instant(milliseconds: Int64(opening.ownRow.wall)))
         let next = max(opening.ownRow.firstCounter, last.nextCounter(opening.image.origins.values, settings))
         let snowflakes = try lastSnowflakes(transaction, catalogue, settings, wall)
+        var merge = LogMerge(
+            catalogue, OriginTable(opening.rows, ownIndex: opening.ownIndex), codeSpace,
+            hasShapedAliases: try transaction.get(catalogue.meta, MetaRow.shapedAliases) != nil,
+            own: (settings.region.character, settings.node))
+        (merge.logFormat, merge.knownLogFormat) = (opening.image.logFormat, settings.logFormat)
         return State(
             issuer: Issuer(
                 region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
@@ -86,10 +92,18 @@ final class Writer: @unchecked Sendable {
                 now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant), wall: wall),
             clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
             lastSnowflake: snowflakes.last, originIndex: opening.ownIndex,
-            merge: LogMerge(
-                catalogue, OriginTable(opening.rows, ownIndex: opening.ownIndex), codeSpace,
-                hasShapedAliases: try transaction.get(catalogue.meta, MetaRow.shapedAliases) != nil,
-                own: (settings.region.character, settings.node)))
+            merge: merge, writtenFormat: try writtenFormat(settings, catalogue, transaction))
+    }
+
+    /// Who has peers begins with what everyone reads, until the replicator knows better; who stays alone goes by the
+    /// members that are known here.
+    private static func writtenFormat(
+        _ settings: StoreSettings, _ catalogue: Catalogue, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> UInt8 {
+        guard settings.continuity == .proven else { return LogEntry.firstFormat }
+        let me = NodeID(region: settings.region.character.byte, node: settings.node)
+        let others = try Store.members(transaction.cursor(catalogue.members!)).filter { !$0.isRetired && $0.id != me }
+        return LogEntry.format(others.map(\.logFormat).reduce(settings.logFormat, min))
     }
 
     /// The table's last key, and this node's own last one as far as it could matter: of an earlier millisecond than

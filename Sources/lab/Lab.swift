@@ -21,6 +21,7 @@ enum Lab {
         case "bench": return BenchCommand.run(Array(arguments.dropFirst()))
         case "attack": return AttackCommand.run(Array(arguments.dropFirst()))
         case "count": return run(CountCommand.run, arguments)
+        case LaterNode.command: return LaterNode.serve(Array(arguments.dropFirst()))
         case CountedNode.command: return CountedNode.serve(Array(arguments.dropFirst()))
         case "build-store": return run(BuildStoreCommand.run, arguments)
         case "codes": return run(CodesCommand.run, arguments)

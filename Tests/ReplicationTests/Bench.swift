@@ -26,10 +26,10 @@ struct Bench {
     var lastID: UInt64 = 0
     var effects: [Effect] = []
 
-    static func settings(peers: [String] = ["b", "c"]) -> Settings {
+    static func settings(peers: [String] = ["b", "c"], logFormat: UInt16 = 1) -> Settings {
         Settings(
-            cluster: Array("c".utf8), member: Member(id: id, addresses: ["a"], logFormat: 1), run: 1, secretCheck: 6,
-            epoch: 7, regions: Samples.hello().regions, peers: peers, proof: proof, seed: 1)
+            cluster: Array("c".utf8), member: Member(id: id, addresses: ["a"], logFormat: logFormat), run: 1,
+            secretCheck: 6, epoch: 7, regions: Samples.hello().regions, peers: peers, proof: proof, seed: 1)
     }
 
     static func row(
@@ -43,12 +43,13 @@ struct Bench {
     }
 
     init(
-        rows: [OriginState] = [], members: [Member] = [], isFresh: Bool = false, peers: [String] = ["b", "c"]
+        rows: [OriginState] = [], members: [Member] = [], isFresh: Bool = false, peers: [String] = ["b", "c"],
+        logFormat: UInt16 = 1
     ) {
-        let me = Self.settings().member
+        let settings = Self.settings(peers: peers, logFormat: logFormat)
         machine = Replicator(
-            Self.settings(peers: peers),
-            Holdings(own: Self.own, rows: rows, members: [me] + members, isFresh: isFresh), now: now)
+            settings,
+            Holdings(own: Self.own, rows: rows, members: [settings.member] + members, isFresh: isFresh), now: now)
         effects = machine.start()
     }
 

@@ -87,6 +87,42 @@ struct HandshakeTests {
         }
     }
 
+    /// Whose program does not read what the members write by now is turned away, and told why; of the same node a newer one is
+    /// let in.
+    @Test func olderLogFormatThanIsWritten() throws {
+        let member = Member(id: NodeID(Bench.second), addresses: [], logFormat: 2)
+        for (role, address) in [("accepted", nil), ("dialled", "b")] as [(String, String?)] {
+            var bench = Bench(members: [member], peers: [], logFormat: 3)
+            #expect(bench.machine.status.format == 2)
+            for (format, isRefused) in [(1, true), (2, false)] as [(UInt16, Bool)] {
+                var hello = Bench.hello()
+                hello.logFormat = format
+                let id = bench.open(address: address, certified: member.id)
+                bench.receive(id, .hello(hello))
+                #expect(rejects(bench) == (isRefused ? [.logFormat] : []), "\(role) \(format)")
+                let alarms: [Alarm] = isRefused && address != nil ? [.rejected(.logFormat, by: "b")] : []
+                #expect(bench.alarms == alarms, "\(role) \(format)")
+            }
+        }
+    }
+
+    /// The alarm of an address goes with the next agreement, also where the connection that stays is the other one's.
+    @Test func alarmOfADialThatGivesWay() {
+        let smaller = Origin(region: UInt8(ascii: "0"), node: 0, incarnation: 44)
+        var (bench, hello) = (Bench(), Bench.hello(smaller, run: 9))
+        let agreed = hello.secretCheck
+        hello.secretCheck = 0
+        bench.receive(bench.open(address: "b", certified: NodeID(smaller)), .hello(hello))
+        let alarm = Alarm.rejected(.codeSecret, by: "b")
+        #expect(bench.alarms == [alarm])
+        hello.secretCheck = agreed
+        let accepted = bench.connect(hello)
+        #expect(bench.effects.contains(.admitted(accepted, NodeID(smaller))))
+        bench.receive(bench.open(address: "b", certified: NodeID(smaller)), .hello(hello))
+        #expect(bench.closes == [.duplicateConnection] && bench.effects.contains(.cleared(alarm)))
+        #expect(!bench.effects.contains { if case .admitted = $0 { true } else { false } })
+    }
+
     /// Who dialled finds the same before a REJECT can come, and tells the operator, though the address was taken out of
     /// the list meanwhile.
     @Test func afterTheProofOfWhoWasDialled() throws {

@@ -132,8 +132,7 @@ struct LivesTests {
     }
 
     @Test func formatIsWrittenOnceAllReadIt() {
-        var settings = Bench.settings()
-        settings.member.logFormat = 3
+        let settings = Bench.settings(peers: [], logFormat: 3)
         let others = [(Bench.second, 2), (Bench.third, 3)].map { origin, format in
             Member(id: NodeID(origin), addresses: [], logFormat: UInt16(format))
         }
@@ -145,6 +144,29 @@ struct LivesTests {
         raised[0].logFormat = 4
         let effects = machine.handle(.membersChanged([settings.member] + raised), now: Bench.start)
         #expect(effects.contains(.writableFormat(3)))
+        // One goes back while that is still possible.
+        raised[1].logFormat = 1
+        #expect(
+            machine.handle(.membersChanged([settings.member] + raised), now: Bench.start).contains(.writableFormat(1)))
+        #expect(machine.status.format == 1)
+    }
+
+    /// Whoever comes new, or was away, may not know all members yet, and writes what everybody reads until it does.
+    @Test(arguments: [false, true], [1, 2] as [UInt16]) func formatBeforeHeadsAreCovered(isFresh: Bool, format: UInt16)
+    {
+        var bench = Bench(isFresh: isFresh, logFormat: 3)
+        func formats(_ effects: [Effect]) -> [UInt16] {
+            effects.compactMap { if case .writableFormat(let format) = $0 { format } else { nil } }
+        }
+        #expect(formats(bench.effects) == [1] && bench.machine.status.format == 1)
+        let id = bench.connect(state: [Bench.row(Bench.second, 1, chain: 1)])
+        bench.receive(id, .entries(Bench.entries(1...1)))
+        // The entry told of a member.
+        let member = Member(id: NodeID(Bench.second), addresses: ["b"], logFormat: format)
+        bench.tell(.membersChanged([bench.machine.settings.member, member]))
+        #expect(formats(bench.effects) == [] && !bench.machine.isReady)
+        bench.applied(Bench.second, 1)
+        #expect(formats(bench.effects) == (format == 1 ? [] : [format]) && bench.machine.isReady)
     }
 
     @Test func retiring() {

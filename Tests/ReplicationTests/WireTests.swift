@@ -54,7 +54,7 @@ struct WireTests {
     @Test(
         arguments: [
             (.hello, 0, 0), (.hello, 2, 0), (.state, 8, 0x20), (.state, 9, 16), (.ack, 24, 0), (.reject, 0, 0),
-            (.reject, 0, 11), (.entries, 51, 2), (.entries, 51, 4), (.entries, 48, 0xff), (.pull, 15, 0),
+            (.reject, 0, 12), (.entries, 51, 2), (.entries, 51, 4), (.entries, 48, 0xff), (.pull, 15, 0),
             (.pull, 21, 2),
             (.digestsRequest, 0, 8), (.digestsRequest, 4, 1), (.digests, 10, 2), (.digests, 27, 0),
             (.recordRequest, 0, 0), (.snapshotEnd, 0, 0), (.snapshotEnd, 0, 4),

@@ -31,17 +31,19 @@ struct Author {
             number: GeneratedNumber.number(counter: counter, node: origin.node))
     }
 
-    /// Adds an entry. `value` overrides the body's bytes, `stamp` the next stamp.
+    /// Adds an entry. `stamp` overrides the next stamp.
     @discardableResult
     mutating func write(
-        _ key: LinkKey, _ body: LinkBody, kind: UInt8 = LogEntry.Kind.link, stamp given: UInt64? = nil
+        _ key: LinkKey, _ body: LinkBody, format: UInt8 = LogEntry.firstFormat, kind: UInt8 = LogEntry.Kind.link,
+        stamp given: UInt64? = nil
     ) -> UInt64 {
         var (keyBytes, value) = ([UInt8](), [UInt8]())
         key.encode(into: &keyBytes)
         body.encode(into: &value)
         stamp = given ?? stamp + 1
         var entry: [UInt8] = []
-        LogEntry(kind: kind, sequence: head + 1, stamp: stamp, key: keyBytes, value: value).encode(into: &entry)
+        LogEntry(format: format, kind: kind, sequence: head + 1, stamp: stamp, key: keyBytes, value: value).encode(
+            into: &entry)
         append(entry)
         return stamp
     }

@@ -12,8 +12,8 @@ import Testing
 
     /// The kind of an error, without its details.
     enum Kind: String {
-        case inUse, directory, missing, unfinished, empty, truncated, foreign, newerFormat, identityMismatch,
-            identityDamaged
+        case inUse, directory, missing, unfinished, empty, truncated, foreign, newerFormat, newerLogFormat
+        case identityMismatch, identityDamaged
         case otherNode, codeSecretDiffers, damaged, system
 
         init(_ error: StoreError) {
@@ -26,6 +26,7 @@ import Testing
             case .truncated: self = .truncated
             case .foreign: self = .foreign
             case .newerFormat: self = .newerFormat
+            case .newerLogFormat: self = .newerLogFormat
             case .identityMismatch: self = .identityMismatch
             case .identityDamaged: self = .identityDamaged
             case .otherNode: self = .otherNode
@@ -128,6 +129,8 @@ import Testing
             ("another program's LMDB file", .foreign, foreign),
             ("an LMDB file without tables", .foreign, bare),
             ("newer format", .newerFormat, { try rewriteMeta("format", [0, 0, 0, 0, 0, 0, 0, 2]) }),
+            ("newer log entries", .newerLogFormat, { try rewriteMeta("log-format", [0, 2]) }),
+            ("log format cut short", .damaged, { try rewriteMeta("log-format", [2]) }),
             ("format cut short", .damaged, { try rewriteMeta("format", [0, 0]) }),
             ("identity cut short", .damaged, { try rewriteMeta("identity", [7]) }),
             (

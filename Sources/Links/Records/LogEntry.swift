@@ -3,7 +3,7 @@ import Primitives
 /// One atomic user operation, as its origin wrote it; stored and relayed byte for byte.
 ///
 ///     crc32c   4   over all that follows
-///     version  1   1
+///     format   1   1 today; of a later one what stands behind the stamp is not known here
 ///     kind     1   see Kind
 ///     seq      6   1, 2, 3, … within the origin's log
 ///     stamp    8   hybrid clock
@@ -20,20 +20,28 @@ package struct LogEntry: Equatable, Sendable {
         package static let key: UInt8 = 3
     }
 
-    package static let version: UInt8 = 1
+    /// That all programs read.
+    package static let firstFormat: UInt8 = 1
+    /// The format byte of entries that are to be written for readers of a format.
+    package static func format(_ readable: UInt16) -> UInt8 { max(firstFormat, UInt8(clamping: readable)) }
+
     package static let maximumSizeBytes = 65_536
     package static let headSizeBytes = 22
     /// What the varint of an entry's length takes at most.
     package static let lengthSizeBytes = 3
 
+    package var format: UInt8
     package var kind: UInt8
     package var sequence: UInt64
     package var stamp: UInt64
     package var key: [UInt8]
     package var value: [UInt8]
 
-    package init(kind: UInt8, sequence: UInt64, stamp: UInt64, key: [UInt8], value: [UInt8]) {
-        (self.kind, self.sequence, self.stamp, self.key, self.value) = (kind, sequence, stamp, key, value)
+    package init(
+        format: UInt8 = firstFormat, kind: UInt8, sequence: UInt64, stamp: UInt64, key: [UInt8], value: [UInt8]
+    ) {
+        (self.format, self.kind, self.sequence, self.stamp) = (format, kind, sequence, stamp)
+        (self.key, self.value) = (key, value)
     }
 
     package func encode(into bytes: inout [UInt8]) {
@@ -41,7 +49,7 @@ package struct LogEntry: Equatable, Sendable {
         let start = bytes.count
         bytes.reserveCapacity(start + Self.headSizeBytes + key.count + value.count)
         bytes.append(bigEndian: UInt32(0))  // Becomes the checksum.
-        bytes.append(Self.version)
+        bytes.append(format)
         bytes.append(kind)
         bytes.append(bigEndian48: sequence)
         bytes.append(bigEndian: stamp)
@@ -62,12 +70,13 @@ package struct LogEntry: Equatable, Sendable {
         return crc.value == expected
     }
 
-    /// Takes the whole of `bytes`; a wrong checksum or an unknown version is malformed.
+    /// Takes the whole of `bytes`; a wrong checksum is malformed. Who reads it further judges the format.
     package init(decoding bytes: RawSpan) throws(MalformedBytes) {
         var rest = bytes
         guard Self.isSound(bytes) else { throw MalformedBytes() }
         _ = try rest.takeUInt32()
-        guard try rest.takeByte() == Self.version else { throw MalformedBytes() }
+        format = try rest.takeByte()
+        guard format >= Self.firstFormat else { throw MalformedBytes() }
         kind = try rest.takeByte()
         sequence = try rest.takeUInt48()
         stamp = try rest.takeUInt64()

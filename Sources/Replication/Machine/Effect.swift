@@ -9,6 +9,8 @@ package enum Effect: Equatable, Sendable {
     case close(ConnectionID, CloseReason)
     /// Frames may be up to 1 MiB from now on.
     case authenticated(ConnectionID, NodeID)
+    /// And the peer has let this node in: entries can flow.
+    case admitted(ConnectionID, NodeID)
     /// One deadline at a time, in ticks; a new one replaces it.
     case setDeadline(Int64)
 
@@ -23,7 +25,7 @@ package enum Effect: Equatable, Sendable {
     case beginIncarnation(IncarnationReason)
     /// Write this entry of a member into the own log.
     case logMember(Member)
-    /// All members read entries up to this format.
+    /// All members read entries up to this format; before the first such effect, only the first format is certain.
     case writableFormat(UInt16)
 
     case readDigests(ConnectionID, DigestRead)

@@ -114,7 +114,8 @@ extension Replicator {
         guard let address = session.address else { return }
         switch reason {
         case .own: dials[address]?.phase = .own
-        case .cluster, .auth, .version, .codeSecret, .characterMap, .skew: raise(.rejected(reason, by: address))
+        case .cluster, .auth, .version, .codeSecret, .characterMap, .skew, .logFormat:
+            raise(.rejected(reason, by: address))
         case .duplicateNode, .retired, .busy: break
         }
     }
@@ -127,6 +128,9 @@ extension Replicator {
         }
         if members[node]?.isRetired == true { return (.retired, "\(node) is retired") }
         if hello.secretCheck != settings.secretCheck { return (.codeSecret, "the code secrets differ") }
+        if hello.logFormat < readableFormat {
+            return (.logFormat, "members write log format \(readableFormat), \(node) reads up to \(hello.logFormat)")
+        }
         if hello.regions != settings.regions { return (.characterMap, "the regions' characters differ") }
         if abs(hello.wall.millisecondsSince(now.wall)) > ReplicationLimits.refusedSkew {
             return (.skew, "clocks differ by \(hello.wall.millisecondsSince(now.wall)) ms")
@@ -147,11 +151,19 @@ extension Replicator {
             let other = sessions[id]!
             if other.hello!.run == session.hello!.run, other.role != session.role, other.role == smallerDials {
                 if let address = session.address { dials[address]?.node = session.node }
+                if other.isOpen { clearRejections(of: session.node) }
                 return false
             }
             close(id, .duplicateConnection)
         }
         return true
+    }
+
+    /// The two agree, whoever of them dialled the connection that stays.
+    mutating func clearRejections(of node: NodeID) {
+        for address in dials.keys.sorted() where dials[address]!.node == node {
+            for reason in Reject.Reason.allCases { clear(.rejected(reason, by: address)) }
+        }
     }
 
     mutating func reject(_ id: ConnectionID, _ reason: Reject.Reason, _ detail: String) {

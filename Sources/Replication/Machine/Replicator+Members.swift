@@ -18,12 +18,18 @@ extension Replicator {
         judgeFormat()
     }
 
-    /// A kind of entry is written only once every member reads it; before a fresh store has been told of the members, only
-    /// what all programs read.
-    mutating func judgeFormat() {
+    /// Of entries, what all members read; before a fresh store has been told of the members, what all programs read.
+    var readableFormat: UInt16 {
         let readers = members.values.filter { !$0.isRetired && $0.id != settings.member.id }.map(\.logFormat)
         let all = [settings.member.logFormat] + (isFresh && !isReady ? [ReplicationLimits.oldestLogFormat] : readers)
-        guard let lowest = all.min(), lowest != format else { return }
+        return all.min()!
+    }
+
+    /// A format of entries is written only once every member reads it. Whoever was away may not know all of them before it
+    /// has covered its peers' heads.
+    mutating func judgeFormat() {
+        let lowest = isReady ? readableFormat : ReplicationLimits.oldestLogFormat
+        guard lowest != format else { return }
         format = lowest
         effects.append(.writableFormat(lowest))
     }

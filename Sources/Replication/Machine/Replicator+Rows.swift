@@ -7,9 +7,8 @@ extension Replicator {
         sessions[session.id]!.phase = .open
         sessions[session.id]!.credit = state.credit
         if let address = session.address { dials[address]?.failures = 0 }
-        for reason in Reject.Reason.allCases {
-            if let address = session.address { clear(.rejected(reason, by: address)) }
-        }
+        clearRejections(of: session.node)
+        effects.append(.admitted(session.id, session.node))
         // All of it, so what the node held before a rollback is not believed of it any longer.
         peers[session.node, default: PeerKnowledge()].rows = [:]
         peers[session.node]!.heardAt = now.ticks

@@ -39,6 +39,7 @@ package struct Replicator: Sendable {
 
     var isContinuous = false
     package internal(set) var isReady = false
+    /// Of entries: the newest that all members read, and may be written. Nil until they are known.
     var format: UInt16?
     /// Heads that peers showed and this node must cover before it is ready.
     var goals: [Origin: UInt64] = [:]

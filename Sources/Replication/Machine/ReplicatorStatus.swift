@@ -47,7 +47,7 @@ extension Replicator {
     package var status: ReplicatorStatus {
         ReplicatorStatus(
             own: own, phase: phase, isReady: isReady, isContinuous: isContinuous, mayChange: !ownClockIsWrong,
-            format: format ?? settings.member.logFormat,
+            format: format ?? ReplicationLimits.oldestLogFormat,
             logs: rows.values.sorted { $0.origin < $1.origin }.map { row in
                 let elsewhere = peers.values.map { $0.head(row.origin) }.max() ?? 0
                 return ReplicatorStatus.Log(

@@ -154,6 +154,8 @@ package struct Reject: Equatable, Sendable {
         case retired = 8
         case skew = 9
         case busy = 10
+        /// Its program is too old for what the members write.
+        case logFormat = 11
     }
 
     package var reason: Reason

@@ -69,6 +69,14 @@ extension Metrics {
         }
     }
 
+    /// `end`: in seconds since 1970; 0: the node has none.
+    mutating func addCertificate(end: Int) {
+        guard end != 0 else { return }
+        output.value(
+            "edge_certificate_expiry_timestamp_seconds", .gauge,
+            "When the certificate for peers ends, in seconds since 1970.", Double(end))
+    }
+
     /// By the node that wrote: an ended life has its own log, and they are summed up.
     private mutating func addLags(_ figures: PeerFigures) {
         let logs = Dictionary(grouping: figures.status.logs) { NodeID($0.state.origin) }.sorted { $0.key < $1.key }

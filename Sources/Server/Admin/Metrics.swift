@@ -32,6 +32,7 @@ struct Metrics {
         addCommits(figures)
         addClicks(node)
         if let peers = node.peers { addReplication(peers.figures, node.intake) }
+        addCertificate(end: node.certificateEnd.load(ordering: .relaxed))
         addOperation(node)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
         output.sample("edge_build_info", ["version": edgeVersion], 1)

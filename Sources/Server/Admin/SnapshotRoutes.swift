@@ -50,7 +50,7 @@ struct SnapshotRoutes {
             case .damaged(_, let reason), .system(_, let reason):
                 throw RefusedRequest(Problem(.storeUnreadable, "\(reason)."))
             case .inUse, .directory, .missing, .unfinished, .empty, .truncated, .foreign, .newerFormat,
-                .identityMismatch, .identityDamaged, .otherNode, .codeSecretDiffers:
+                .newerLogFormat, .identityMismatch, .identityDamaged, .otherNode, .codeSecretDiffers:
                 preconditionFailure("an open store cannot be refused")
             }
         }

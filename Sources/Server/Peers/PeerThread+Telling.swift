@@ -13,21 +13,31 @@ extension PeerThread {
     }
 
     func tellConnection(_ id: ConnectionID, _ node: NodeID) {
+        let subjects = ["\(node)", transport.dialledAddress(id), transport.host(id)]
+        for subject in subjects.compactMap(\.self) { watch.forget(subject) }
         Log.write(.info, "peer-connected", ["peer": .init(node), "connection": .init(Int(id.rawValue))])
     }
 
     func tellLoss(of node: NodeID) { Log.write(.warning, "peer-lost", ["peer": .init(node)]) }
 
+    /// A peer that is refused tries again and again: it is told once, and again when the reason is another one or there
+    /// was a connection.
     func tellClosing(_ id: ConnectionID, _ reason: CloseReason) {
         let why: String
         switch reason {
         // Whoever shares a list of all nodes dials itself; of two that dial one another one connection stays.
-        case .rejected(.own), .refused(.own), .duplicateConnection: return
+        case .rejected(.own), .refused(.own): return
+        case .duplicateConnection:
+            if let address = transport.dialledAddress(id) { watch.forget(address) }
+            return
         case .rejected(let objection): why = "rejected: \(objection)"
         case .refused(let objection): why = "refused: \(objection)"
         case .malformed, .violation, .authenticationTimeout, .silence, .newIncarnation: why = "\(reason)"
         }
-        let peer = connected.removeValue(forKey: id)?.description ?? "unknown"
+        let known = connected.removeValue(forKey: id)?.description ?? transport.dialledAddress(id)
+        let peer = known ?? transport.host(id) ?? "unknown"
+        // Behind one address there may be several strangers, each with a reason of its own.
+        guard watch.isNews(why, of: known ?? "\(peer) \(why)") else { return }
         Log.write(.warning, "peer-closed", ["peer": .string(peer), "reason": .string(why)])
     }
 
@@ -57,19 +67,26 @@ extension PeerThread {
         Log.write(.info, "alarm-cleared", ["alarm": .string(alarm.name), "of": .string(alarm.subject)])
     }
 
+    /// Of what this node writes from now on; the first format goes without saying.
+    func tellFormat(_ format: UInt16) {
+        guard format != writtenFormat else { return }
+        writtenFormat = format
+        Log.write(.info, "log-format", ["written": .init(Int(format))])
+    }
+
     /// Dials that fail come again and again: of each address the first failure is told, and one with another reason.
     func tellNotices() {
         for notice in transport.takeNotices() {
             let fields: Log.Fields = ["address": .string(notice.address), "reason": .string(notice.reason)]
             switch notice.kind {
             case .unreachable:
-                guard watch.isNews(notice) else { continue }
+                guard watch.isNews(notice.reason, of: notice.address) else { continue }
                 Log.write(.warning, "peer-unreachable", fields)
             case .handshakeFailed:
-                guard watch.isNews(notice) else { continue }
+                guard watch.isNews(notice.reason, of: notice.address) else { continue }
                 Log.write(.error, "peer-handshake-failed", fields)
             case .plaintextRefused:
-                guard watch.isNews(notice) else { continue }
+                guard watch.isNews(notice.reason, of: notice.address) else { continue }
                 Log.write(.error, "peer-plaintext-refused", fields)
             case .tooManyConnections: Log.write(.warning, "peer-connections-full", fields)
             case .strangerDisplaced: Log.write(.warning, "peer-stranger-displaced", fields)

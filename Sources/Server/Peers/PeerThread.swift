@@ -35,6 +35,8 @@ final class PeerThread: @unchecked Sendable {
     private var deadline: Int64 = 0
     var watch = PeerWatch()
     var connected: [ConnectionID: NodeID] = [:]
+    /// Of log entries, as it was told last.
+    var writtenFormat = UInt16(LogEntry.firstFormat)
     var pace = SnapshotPace()
     private var publishedAt: Int64 = 0
     private var retriedAt: Int64 = 0
@@ -155,7 +157,7 @@ final class PeerThread: @unchecked Sendable {
             case .authenticated(let id, let node):
                 transport.authenticated(id)
                 connected[id] = node
-                tellConnection(id, node)
+            case .admitted(let id, let node): tellConnection(id, node)
             case .setDeadline(let ticks): deadline = ticks
             case .readSnapshot(let id):
                 if !pace.holds(id, at: System.monotonicMilliseconds()) { _ = store.perform(effect) }
@@ -168,7 +170,10 @@ final class PeerThread: @unchecked Sendable {
                 _ = store.perform(effect)
             case .alarm(let alarm): raise(alarm)
             case .cleared(let alarm): clear(alarm)
-            case .acknowledged, .writableFormat: break
+            case .writableFormat(let format):
+                tellFormat(format)
+                _ = store.perform(effect)
+            case .acknowledged: break
             default: _ = store.perform(effect)
             }
         }

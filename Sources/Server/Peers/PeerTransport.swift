@@ -150,6 +150,12 @@ package final class PeerTransport: @unchecked Sendable {
     /// What waits for one peer to take it; 0 of a connection that is gone.
     package func queuedBytes(_ id: ConnectionID) -> Int { connections[id]?.queuedBytes ?? 0 }
 
+    /// What was dialled; nil for a connection that was accepted, or is gone.
+    func dialledAddress(_ id: ConnectionID) -> String? { connections[id]?.dialled }
+
+    /// Where the other end is, without its port, which is another one each time.
+    func host(_ id: ConnectionID) -> String? { (connections[id]?.peer.host).map { "\($0)" } }
+
     package func takeNotices() -> [TransportNotice] {
         defer { notices = [] }
         return notices

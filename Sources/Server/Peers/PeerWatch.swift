@@ -10,8 +10,9 @@ struct PeerWatch {
     /// take long, and no user is to wait for them.
     private var level: Set<NodeID> = []
     private(set) var alarmCounts: [String: UInt64] = [:]
+    /// By address or peer: what the log said of it last.
     private var told: [String: String] = [:]
-    private static let toldAddresses = 1024
+    private static let toldSubjects = 1024
     /// From a stamp to its entry's being durable here, of batches, by their last entries.
     private(set) var delayMilliseconds = Histogram()
     static let delayBounds: [UInt64] = [5, 10, 25, 50, 100, 250, 500, 1000, 5000, 30_000, 300_000]
@@ -25,12 +26,17 @@ struct PeerWatch {
         delayMilliseconds.note(UInt64(max(0, age)), bounds: Self.delayBounds)
     }
 
-    /// Whether the log does not say so already of this address.
-    mutating func isNews(_ notice: TransportNotice) -> Bool {
-        // Names that are dialled are few; what strangers do is told so often a second at most.
-        if told.count > Self.toldAddresses { told = [:] }
-        defer { told[notice.address] = notice.reason }
-        return told[notice.address] != notice.reason
+    /// Whether the log does not say so already of this address or peer.
+    mutating func isNews(_ reason: String, of subject: String) -> Bool {
+        // Names that are dialled are few, and strangers' addresses are not kept for ever.
+        if told.count > Self.toldSubjects { told = [:] }
+        return told.updateValue(reason, forKey: subject) != reason
+    }
+
+    /// It is connected: whatever comes next is news. What was told of strangers begins with where they are.
+    mutating func forget(_ subject: String) {
+        told[subject] = nil
+        for stranger in told.keys where stranger.hasPrefix(subject + " ") { told[stranger] = nil }
     }
 
     mutating func noteAlarm(_ name: String) { alarmCounts[name, default: 0] += 1 }

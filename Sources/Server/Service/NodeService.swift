@@ -2,9 +2,12 @@ import Glibc
 import Primitives
 import Store
 
-/// Runs a node until it is told to end. `source` is where `configuration` came from, to be read again at SIGHUP. Returns
-/// the exit status.
-package func runServer(_ source: ConfigurationSource, _ configuration: Configuration) -> Int32 {
+/// Runs a node until it is told to end. `source` is where `configuration` came from, to be read again at SIGHUP.
+/// `logFormat`: the newest format of log entries that the node reads; another one is for tests of upgrades. Returns the exit
+/// status.
+package func runServer(
+    _ source: ConfigurationSource, _ configuration: Configuration, logFormat: UInt16 = StoreLimits.logFormat
+) -> Int32 {
     Log.configure(format: configuration.logFormat)
     // Blocked before any thread is started, so that they come to this one alone.
     var signals = NodeService.signals
@@ -14,7 +17,7 @@ package func runServer(_ source: ConfigurationSource, _ configuration: Configura
     }
     let notifier = ServiceNotifier()
     let node: Node
-    do { node = try Node(configuration) } catch {
+    do { node = try Node(configuration, logFormat: logFormat) } catch {
         Log.write(.error, "start-failed", ["reason": .string("\(error)")])
         return isConfigurationFault(error) ? ExitStatus.wrongConfiguration : ExitStatus.failed
     }

@@ -30,8 +30,9 @@ struct LogMerge {
     var damagedKeys: [RecordKey] = []
     /// A member's record changed, since this was last set back.
     var hasNewMembers = false
-    /// See `StoreSettings`.
-    var laterKind: UInt8?
+    /// The newest that an entry in the logs here had, and the newest that this program reads.
+    var logFormat = UInt16(LogEntry.firstFormat)
+    var knownLogFormat = StoreLimits.logFormat
 
     init(
         _ catalogue: Catalogue, _ origins: OriginTable, _ codeSpace: CodeSpace, hasShapedAliases: Bool,
@@ -69,11 +70,11 @@ struct LogMerge {
         for step in steps {
             guard step.stamp <= latestStamp else { return .ahead(sequence: step.sequence) }
             switch step.change {
-            case .none: break
             case .unknown(let kind): return .unknownKind(kind, sequence: step.sequence)
             case .record(let change):
                 guard try put(change, at: index, &sums, transaction) != .noRoom else { return .tooManyOrigins }
             }
+            try noteFormat(step.format, transaction)
             try transaction.putNew(
                 catalogue.log, LogRow.key(index, step.sequence), step.chain + step.bytes,
                 append: index == origins.lastIndex)
@@ -84,6 +85,15 @@ struct LogMerge {
             figures.entries += 1
         }
         return .applied
+    }
+
+    /// An entry of a format comes into a log: programs that do not read it are to leave this store alone from now on.
+    mutating func noteFormat(_ format: UInt8, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
+        guard format > logFormat else { return }
+        logFormat = UInt16(format)
+        var payload: [UInt8] = []
+        payload.append(bigEndian: logFormat)
+        try transaction.put(catalogue.meta, MetaRow.logFormat, Row.sealed(.meta, MetaRow.logFormat, payload))
     }
 
     /// The origin's index, made for a new one, with its ceiling raised; nil if there is no room for another origin.
@@ -100,11 +110,10 @@ struct LogMerge {
     struct Step {
         enum Change {
             case record(EntryChange)
-            /// Only the log has it.
-            case none
             case unknown(kind: UInt8)
         }
 
+        let format: UInt8
         let sequence, stamp: UInt64
         let bytes: [UInt8]
         /// After this entry.
@@ -137,7 +146,9 @@ struct LogMerge {
             }
             stamp = entry.stamp
             steps.append(
-                Step(sequence: sequence, stamp: stamp, bytes: bytes, chain: running, change: change))
+                Step(
+                    format: entry.format, sequence: sequence, stamp: stamp, bytes: bytes, chain: running,
+                    change: change))
         }
         if let malformed { return .refused(.malformed(sequence: malformed)) }
         return batch.chain.isEmpty || running == batch.chain ? .sound(steps) : .refused(.chainMismatch)
@@ -145,8 +156,9 @@ struct LogMerge {
 
     /// Nil if the entry is malformed.
     private func change(_ entry: LogEntry, _ origin: Origin) -> Step.Change? {
-        if entry.kind == laterKind { return Step.Change.none }
-        guard EntryChange.kinds.contains(entry.kind) else { return .unknown(kind: entry.kind) }
+        guard entry.format <= knownLogFormat, EntryChange.kinds.contains(entry.kind) else {
+            return .unknown(kind: entry.kind)
+        }
         return (try? EntryChange(entry, of: origin, owners)).map { .record($0) }
     }
 

@@ -45,8 +45,8 @@ package final class PeerStore {
     /// Carries out an effect of the store; false for one that is the shell's.
     package func perform(_ effect: Effect) -> Bool {
         switch effect {
-        case .apply, .truncate, .seal, .ceiling, .beginIncarnation, .logMember, .merge, .continuityProven,
-            .readiness(true):
+        case .apply, .truncate, .seal, .ceiling, .beginIncarnation, .logMember, .writableFormat, .merge,
+            .continuityProven, .readiness(true):
             write(effect)
         case .readLog(let read): tell(.logRead(read, store.entries(read)))
         case .readDigests(let id, let read): tell(.digestsRead(id, read, store.digests(read.node)))
@@ -57,8 +57,8 @@ package final class PeerStore {
         case .localChanges(let allowed): store.allowsChanges = allowed
         case .openSnapshot, .readSnapshot, .closeSnapshot: give(effect)
         case .beginInstall, .installChunk, .finishInstall, .abandonInstall: take(effect)
-        case .connect, .send, .close, .authenticated, .setDeadline, .writableFormat, .readiness(false),
-            .acknowledged, .alarm, .cleared:
+        case .connect, .send, .close, .authenticated, .admitted, .setDeadline, .readiness(false), .acknowledged, .alarm,
+            .cleared:
             return false
         }
         return true

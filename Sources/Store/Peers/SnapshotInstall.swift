@@ -20,6 +20,7 @@ final class SnapshotInstall: @unchecked Sendable {
         /// By index.
         let origins: [UInt16: OriginRow]
         let ownIndex: UInt16
+        let logFormat: UInt16
     }
 
     private let settings: StoreSettings
@@ -114,6 +115,7 @@ final class SnapshotInstall: @unchecked Sendable {
             throw .mapFull
         }
         for row in rows { adopt(row) }
+        try merge.noteFormat(LogEntry.format(old.logFormat), transaction)
         for row in old.origins.values { keepCeiling(of: row) }
         try beginLife(old, rest, transaction)
         try merge.origins.write(merge.catalogue.origins, transaction)

@@ -12,7 +12,8 @@ extension Writer {
         case .apply(let batch):
             guard takesLinks else { return (.failure(.storageFull), false) }
             let applied = try apply(batch, now, transaction)
-            return (.events(try [.applied(applied)] + found(transaction)), false)
+            // Who has all entries then knows all members.
+            return (.events(try found(transaction) + [.applied(applied)]), false)
         case .seal(let origin, let seal):
             changeRow(of: origin) { row in if row.seal == OriginRow.unsealed || row.seal < seal { row.seal = seal } }
         case .ceiling(let origin, let counter):
@@ -23,6 +24,7 @@ extension Writer {
         case .logMember(let member):
             try log(member, now, transaction)
             return (.events([.membersChanged(try transaction.members(catalogue))]), true)
+        case .writableFormat(let format): state.writtenFormat = LogEntry.format(format)
         case .merge(let connection, let bytes):
             guard takesLinks else { return (.failure(.storageFull), false) }
             let changed = try merge(bytes, now, transaction)

@@ -18,7 +18,8 @@ extension Writer {
         do throws(LMDBError) {
             let old = SnapshotInstall.Old(
                 catalogue: catalogue, snapshot: try environment.beginRead(),
-                origins: store.vectorRows.withLock { $0 }.rows, ownIndex: state.originIndex)
+                origins: store.vectorRows.withLock { $0 }.rows, ownIndex: state.originIndex,
+                logFormat: state.merge.logFormat)
             try install.finish(replacement.rows, replacement.end, replacing: old)
             try install.moveInPlace(directory)
         } catch {

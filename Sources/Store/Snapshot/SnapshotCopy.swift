@@ -77,7 +77,12 @@ final class SnapshotCopy {
             if let owner = record.body.ownerRow(key, stamp: record.stamp, merge.owners) {
                 try transaction.put(merge.catalogue.owners!, owner, Row.sealed(.owners, owner, []))
             }
-        case .meta: break
+        case .meta:
+            if row.key == MetaRow.logFormat {
+                // Behind the checksum.
+                var payload = row.value.span.bytes.extracting(4...)
+                merge.logFormat = (try? payload.takeUInt16()) ?? merge.logFormat
+            }
         case .origins, .digests, .owners, .totals, .days, .journal:
             preconditionFailure("the builder takes no such rows")
         }

@@ -10,11 +10,16 @@ extension NodeTests {
         private func page() throws -> String {
             let directory = TemporaryDirectory()
             let file = directory.write("", to: "edge.conf")
-            let secret = directory.write(String(repeating: "s", count: 64), to: "cluster.secret", mode: 0o600)
+            let cluster = directory.path + "/cluster"
+            for command in [["init", cluster], ["issue", cluster, "local/0"]] {
+                #expect(try Finished(["cluster"] + command).ending == .exited(0))
+            }
             let node = try RunningNode(
                 [
                     "--config", file, "--admin_listen", "127.0.0.1:0", "--replication_listen", "127.0.0.1:0",
-                    "--node", "0", "--cluster_secret_file", secret,
+                    "--node", "0", "--cluster_secret_file", cluster + "/cluster.secret",
+                    "--replication_tls_certificate", cluster + "/local-0.pem",
+                    "--replication_tls_key", cluster + "/local-0.key", "--replication_tls_ca", cluster + "/ca.pem",
                 ], in: directory)
             let client = try node.connect()
             let code = try client.create("https://example.com/")
