@@ -20,13 +20,16 @@ final class RunningNode: @unchecked Sendable {
     var data: String { directory.path + "/data" }
     var url: String { "http://127.0.0.1:\(port)" }
 
-    /// Starts `edge serve` and waits until it listens. `limits`: what the shell is to say before, as `ulimit -n 64`.
-    init(_ flags: [String] = [], in directory: TemporaryDirectory = TemporaryDirectory(), limits: String? = nil) throws
-    {
+    /// Starts `edge serve`, or what else is a node's `program`, and waits until it listens. `limits`: what the shell is to say
+    /// before, as `ulimit -n 64`.
+    init(
+        _ flags: [String] = [], in directory: TemporaryDirectory = TemporaryDirectory(), limits: String? = nil,
+        program: [String] = [edgeBinary, "serve"]
+    ) throws {
         self.directory = directory
         let ends = makePipe()
         log = Lines(ends.reading)
-        var arguments = ["serve", "--data", directory.path + "/data"]
+        var arguments = program + ["--data", directory.path + "/data"]
         if !flags.contains("--admin_listen") { arguments += ["--admin_listen", "off"] }
         if !flags.contains("--listen") { arguments += ["--listen", "127.0.0.1:0"] }
         // Tests ask more of a node in a second than a client may.
@@ -40,9 +43,9 @@ final class RunningNode: @unchecked Sendable {
         arguments += flags
         if let limits {
             let script = limits + "; exec \"$0\" \"$@\""
-            child = try Child("/bin/sh", ["-c", script, edgeBinary] + arguments, output: nil, error: ends.writing)
+            child = try Child("/bin/sh", ["-c", script] + arguments, output: nil, error: ends.writing)
         } else {
-            child = try Child(edgeBinary, arguments, output: nil, error: ends.writing)
+            child = try Child(arguments[0], Array(arguments[1...]), output: nil, error: ends.writing)
         }
         close(ends.writing)
         let line = try log.next("event=listening")

@@ -14,6 +14,12 @@ struct Standing: Decodable {
         var quarantine: String?
     }
 
+    struct Member: Decodable {
+        var node: String
+        var retired: Bool
+        var logFormat: UInt16
+    }
+
     struct Peer: Decodable {
         var node: String
         var connected: Bool
@@ -26,7 +32,9 @@ struct Standing: Decodable {
     var phase: String
     var ready: Bool
     var changesAllowed: Bool
+    var logFormat: UInt16
     var logs: [Log]
+    var members: [Member]
     var peers: [Peer]
     var alarms: [String]
     var digestRoot: String?

@@ -30,6 +30,8 @@ final class Cluster: @unchecked Sendable {
     private(set) var nodes: [RunningNode?]
     /// What each is started with besides.
     var flags: [[String]]
+    /// What each runs.
+    var programs: [[String]]
     private let ports: Mutex<[UInt16]>
 
     /// `starts`: whether all of them run at once.
@@ -41,6 +43,7 @@ final class Cluster: @unchecked Sendable {
         }
         nodes = Array(repeating: nil, count: count)
         self.flags = Array(repeating: flags, count: count)
+        programs = Array(repeating: [edgeBinary, "serve"], count: count)
         ports = Mutex(Array(repeating: 0, count: count))
         for name in ["cluster", "code"] { _ = directory.write(Self.secret(name), to: "\(name).secret") }
         if starts { for index in indices { try start(index) } }
@@ -90,7 +93,7 @@ final class Cluster: @unchecked Sendable {
     @discardableResult
     func start(_ index: Int) throws -> RunningNode {
         precondition(nodes[index] == nil, "a directory has one node at a time")
-        let node = try RunningNode(arguments(index), in: homes[index])
+        let node = try RunningNode(arguments(index), in: homes[index], program: programs[index])
         nodes[index] = node
         ports.withLock { $0[index] = node.port }
         let target = ListenAddress(host: "127.0.0.1", port: node.replicationPort)

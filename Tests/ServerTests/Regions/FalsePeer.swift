@@ -3,6 +3,7 @@ import Links
 import Primitives
 import Replication
 import Server
+import Store
 import Testing
 
 /// Somebody who speaks the protocol with a node of a cluster, byte by byte, and may know its secrets.
@@ -99,5 +100,59 @@ final class FalsePeer {
         guard case .state(let state)? = answer else { throw HarnessError("turned away: \(String(describing: answer))") }
         try send(.state(PeerState(credit: credit, rows: rows)))
         return state
+    }
+}
+
+/// The log of a node that does not exist: entries as a program of the cluster would write them.
+struct FalseLog {
+    let origin: Origin
+    private(set) var entries: [[UInt8]] = []
+    /// After each entry; the first one is before all.
+    private var chains: [[UInt8]]
+    private let hasher = SHA256Hasher()
+    private var stamp = UInt64(time(nil)) * 1000 << 16
+
+    init(of origin: Origin) {
+        self.origin = origin
+        var name = Array("edge log".utf8)
+        origin.encode(into: &name)
+        chains = [Array(hasher.hash(name).prefix(16))]
+    }
+
+    /// A link, as an import makes it.
+    mutating func add(alias: String, _ destination: String) {
+        var (key, value, entry): ([UInt8], [UInt8], [UInt8]) = ([], [], [])
+        LinkKey.alias(Array(alias.utf8)).encode(into: &key)
+        var body = LinkBody()
+        body.destination = Array(destination.utf8)
+        body.encode(into: &value)
+        stamp += 1
+        LogEntry(
+            kind: LogEntry.Kind.link, sequence: UInt64(entries.count) + 1, stamp: stamp, key: key, value: value
+        ).encode(into: &entry)
+        entries.append(entry)
+        chains.append(Array(hasher.hash(chains.last!, entry).prefix(16)))
+    }
+
+    private func chain(_ index: Int) -> Chain { Chain(rawValue: chains[index].reduce(0) { $0 << 8 | UInt128($1) }) }
+
+    /// What a peer tells of it.
+    var row: OriginState {
+        var row = OriginState(origin: origin)
+        (row.head, row.stamp, row.chain) = (UInt64(entries.count), Stamp(rawValue: stamp), chain(entries.count))
+        return row
+    }
+
+    /// All of it. `damaging`: a bit of that entry is flipped.
+    func frame(damaging index: Int? = nil) -> Entries {
+        var bytes: [UInt8] = []
+        for (place, entry) in entries.enumerated() {
+            var entry = entry
+            if place == index { entry[entry.count - 1] ^= 1 }
+            bytes.append(lengthPrefixed: entry)
+        }
+        return Entries(
+            origin: origin, first: 1, chainBefore: chain(0), chainAfter: chain(entries.count), count: entries.count,
+            bytes: bytes)
     }
 }
