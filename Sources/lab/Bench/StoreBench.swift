@@ -45,11 +45,11 @@ struct StoreBench {
                 seconds: min(1, rounds.seconds)))
     }
 
-    /// What record, log and digest cost at 64 links a commit: in memory, where there is room, or it would be the disk's
+    /// What record, log and digest cost at 64 links a commit at most: in memory, where there is room, or it would be the disk's
     /// syncs that are measured.
     private func smallCommits() throws -> LinkPopulation.Outcome {
         let place = try WorkDirectory(in: ScratchPlace.path)
-        return try LinkPopulation.make(min(links, 500_000), in: place.path, destinations, inFlight: 2 * 64)
+        return try LinkPopulation.make(min(links, 500_000), in: place.path, destinations, inFlight: 64)
     }
 
     private func reportFilling(

@@ -22,8 +22,8 @@ package enum LinkPopulation {
     /// Makes `count` links in a new store in `directory`, such that `edge serve --data` takes it over. The links get
     /// ascending numbers in the order of `destinations`, so that `IssuedCodes` tells their codes.
     ///
-    /// `secret` keys the codes; nil: a random one. `inFlight`: links that wait or are being committed; about half of them
-    /// come to a commit. `report` is called with the number of links so far, now and then.
+    /// `secret` keys the codes; nil: a random one. `inFlight`: links that wait or are being committed, so no commit takes more.
+    /// `report` is called with the number of links so far, now and then.
     package static func make(
         _ count: Int, in directory: String, _ destinations: Destinations, secret: [UInt8]? = nil,
         inFlight: Int = LinkPopulation.inFlight, report: (Int) -> Void = { _ in }
