@@ -159,10 +159,12 @@ struct LivesTests {
             effects.compactMap { if case .writableFormat(let format) = $0 { format } else { nil } }
         }
         #expect(formats(bench.effects) == [1] && bench.machine.status.format == 1)
-        let id = bench.connect(state: [Bench.row(Bench.second, 1, chain: 1)])
+        var hello = Bench.hello()
+        hello.logFormat = 3
+        let id = bench.connect(hello, state: [Bench.row(Bench.second, 1, chain: 1)])
         bench.receive(id, .entries(Bench.entries(1...1)))
         // The entry told of a member.
-        let member = Member(id: NodeID(Bench.second), addresses: ["b"], logFormat: format)
+        let member = Member(id: NodeID(Bench.third), addresses: ["c"], logFormat: format)
         bench.tell(.membersChanged([bench.machine.settings.member, member]))
         #expect(formats(bench.effects) == [] && !bench.machine.isReady)
         bench.applied(Bench.second, 1)

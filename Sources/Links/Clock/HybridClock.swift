@@ -57,13 +57,13 @@ package struct HybridClock: Sendable {
         return stamp
     }
 
-    /// The last stamp that is believed at `now`.
+    /// The first stamp of the last millisecond that is believed at `now`.
     package static func furthest(_ now: Instant) -> Stamp {
-        Stamp(milliseconds: min(wall(now) + toleranceMilliseconds, Stamp.lastMillisecond), counter: .max)
+        Stamp(milliseconds: min(wall(now) + toleranceMilliseconds, Stamp.lastMillisecond), counter: 0)
     }
 
     package mutating func receive(_ stamp: Stamp, now: Instant) -> Reception {
-        guard stamp <= Self.furthest(now) else {
+        guard stamp.milliseconds <= Self.furthest(now).milliseconds else {
             return .tooFarAhead(milliseconds: stamp.milliseconds - Self.wall(now))
         }
         last = max(last, stamp)
