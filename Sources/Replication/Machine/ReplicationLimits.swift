@@ -12,7 +12,8 @@ package enum ReplicationLimits {
     package static let aliveFor: Int64 = 3000
 
     package static let firstBackOff: Int64 = 200
-    package static let longestBackOff: Int64 = 10_000
+    /// What a partition costs after its end is mostly this.
+    package static let longestBackOff: Int64 = 4000
 
     /// New entries of one origin go to a peer at most so often, unless there are many of them: what a frame costs beside
     /// its entries, at both ends and on the wire, is shared. The first after a pause goes at once.
