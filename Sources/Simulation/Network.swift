@@ -30,6 +30,9 @@ struct Network {
     var connectionCount: UInt64 = 0
     /// Some frames that were sent lately, for who listens in.
     private(set) var overheard: [[UInt8]] = []
+    /// The newest of those with which two members begin, in their order.
+    private(set) var overheardOpening: [[UInt8]?] = Self.openingTypes.map { _ in nil }
+    private static let openingTypes: [FrameType] = [.hello, .auth, .state]
     private var frameCount = 0
 
     mutating func prepare(count: Int, _ random: inout SeededRandom) {
@@ -53,6 +56,9 @@ struct Network {
 
     mutating func overhear(_ frame: [UInt8]) {
         frameCount += 1
+        if let place = Self.openingTypes.firstIndex(where: { $0.rawValue == frame[1] }) {
+            overheardOpening[place] = frame
+        }
         if overheard.count < Self.overheardFrames {
             overheard.append(frame)
         } else {

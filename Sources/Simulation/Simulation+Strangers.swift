@@ -18,14 +18,22 @@ extension Simulation {
                 .event(
                     node: node.index, life: node.life, .opened(id, address: nil, nonce: nonce, certified: nil)),
                 after: opening)
-            for _ in 0..<Int.random(in: 0...4, using: &random) {
-                schedule(.arriveForeign(id, strangersFrame()), after: opening + .random(in: 1...6000, using: &random))
+            var pause = opening
+            for frame in strangersFrames() {
+                pause += .random(in: 1...1500, using: &random)
+                schedule(.arriveForeign(id, frame), after: pause)
             }
         }
     }
 
     /// More than a node lets wait for their proof.
     private static let flood = ReplicationLimits.unauthenticatedConnections + 6
+
+    /// Now and then a member's opening, frame by frame as it was overheard.
+    private func strangersFrames() -> [[UInt8]] {
+        let opening = chance(1, of: 3) ? network.overheardOpening.compactMap(\.self) : []
+        return opening + (0..<Int.random(in: 0...4, using: &random)).map { _ in strangersFrame() }
+    }
 
     private func strangersFrame() -> [UInt8] {
         guard let frame = network.overheard.randomElement(using: &random), chance(3, of: 4) else {
