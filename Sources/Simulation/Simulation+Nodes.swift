@@ -38,7 +38,9 @@ extension Simulation {
             let store = try PeerStore(storeSettings(node)) { machine.events.append($0) }
             node.store = store
             openReader(node)
-            (node.durable, node.isReplaced) = (Self.heads(store.store), false)
+            let (heads, own) = (Self.heads(store.store), store.store.origin)
+            if heads[own] ?? 0 < node.everDurable[own] ?? 0 { mayFork.insert(own) }
+            (node.durable, node.isReplaced) = (heads, false)
             let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map { "\($0.id)" }
             let settings = Settings(
                 cluster: Array("simulated".utf8),
@@ -141,7 +143,10 @@ extension Simulation {
                 carryOut(effect, node)
             case .alarm(let alarm):
                 switch alarm {
-                case .quarantined(_, .fork), .quarantined(_, .poison): mayDiverge = true
+                case .quarantined(let origin, .fork):
+                    mayDiverge = true
+                    if !mayFork.contains(origin) { violated(.forksAreReal, "\(node.id) of \(origin)") }
+                case .quarantined(_, .poison): mayDiverge = true
                 default: break
                 }
                 if case .diverged(let bucket) = alarm, !mayDiverge {

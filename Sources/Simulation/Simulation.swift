@@ -77,6 +77,8 @@ package final class Simulation {
     var report: SimulationReport
     /// A record was damaged, or a log has two versions or an end that nobody can apply: only digests make nodes equal then.
     var mayDiverge = false
+    /// Origins whose node lost the end of their logs, and may have written another.
+    var mayFork: Set<Origin> = []
     /// Faults are over, and all that is left of them is mended.
     var isQuiet = false
     /// Log entries may go after so long, once all have them, and after so long in any case.
@@ -242,6 +244,7 @@ package enum Rule: String, CaseIterable, Sendable {
     case cacheIsFresh = "a cached answer is the store's"
     case strangersChangeNothing = "strangers change nothing"
     case soundStore = "verify finds nothing"
+    case forksAreReal = "two versions are told only of a log that has them"
     case noDivergence = "equal vectors never have different sums"
     case equalVectors = "equal vectors when quiet"
     case equalDumps = "equal dumps when quiet"
