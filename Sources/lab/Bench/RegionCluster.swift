@@ -27,6 +27,9 @@ final class RegionCluster {
 
     deinit { for line in lines.joined() { line.stop() } }
 
+    /// The longest that the keys take: no write waits or is refused, however late a peer is.
+    static let refusesNothing = ["--lag_slow", "24h", "--lag_stop", "24h"]
+
     private static func secret(_ name: String) -> String { String(repeating: name, count: 8) }
 
     /// What a store that is made beforehand has to have.

@@ -10,8 +10,6 @@ struct StallBench {
     private static let (senders, stalled) = ([0, 1], 2)
     private static let delayMilliseconds = 40.0
     private static let targetMebibytes = 16.0
-    /// The longest that the keys take: nothing is refused however late the peer is.
-    private static let lag = ["--lag_slow", "24h", "--lag_stop", "24h"]
 
     private let directory: WorkDirectory
     private let seconds: Double
@@ -69,12 +67,14 @@ struct StallBench {
             table.text
                 + "  memory: the greatest that is no file's (RssAnon), above that when the stall began: a sender's until "
                 + "the peer is let go, and that and the receiver's from then until it is level.\n"
-                + "  set for all: \(Self.lag.joined(separator: " ")), so that no write is refused for the peer that is late.\n\n"
+                + "  set for all: \(RegionCluster.refusesNothing.joined(separator: " ")), so that no write is refused for the "
+                + "peer that is late.\n\n"
         )
     }
 
     private func measure(_ form: Form) throws -> Figures {
-        let cluster = try RegionCluster("stall-\(form)", Self.regions, flags: Self.lag, in: directory)
+        let cluster = try RegionCluster(
+            "stall-\(form)", Self.regions, flags: RegionCluster.refusesNothing, in: directory)
         defer { cluster.stopAll() }
         cluster.setLines { $0.delayMilliseconds = Self.delayMilliseconds }
         try cluster.startAll()

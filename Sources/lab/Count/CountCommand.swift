@@ -42,9 +42,8 @@ package enum CountCommand {
 
     private static let mark = "GET /health"
     private static let warmUpGroups = 300
-    /// Of the allocations: a part of the groups each, until one is within the bound.
+    /// Of the allocations, at most: until one is within the bound.
     private static let runs = 40
-    private static let partsOfGroups = 10
 
     static func run(_ arguments: [String]) throws {
         if let first = arguments.first, ["help", "--help"].contains(first) {
@@ -119,16 +118,15 @@ package enum CountCommand {
             _ = try load.run(seconds: 60, groups: 10)
         }
         guard seen >= 10 else { throw LabError("calls of the allocator are not counted: \(seen) for 10 creates") }
-        // Once a second the head of all answers is made anew, which is no redirect's: of many short runs some see no
-        // second end. What each group allocates, none is without.
+        // Once a second the head of all answers is made anew, which is no redirect's: of many runs some see no second
+        // end. What the groups allocate, none is without.
         var least = Int.max
-        let part = groups / partsOfGroups
-        for _ in 0..<runs where Double(least) > limits.allocations * Double(part) {
-            try measured(counted.node, store, limits, part, hasMarks: false) {
+        for _ in 0..<runs where Double(least) > limits.allocations * Double(groups) {
+            try measured(counted.node, store, limits, groups, hasMarks: false) {
                 least = min(least, try counted.allocations($0))
             }
         }
-        return (least * groups + part - 1) / part
+        return least
     }
 
     /// Warms up, and then loads the node within `around`, between two requests that a trace can be searched for.
