@@ -210,7 +210,7 @@ import Testing
         #expect(try StoreInspection(directory: peer.directory.store).problems == [])
     }
 
-    fileprivate static let connection = ConnectionID(rawValue: 5)
+    static let connection = ConnectionID(rawValue: 5)
 
     static func open(_ giver: Peer) throws -> [OriginState] {
         guard case .snapshotOpened(_, let rows)? = giver.perform(.openSnapshot(Self.connection, after: [])).first else {
@@ -342,38 +342,6 @@ import Testing
         #expect(taker.perform(.finishInstall(rows: [], end)).last == .installFailed)
         #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")
         #expect(!FileManager.default.fileExists(atPath: taker.directory.store + "/joining"))
-    }
-
-    /// Equal stores have equal sums at every node of the tree; a bucket's records make another store equal.
-    @Test func digestsLeadToWhatDiffers() throws {
-        let (left, right) = (try Peer(0), try Peer(1))
-        left.perform(.continuityProven(nil))
-        let link = try left.create("https://example.com/")
-        let id = ConnectionID(rawValue: 1)
-        func digests(_ peer: Peer, _ node: DigestNode) throws -> Digests {
-            guard case .digestsRead(_, _, let digests)? = peer.perform(.readDigests(id, DigestRead(node: node))).first
-            else { throw Missing() }
-            return try #require(digests)
-        }
-        var node = DigestNode.root
-        #expect(try digests(left, node).children.count == 1 && digests(right, node).children.isEmpty)
-        while !node.childrenAreBuckets {
-            let child = try #require(try digests(left, node).children.first)
-            #expect(!child.isQuiet)
-            node = DigestNode(level: node.level + 1, prefix: node.childPrefix(child.byte))
-        }
-        left.clock.advance(milliseconds: 61_000)
-        let bucket = try #require(try digests(left, node).children.first)
-        #expect(bucket.isQuiet)
-        let request = BucketRequest(bucket: node.childPrefix(bucket.byte), after: [])
-        guard case .recordsRead(_, _, let records)? = left.perform(.readBucket(id, request: 1, request)).first
-        else { throw Missing() }
-        #expect(records.next.isEmpty)
-        #expect(right.perform(.merge(id, records.bytes)).contains(.merged(id, changed: 1)))
-        #expect(right.perform(.merge(id, records.bytes)).contains(.merged(id, changed: 0)))
-        #expect(try digests(right, .root).children.map(\.sum) == digests(left, .root).children.map(\.sum))
-        #expect(try right.store.makeReader().destination(link.code) == "https://example.com/")
-        #expect(try StoreInspection(directory: right.directory.store).problems == [])
     }
 
     @Test func changesAreRefusedInWords() throws {

@@ -39,7 +39,7 @@ package struct Issuer: Sendable {
     package internal(set) var continuity: Continuity
     /// The counter of the next number.
     package internal(set) var next: UInt64
-    /// Counters below it are leased.
+    /// Counters below it are leased, or were given out by an earlier self.
     package internal(set) var ceiling: UInt64
     package internal(set) var breaker: Breaker
 
@@ -188,10 +188,13 @@ package struct Issuer: Sendable {
     }
 
     /// A number of this node that exists, of its earlier self or unknown to it: as for `resumed`. Numbers go on beyond
-    /// what was given out with it; whether continuity is proven does not change.
+    /// what was given out with it, and it lies below the ceiling, since it could not exist otherwise; whether continuity is
+    /// proven does not change.
     package mutating func sawNumber(_ number: UInt64, at: Instant, now: Instant) {
         precondition(GeneratedNumber.node(of: number) == node, "another node's number")
-        guard GeneratedNumber.counter(of: number) >= next else { return }
+        let counter = GeneratedNumber.counter(of: number)
+        ceiling = max(ceiling, counter + 1)
+        guard counter >= next else { return }
         next = Self.resumed(highest: number, at: at, now: now, limits: limits)
         unleasedStart = next
     }
