@@ -282,6 +282,43 @@ struct HandshakeTests {
         #expect(other.alarms.contains(.duplicateNode(Bench.id)))
     }
 
+    /// The alarm stands while the second comes again and again, and ends when it has come no more for a while.
+    @Test func oneOfTwoGoes() {
+        let (member, memory) = (NodeID(Bench.second), ReplicationLimits.twinMemory)
+        let twin = Bench.hello(Origin(region: 0x32, node: 0, incarnation: 99), run: 3)
+        var bench = Bench()
+        let stays = bench.connect()
+        func wait(_ milliseconds: Int64) -> [Effect] {
+            var effects: [Effect] = []
+            for _ in 0..<milliseconds / 1000 {
+                effects += bench.wait(1000)
+                effects += bench.receive(
+                    stays, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+            }
+            return effects
+        }
+        for attempt in 0..<3 {
+            bench.receive(bench.open(certified: member), .hello(twin))
+            #expect(rejects(bench) == [.duplicateNode])
+            #expect(bench.alarms == (attempt == 0 ? [.duplicateNode(member)] : []))
+            let effects = wait(memory - 1000)
+            #expect(!effects.contains(.cleared(.duplicateNode(member))))
+        }
+        let end = wait(1000)
+        #expect(end.contains(.cleared(.duplicateNode(member))))
+        bench.receive(bench.open(certified: member), .hello(twin))
+        #expect(bench.alarms == [.duplicateNode(member)])
+
+        // Who was refused, and is let in then.
+        var refused = Bench()
+        refused.receive(refused.open(address: "b"), .hello(Bench.hello()))
+        refused.receive(ConnectionID(rawValue: refused.lastID), .reject(Reject(.duplicateNode, "another")))
+        refused.wait(memory - 1)
+        #expect(!refused.effects.contains(.cleared(.duplicateNode(Bench.id))))
+        refused.wait(1)
+        #expect(refused.effects.contains(.cleared(.duplicateNode(Bench.id))))
+    }
+
     // MARK: Dialling
 
     @Test func backOffDoublesWithJitter() {

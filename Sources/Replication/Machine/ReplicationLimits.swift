@@ -10,6 +10,8 @@ package enum ReplicationLimits {
     package static let headsInterval: Int64 = 100
     /// A peer heard so recently is alive for the question whether two nodes have one id.
     package static let aliveFor: Int64 = 3000
+    /// When for so long nothing told of two live nodes with one id, there is one again.
+    package static let twinMemory: Int64 = 15_000
 
     package static let firstBackOff: Int64 = 200
     /// What a partition costs after its end is mostly this.
@@ -79,6 +81,8 @@ package enum ReplicationLimits {
         precondition(creditForOneRead <= creditWindow / 4)
         precondition(keepAliveInterval * 4 <= silenceTimeout && keepAliveInterval < aliveFor)
         precondition(aliveFor < silenceTimeout && headsInterval < pullDelay)
+        // Two tries at least, as far apart as chance makes them.
+        precondition(twinMemory >= 2 * (longestBackOff * 3 / 2))
         precondition(settledAge < hardCapAge && clockTolerance < refusedSkew)
     }
 }

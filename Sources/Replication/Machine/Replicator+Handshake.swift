@@ -110,7 +110,7 @@ extension Replicator {
 
     /// Who dialled hears no REJECT where it objects itself, so this is where an operator is told.
     private mutating func noteObjection(_ reason: Reject.Reason, _ session: PeerSession) {
-        if reason == .duplicateNode { raise(.duplicateNode(session.node)) }
+        if reason == .duplicateNode { noteTwin(session.node) }
         guard let address = session.address else { return }
         switch reason {
         case .own: dials[address]?.phase = .own
@@ -159,6 +159,20 @@ extension Replicator {
         return true
     }
 
+    private mutating func noteTwin(_ node: NodeID) {
+        twinSeenAt[node] = now.ticks
+        raise(.duplicateNode(node))
+    }
+
+    /// Nobody says that one of the two has gone: they try again and again while both are there.
+    mutating func forgetTwins() {
+        for node in twinSeenAt.keys.sorted()
+        where now.ticks - twinSeenAt[node]! >= ReplicationLimits.twinMemory {
+            twinSeenAt[node] = nil
+            clear(.duplicateNode(node))
+        }
+    }
+
     /// The two agree, whoever of them dialled the connection that stays.
     mutating func clearRejections(of node: NodeID) {
         for address in dials.keys.sorted() where dials[address]!.node == node {
@@ -183,7 +197,7 @@ extension Replicator {
             }
         }
         if session.hello != nil, session.address != nil || session.isAuthenticated {
-            if reject.reason == .duplicateNode { raise(.duplicateNode(settings.member.id)) }
+            if reject.reason == .duplicateNode { noteTwin(settings.member.id) }
             if reject.reason == .retired { raise(.retired) }
         }
         close(session.id, .refused(reject.reason))

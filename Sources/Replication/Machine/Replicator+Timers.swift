@@ -4,6 +4,7 @@ extension Replicator {
         closeWhatIsLate()
         dialWhatIsDue()
         judgeOwnClock()
+        forgetTwins()
         pullWhatIsDue()
         joinIfNeeded()
         compareIfDue()
@@ -45,6 +46,7 @@ extension Replicator {
             }
         }
         for dial in dials.values { if case .waiting(let until) = dial.phase { at(until) } }
+        for seenAt in twinSeenAt.values { at(seenAt + ReplicationLimits.twinMemory) }
         for (origin, intake) in intakes {
             if let retryAt = intake.retryAt { at(retryAt) }
             if intake.behindSince != nil, let due = pullDue(origin) { at(due) }

@@ -35,6 +35,8 @@ package struct Replicator: Sendable {
     var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
     var comparison = Comparison()
     var raised: Set<Alarm> = []
+    /// Of each id that two live nodes have: when something told so last.
+    var twinSeenAt: [NodeID: Int64] = [:]
     package internal(set) var counters = Counters()
 
     var isContinuous = false
