@@ -217,11 +217,3 @@ extension NodeTests.Regions {
         }
     }
 }
-
-extension RunningNode {
-    /// What `/metrics` says of an alarm.
-    fileprivate func expectAlarm(_ name: String, raised: Double, active: Double) throws {
-        #expect(try metric("edge_replication_alarms_total{alarm=\"\(name)\"}") == raised, "\(name)")
-        #expect(try metric("edge_replication_alarms_active{alarm=\"\(name)\"}") == active, "\(name)")
-    }
-}

@@ -87,6 +87,17 @@ extension RunningNode {
         try #require(connectToAdmin().get("/metrics").text.sample(name), "no metric \(name)")
     }
 
+    /// What `/metrics` says of an alarm.
+    func expectAlarm(_ name: String, raised: Double, active: Double) throws {
+        #expect(try metric("edge_replication_alarms_total{alarm=\"\(name)\"}") == raised, "\(name)")
+        #expect(try activeAlarms(name) == active, "\(name)")
+    }
+
+    /// How many alarms of that name stand.
+    func activeAlarms(_ name: String) throws -> Double {
+        try metric("edge_replication_alarms_active{alarm=\"\(name)\"}")
+    }
+
     /// Of `/health/ready` on the public port.
     var readiness: Int { get throws { try connect().get("/health/ready").status } }
 }

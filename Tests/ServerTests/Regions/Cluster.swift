@@ -30,13 +30,18 @@ final class Cluster: @unchecked Sendable {
     private(set) var nodes: [RunningNode?]
     /// What each is started with besides.
     var flags: [[String]]
+    /// With them peers speak TLS, else plaintext.
+    let certificates: ClusterCertificates?
     /// What each runs.
     var programs: [[String]]
     private let ports: Mutex<[UInt16]>
 
     /// `starts`: whether all of them run at once.
-    init(_ count: Int = 3, _ flags: [String] = [], starts: Bool = true) throws {
+    init(_ count: Int = 3, _ flags: [String] = [], starts: Bool = true, hasCertificates: Bool = false) throws {
         precondition((2...Self.regions.count).contains(count))
+        certificates =
+            hasCertificates
+            ? try ClusterCertificates(in: directory, "certificates", regions: Self.regions.prefix(count)) : nil
         homes = (0..<count).map { _ in TemporaryDirectory() }
         proxies = try (0..<count).map { here in
             try (0..<count).map { try FaultProxy(seed: UInt64(here * count + $0 + 1)) }
@@ -76,13 +81,19 @@ final class Cluster: @unchecked Sendable {
         let peers = indices.filter { $0 != index }.map { proxies[index][$0].address.description }
         var arguments = [
             "--region", Self.regions[index], "--node", "0", "--workers", "1", "--admin_listen", "127.0.0.1:0",
-            "--replication_listen", "0.0.0.0:0", "--replication_plaintext", "on",
+            "--replication_listen", "0.0.0.0:0",
         ]
-        let others = [
+        let secrets = certificates?.path ?? directory.path
+        var others = [
             "regions": indices.map { "\(Self.regions[$0]):\($0 + 1)" }.joined(separator: ", "),
-            "cluster_secret_file": directory.path + "/cluster.secret",
-            "code_secret_file": directory.path + "/code.secret", "peers": peers.joined(separator: ", "),
+            "cluster_secret_file": secrets + "/cluster.secret", "code_secret_file": secrets + "/code.secret",
+            "peers": peers.joined(separator: ", "),
         ]
+        if let certificates {
+            others.merge(certificates.keys(of: Self.regions[index])) { _, new in new }
+        } else {
+            others["replication_plaintext"] = "on"
+        }
         // Who brings a file names the peers there.
         for (key, value) in others where !flags[index].contains("--" + key) {
             if key != "peers" || !flags[index].contains("--config") { arguments += ["--" + key, value] }
