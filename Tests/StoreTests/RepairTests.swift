@@ -49,25 +49,35 @@ import Testing
         #expect(try StoreInspection(directory: right.directory.store).problems == [])
     }
 
-    /// An older disk, put back unnoticed, gets a number of its own that it never leased: from then on it lies below the
-    /// ceiling, also in the life that begins when peers notice.
+    /// A node whose disk is an older one, without a link that it had made; and that link, as peers have it.
+    private func makeRolledBack() throws -> (
+        directory: TemporaryDirectory, (StoreSettings, TestClock), CreatedLink, [UInt8]
+    ) {
+        let lost = try Peer()
+        let older = (read(lost.directory.file), read(lost.directory.identity))
+        lost.perform(.continuityProven(nil))
+        lost.store.turn()
+        // Until then the circuit breaker is open.
+        lost.clock.advance(milliseconds: 10_000)
+        let link = try lost.create("https://example.com/")
+        guard case .generated = link.key else { throw Missing() }
+        let records = try records(of: lost)
+        lost.store.close()
+        try write(older.0, to: lost.directory.file)
+        try write(older.1, to: lost.directory.identity)
+        return (lost.directory, (lost.settings, lost.clock), link, records)
+    }
+
+    /// A number of its own that this disk never leased lies below the ceiling once the node has it, also in the life that
+    /// begins when peers notice.
     @Test(arguments: [false, true]) func anOwnNumberComesBackByRepair(newLife: Bool) throws {
-        let peer = try Peer()
-        let older = (read(peer.directory.file), read(peer.directory.identity))
-        peer.perform(.continuityProven(nil))
-        peer.store.turn()
-        let link = try peer.create("https://example.com/")
-        #expect({ if case .generated = link.key { true } else { false } }())
-        let records = try records(of: peer)
+        let (directory, (settings, clock), link, records) = try makeRolledBack()
+        let peer = try Peer(in: directory, settings, clock)
+        #expect(peer.store.origin == link.origin)
+        #expect(peer.perform(.merge(connection, records)).contains(.merged(connection, changed: 1)))
+        if newLife { peer.perform(.beginIncarnation(.chainMismatch(NodeID(region: 0x32, node: 0)))) }
+        #expect(try peer.store.makeReader().destination(link.code) == "https://example.com/")
         peer.store.close()
-        try write(older.0, to: peer.directory.file)
-        try write(older.1, to: peer.directory.identity)
-        let back = try Peer(in: peer.directory, peer.settings, peer.clock)
-        #expect(back.store.origin == link.origin)
-        #expect(back.perform(.merge(connection, records)).contains(.merged(connection, changed: 1)))
-        if newLife { back.perform(.beginIncarnation(.chainMismatch(NodeID(region: 0x32, node: 0)))) }
-        #expect(try back.store.makeReader().destination(link.code) == "https://example.com/")
-        back.store.close()
-        #expect(try StoreInspection(directory: peer.directory.store).problems == [])
+        #expect(try StoreInspection(directory: directory.store).problems == [])
     }
 }
