@@ -15,6 +15,8 @@ final class Node: @unchecked Sendable {
     let peers: PeerThread?
     /// Lets users' writes in as fast as peers can follow.
     let intake: WriteIntake
+    /// Answers users' writes once enough regions have them.
+    let durability: RegionDurability
     let clicks: Clicks
     let admission: CurrentAdmission
     private(set) var api: API!
@@ -74,11 +76,12 @@ final class Node: @unchecked Sendable {
         }
         store = try peers?.store.store ?? Store(settings)
         intake = peers?.intake ?? WriteIntake()
+        durability = peers?.durability ?? RegionDurability(ownRegion: settings.region.character.byte)
         readers = try ReaderThreads(store, count: configuration.readerThreads, mustEnd: { Self.end(because: $0) })
         let publicURL = configuration.publicURL(boundTo: address)
         clicks = try Clicks(store, live, now: { Self.clock(offset) })
         let api = try API(
-            store, live, admission, intake, clicks.storage, publicURL: publicURL,
+            store, live, admission, intake, durability, clicks.storage, publicURL: publicURL,
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },

@@ -18,6 +18,8 @@ package struct CreatedLink: Sendable {
     package let key: LinkKey
     package let stamp: Stamp
     package let origin: Origin
+    /// Of the entry in the origin's log.
+    package let sequence: UInt64
     package let body: LinkBody
 }
 

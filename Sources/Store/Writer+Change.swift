@@ -66,7 +66,7 @@ extension Writer {
             replacing: Digest.hash(entryKey, stamp: record.stamp, origin: author), transaction)
         return .success(
             CreatedLink(
-                code: Array(codeSpace.text(of: key).utf8), key: key, stamp: stamp, origin: state.row.origin, body: body)
-        )
+                code: Array(codeSpace.text(of: key).utf8), key: key, stamp: stamp, origin: state.row.origin,
+                sequence: state.row.head, body: body))
     }
 }

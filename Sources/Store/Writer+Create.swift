@@ -37,7 +37,9 @@ extension Writer {
         let hash = Digest.hash(entryKey, stamp: stamp.rawValue, origin: state.row.origin)
         try addToDigest(DigestBucket(key), hash, transaction)
         return .success(
-            CreatedLink(code: code, key: key, stamp: stamp, origin: state.row.origin, body: link.body))
+            CreatedLink(
+                code: code, key: key, stamp: stamp, origin: state.row.origin, sequence: state.row.head, body: link.body)
+        )
     }
 
     private enum IssuedKey {

@@ -45,6 +45,7 @@ final class API: RequestHandler, @unchecked Sendable {
     private var configurationSeen: UInt64 = 0
     private let admission: CurrentAdmission
     private let intake: WriteIntake
+    private let durability: RegionDurability
     let pulse = Pulse()
     private let publicURL: String
     private var policy: DestinationPolicy
@@ -62,14 +63,14 @@ final class API: RequestHandler, @unchecked Sendable {
 
     init(
         _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ intake: WriteIntake,
-        _ clicks: ClickStorage,
+        _ durability: RegionDurability, _ clicks: ClickStorage,
         publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         (self.store, self.live, self.publicURL, self.policy) = (store, live, publicURL, policy)
-        (self.admission, self.intake, self.clicks) = (admission, intake, clicks)
+        (self.admission, self.intake, self.durability, self.clicks) = (admission, intake, durability, clicks)
         configuration = live.value
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         nameRule = NameRule(configuration, policy)
@@ -256,7 +257,11 @@ final class API: RequestHandler, @unchecked Sendable {
     private func write(_ call: APICall, _ link: NewLink, _ form: CreateRequest.Form) {
         store.create(link) { [self] result in
             switch result {
-            case .success(let created): call.answer(created201(created, form))
+            case .success(let created):
+                let answer = created201(created, form)
+                durability.hold(created.origin, created.sequence, at: System.monotonicMilliseconds()) { isDurable in
+                    call.answer(isDurable ? answer : Problem.notReplicated(created.code).response)
+                }
             case .failure(.damagedRecord): damaged(call)
             case .failure(let error): call.answer(Problem(error).response)
             }

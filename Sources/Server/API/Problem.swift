@@ -58,6 +58,14 @@ extension Problem {
     static let requestTimeout = Problem(
         .requestTimeout, "Its head or its body was not whole in the time that this node gives it.")
 
+    static func notReplicated(_ code: [UInt8]) -> Problem {
+        Problem(
+            .notReplicated,
+            "The link /\(String(decoding: code, as: UTF8.self)) was made, works here, and will be everywhere as soon as "
+                + "the other regions can be reached; until then it is safe in this one alone."
+        ).retryAfter(seconds: 2)
+    }
+
     /// With the scheme that would do (RFC 9110 11.6.1).
     static func unauthorized(_ detail: String) -> Problem {
         Problem(.unauthorized, detail).with("WWW-Authenticate", "Bearer")

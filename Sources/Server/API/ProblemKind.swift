@@ -65,6 +65,15 @@ extension ProblemKind {
         remedy: "Give either expires_in in seconds, or expires_at like 2030-01-31T12:00:00Z.")
 }
 
+/// Writes that are not as safe as they were to be.
+extension ProblemKind {
+    static let notReplicated = ProblemKind(
+        "not-replicated", 503, "Not yet in other regions",
+        "The change was made, and not as many other regions as are to have it had it in time. It stays.",
+        remedy: "It needs no repetition, and making a link again makes another one. The operator sees in edge status "
+            + "which regions are late.")
+}
+
 /// Who asks, and how much.
 extension ProblemKind {
     static let unauthorized = ProblemKind(
@@ -150,7 +159,8 @@ extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
         invalidTitle, invalidTags,
-        invalidExpiry, unauthorized, invalidKey, forbidden, rateLimited, storageFull, overloaded, invalidJSON,
+        invalidExpiry, unauthorized, invalidKey, forbidden, rateLimited, storageFull, overloaded,
+        notReplicated, invalidJSON,
         unsupportedMediaType,
         payloadTooLarge,
         methodNotAllowed, malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge,

@@ -31,7 +31,7 @@ struct Metrics {
         addStore(figures)
         addCommits(figures)
         addClicks(node)
-        if let peers = node.peers { addReplication(peers.figures, node.intake) }
+        if let peers = node.peers { addReplication(peers.figures, node.intake, node.durability) }
         addCertificate(end: node.certificateEnd.load(ordering: .relaxed))
         addOperation(node)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")

@@ -42,6 +42,8 @@ package struct ConfigurationReload: Equatable, Sendable {
         // `on` may be meant for a new address, such as a loopback one, and the node still listens on the old. Switching
         // it off never waits.
         case "anonymous_create": return wanted.anonymousCreate && running.listen != wanted.listen
+        // So many regions may be there only after the restart.
+        case "durability": return running.regions != wanted.regions || running.replicates != wanted.replicates
         case "peers":
             let hasSecrets = running.clusterSecretFile != nil && running.codeSecretFile != nil
             return !isProtectedAlike || !running.replicates || !hasSecrets && !wanted.peers.isEmpty

@@ -61,6 +61,8 @@ package struct Configuration: Equatable, Sendable {
     package var idleTimeoutMilliseconds: Int64 = 75_000
     package var writeTimeoutMilliseconds: Int64 = 30_000
     package var durability = Durability.sync
+    /// How long a write may wait for other regions.
+    package var durabilityTimeoutMilliseconds: Int64 = 2000
     package var drainTimeoutMilliseconds: Int64 = 10_000
     package var logFormat = Log.Format.logfmt
     package var accessLog = AccessLogTarget.off
@@ -130,9 +132,13 @@ extension Configuration {
     }
 
     /// When a write is answered.
-    package enum Durability: String, CaseIterable, Sendable {
+    package enum Durability: Equatable, Sendable {
         /// After its fsync on this node.
         case sync
+        /// After that of so many other regions too, so that losing one of these loses nothing acknowledged.
+        case regions(Int)
+
+        package var otherRegions: Int { if case .regions(let count) = self { count } else { 0 } }
     }
 
     /// Which threads look codes up that no cache has.
@@ -182,6 +188,7 @@ package enum ConfigurationLimits {
     package static let advertisedAddresses = 4
     package static let snapshotBytesPerSecond = 1 << 20...1 << 40
     package static let lagMilliseconds: ClosedRange<Int64> = 100...86_400_000
+    package static let durabilityTimeoutMilliseconds: ClosedRange<Int64> = 100...60_000
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
     package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
     package static let clickFlushMilliseconds: ClosedRange<Int64> = 100...3_600_000

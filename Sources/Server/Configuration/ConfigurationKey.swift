@@ -88,7 +88,15 @@ package struct ConfigurationKey: Sendable {
         .init(
             "write_timeout", \.writeTimeoutMilliseconds, .connectionTimeout,
             "how long a client may take nothing of its answer", reloadable: true),
-        .init("durability", \.durability, .durability, "when a write is answered; sync: after its fsync"),
+        .init(
+            "durability", \.durability, .durability,
+            "when a write is answered; sync: after its fsync; regions:N: after that of N other regions too",
+            reloadable: true),
+        .init(
+            "durability_timeout", \.durabilityTimeoutMilliseconds,
+            .duration(ConfigurationLimits.durabilityTimeoutMilliseconds),
+            "how long a write waits for other regions before the answer is 503 not-replicated; the link stays",
+            reloadable: true),
         .init(
             "drain_timeout", \.drainTimeoutMilliseconds, .duration(ConfigurationLimits.drainTimeoutMilliseconds),
             "how long open requests may take to finish after SIGTERM", reloadable: true),

@@ -5,6 +5,7 @@ extension ConfigurationLoader {
         checkTLS()
         checkLag()
         if isSound("role", "regions", "region", "node", "replication_listen", "peers") { checkRole() }
+        if isSound("durability", "regions", "replication_listen", "peers") { checkDurability() }
         guard isSound("replication_listen", "peers"), configuration.replicates else { return }
         let key = configuration.replicationListen == nil ? "peers" : "replication_listen"
         if places["node"] == nil {
@@ -44,6 +45,18 @@ extension ConfigurationLoader {
             places["lag_slow"] == nil ? "lag_stop" : "lag_slow",
             "lag_slow is \(durationText(slow)), lag_stop \(durationText(stop))",
             "intake slows before it is refused: write lag_slow <= lag_stop")
+    }
+
+    /// Else no write would ever be answered well.
+    private mutating func checkDurability() {
+        let others = configuration.replicates ? configuration.regions.count - 1 : 0
+        guard configuration.durability.otherRegions > others else { return }
+        let remedy = others == 0 ? "write durability = sync" : "write regions:\(others) or less"
+        let problem =
+            configuration.replicates
+            ? "regions has \(others == 0 ? "no" : "\(others)") other \(others == 1 ? "region" : "regions")"
+            : "without replication_listen and peers nothing is in other regions"
+        report("durability", problem, remedy)
     }
 
     /// A witness is there for its vote.

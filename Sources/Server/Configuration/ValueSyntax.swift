@@ -148,7 +148,22 @@ where Value: CaseIterable & RawRepresentable & Sendable, Value.RawValue: Lossles
     }
 }
 
-extension ValueSyntax where Value == Configuration.Durability { static let durability = choice }
+extension ValueSyntax where Value == Configuration.Durability {
+    static let durability = ValueSyntax(
+        read: { (text) throws(BadValue) in
+            if text == "sync" { return .sync }
+            guard text.hasPrefix("regions:"), let count = Int(text.dropFirst(8)), "regions:\(count)" == text, count > 0
+            else { throw BadValue(problem: "\(quoted(text)) is not known", remedy: "write sync, or regions:1") }
+            return .regions(count)
+        },
+        write: { durability in
+            switch durability {
+            case .sync: "sync"
+            case .regions(let count): "regions:\(count)"
+            }
+        })
+}
+
 extension ValueSyntax where Value == Configuration.Lookups { static let lookups = choice }
 extension ValueSyntax where Value == Configuration.Role { static let role = choice }
 extension ValueSyntax where Value == Configuration.RedirectStatus { static let redirectStatus = choice }

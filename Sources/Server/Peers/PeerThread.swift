@@ -12,10 +12,11 @@ import Synchronization
 ///     store's writer ─events─▶│ Replicator │ ──effects─▶ PeerStore
 ///     admin, main ──commands─▶└────────────┘ ──alarms──▶ log, metrics
 ///
-/// Safety: all but `mail`, `intake`, `pulse`, `askers` and what is atomic or behind a mutex belongs to the thread.
+/// Safety: all but `mail`, `intake`, `durability`, `pulse`, `askers` and what is atomic or behind a mutex belongs to the thread.
 final class PeerThread: @unchecked Sendable {
     let store: PeerStore
     let intake = WriteIntake()
+    let durability: RegionDurability
     /// Beats once for each turn of the loop.
     let pulse = Pulse()
     let mail: PeerMail
@@ -49,6 +50,8 @@ final class PeerThread: @unchecked Sendable {
         (self.store, self.transport, self.mail, self.live, self.now) = (store, transport, mail, live, now)
         configuration = live.value
         replicator = Replicator(settings, try store.store.holdings(), now: Self.moment(now))
+        durability = RegionDurability(ownRegion: settings.member.id.region, wake: { mail.wake() })
+        durability.set(configuration)
         published = Mutex(PeerFigures(replicator.status, at: System.monotonicMilliseconds()))
     }
 
@@ -105,12 +108,14 @@ final class PeerThread: @unchecked Sendable {
                 deadline = .max
                 handle(.deadline)
             }
+            durability.expire(at: ticks)
             if let id = pace.due(ticks) { _ = store.perform(.readSnapshot(id)) }
             tellNotices()
             retry(ticks)
             publish(ticks, for: waiting)
         }
         transport.end()
+        durability.end()
         askers.close()
         for asker in askers.take(atMost: .max, timeoutMilliseconds: 0) ?? [] { asker.close() }
     }
@@ -118,7 +123,9 @@ final class PeerThread: @unchecked Sendable {
     private static let keptEvents = 256
     private static let tick: Int64 = 1000
 
-    private var nextWakeUp: Int64 { min(deadline, pace.nextAt ?? .max, publishedAt + Self.tick) }
+    private var nextWakeUp: Int64 {
+        min(deadline, pace.nextAt ?? .max, durability.nextDeadline ?? .max, publishedAt + Self.tick)
+    }
 
     private static func moment(_ now: () -> Instant) -> Moment {
         Moment(wall: now(), ticks: System.monotonicMilliseconds())
@@ -141,6 +148,7 @@ final class PeerThread: @unchecked Sendable {
         guard live.isNewer(than: &configurationSeen) else { return }
         let next = live.value
         if next.peers != configuration.peers { handle(.command(.peers(next.peers))) }
+        durability.set(next)
         configuration = next
     }
 
@@ -173,7 +181,8 @@ final class PeerThread: @unchecked Sendable {
             case .writableFormat(let format):
                 tellFormat(format)
                 _ = store.perform(effect)
-            case .acknowledged: break
+            case .acknowledged(let node, let sequence):
+                durability.acknowledged(node, of: replicator.own, through: sequence)
             default: _ = store.perform(effect)
             }
         }

@@ -194,7 +194,11 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
         ("redirect_cache_ttl = -1s", "redirect_cache_ttl: -1s is out of range; write a duration from 0s to 365d"),
         ("drain_timeout = 25h", "drain_timeout: 25h is out of range; write a duration from 0s to 1d"),
         ("clock_offset = -3651d", "clock_offset: -3651d is out of range; write a duration from -3650d to 3650d"),
-        ("durability = regions:1", "durability: \"regions:1\" is not known; write sync"),
+        ("durability = regions:0", "durability: \"regions:0\" is not known; write sync, or regions:1"),
+        (
+            "durability = regions:1",
+            "durability: without replication_listen and peers nothing is in other regions; write durability = sync"
+        ),
         ("log_format = text", "log_format: \"text\" is not known; write logfmt or json"),
         ("redirect_status = 303", "redirect_status: \"303\" is not known; write 301, 302, 307 or 308"),
         ("user = a b", "user: \"a b\" is not a user; write a name such as edge, or edge:www-data"),

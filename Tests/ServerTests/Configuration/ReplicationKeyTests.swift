@@ -55,6 +55,8 @@ import Testing
             snapshot_rate = 1MiB
             lag_slow = 100ms
             lag_stop = 1d
+            durability = regions:1
+            durability_timeout = 1m
             """)
         #expect(configuration.role == .witness && configuration.replicates && configuration.hasReplicationTLS)
         #expect(configuration.replicationListen == ListenAddress(host: "0.0.0.0", port: 9280))
@@ -65,6 +67,7 @@ import Testing
         #expect(configuration.replicationTLSKey == "us-3.key" && configuration.replicationTLSCA == "ca.pem")
         #expect(configuration.snapshotBytesPerSecond == 1_048_576)
         #expect((configuration.lagSlowMilliseconds, configuration.lagStopMilliseconds) == (100, 86_400_000))
+        #expect(configuration.durability == .regions(1) && configuration.durabilityTimeoutMilliseconds == 60_000)
         #expect(try load(configuration.text) == configuration)
     }
 
@@ -76,6 +79,7 @@ import Testing
         secrets + "peers = 10.0.0.1:1\nreplication_plaintext = on",
         secrets + "peers = 10.0.0.1:1\nreplication_listen = [::]:1\n" + tls,
         secrets + "replication_listen = 10.0.0.1:1\nreplication_plaintext = on",
+        secrets + "peers = a:1\nregions = a:1, b:2, c:3\nregion = a\ndurability = regions:2",
         "role = witness", "lag_slow = 30s\nlag_stop = 30s", tls, "replication_plaintext = on",
         "regions = a:1/2, b:2\nregion = a\nnode = 2\nrole = witness",
     ])
@@ -185,6 +189,18 @@ import Testing
                 1, "lag_stop = 4s",
                 "lag_stop: lag_slow is 5s, lag_stop 4s; intake slows before it is refused: write lag_slow <= lag_stop"
             ),
+            (
+                4, secrets + "durability = regions:1\npeers = a:1",
+                "durability: regions has no other regions; write durability = sync"
+            ),
+            (
+                4, secrets + "durability = regions:3\npeers = a:1\nregions = a:1, b:2, c:3\nregion = b",
+                "durability: regions has 2 other regions; write regions:2 or less"
+            ),
+            (
+                1, "durability_timeout = 99ms",
+                "durability_timeout: 99ms is out of range; write a duration from 100ms to 1m"
+            ),
         ] as [(Int, String, String)])
     func message(line: Int, text: String, expected: String) {
         #expect(errors(text) == ["edge.conf:\(line): \(expected)"])
@@ -270,6 +286,15 @@ import Testing
             ),
             (tls, tls.replacing("c.", with: "d."), []),
             ("", "snapshot_rate = 1MiB\nlag_slow = 40s\nlag_stop = 50s", []),
+            (
+                secrets + "peers = a:1\nregions = a:1, b:2\nregion = a",
+                secrets + "peers = a:1\nregions = a:1, b:2\nregion = a\ndurability = regions:1", []
+            ),
+            (
+                secrets + "peers = a:1\nregions = a:1, b:2\nregion = a",
+                secrets + "peers = a:1\nregions = a:1, b:2, c:3\nregion = a\ndurability = regions:2",
+                ["regions", "durability"]
+            ),
         ] as [(String, String, [String])])
     func reloaded(before: String, after: String, waiting: [String]) throws {
         let reload = ConfigurationReload(from: try load(before), to: try load(after))

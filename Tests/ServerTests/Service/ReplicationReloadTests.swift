@@ -19,7 +19,7 @@ enum ReplicationReload {
         }
 
         private static func text(_ more: String, _ cluster: String) -> String {
-            var lines = ["node = 0", more]
+            var lines = ["regions = local:1, other:2", "region = local", "node = 0", more]
             if !more.contains("peers") { lines.append("peers = 127.0.0.1:1") }
             for (key, name) in [
                 ("cluster_secret_file", "cluster.secret"), ("code_secret_file", "code.secret"),
@@ -43,6 +43,8 @@ enum ReplicationReload {
     static let proofs: [String: @Sendable () throws -> Void] = [
         "peers": { try changes("peers", "127.0.0.1:1", "127.0.0.1:2, eu.example:9280") },
         "snapshot_rate": { try changes("snapshot_rate", "64MiB", "1MiB") },
+        "durability": { try changes("durability", "sync", "regions:1") },
+        "durability_timeout": { try changes("durability_timeout", "2s", "3s") },
         "lag_slow": { try changes("lag_slow", "5s", "6s") },
         "lag_stop": { try changes("lag_stop", "30s", "40s") },
         "replication_tls_certificate": { try isReadAnew("replication_tls_certificate", "local-0.pem") },

@@ -253,8 +253,8 @@ extension NodeTests {
             "region": "local", "node": "7", "listen": "127.0.0.1:1", "admin_listen": "127.0.0.1:2",
             "public_url": "https://other.example", "code_secret_file": "other-secret", "workers": "9",
             "cache_entries": "64", "reader_threads": "3",
-            "map_size": "17MiB", "max_connections": "77", "resolve_timeout": "100ms", "durability": "sync",
-            "clock_offset": "1h", "role": "witness",
+            "map_size": "17MiB", "max_connections": "77", "resolve_timeout": "100ms", "clock_offset": "1h",
+            "role": "witness",
             "replication_listen": "127.0.0.1:3", "replication_advertise": "other.example:3",
             "cluster_secret_file": "other-cluster-secret", "replication_plaintext": "on",
         ]
@@ -276,7 +276,7 @@ extension NodeTests {
             _ = directory.write(keys.map { "\($0) = \(Self.others[$0]!)\n" }.joined(), to: "edge.conf")
             child.signal(SIGHUP)
             let last = try log.next("event=reload ")
-            let unchanged: Set = ["durability", "region"]
+            let unchanged: Set = ["region"]
             for key in keys where !unchanged.contains(key) {
                 let line = log.seen.first { $0.contains("event=key-needs-restart key=\(key) ") }
                 #expect(line?.contains("level=warning") == true, "\(key)")
