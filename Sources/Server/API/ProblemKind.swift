@@ -158,13 +158,10 @@ extension ProblemKind {
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
-        invalidTitle, invalidTags,
-        invalidExpiry, unauthorized, invalidKey, forbidden, rateLimited, storageFull, overloaded,
-        notReplicated, invalidJSON,
-        unsupportedMediaType,
-        payloadTooLarge,
-        methodNotAllowed, malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge,
-        notImplemented, versionNotSupported, invalidQuery, logTruncated, storeUnreadable,
+        invalidTitle, invalidTags, invalidExpiry, notReplicated, unauthorized, invalidKey, forbidden, rateLimited,
+        storageFull, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge, methodNotAllowed,
+        malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge, notImplemented,
+        versionNotSupported, invalidQuery, logTruncated, storeUnreadable,
     ]
 
     static func named(_ code: some StringProtocol) -> ProblemKind? { all.first { $0.code == code } }

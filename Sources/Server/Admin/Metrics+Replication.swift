@@ -4,7 +4,7 @@ import Store
 
 extension Metrics {
     /// Nothing on a node without peers. Labels are the cluster's nodes, which are few.
-    mutating func addReplication(_ figures: PeerFigures, _ intake: WriteIntake, _ durability: RegionDurability) {
+    mutating func addReplication(_ figures: PeerFigures, _ intake: WriteIntake) {
         output.value(
             "edge_replication_figures_age_seconds", .gauge,
             "0, or how old what follows is, because the thread that talks to peers does not answer.",
@@ -49,17 +49,10 @@ extension Metrics {
                 "edge_replication_refused_writes_total", "Users' writes refused because a peer was late.",
                 intake.refusalCount
             ),
-            (
-                "edge_unreplicated_writes_total", "Users' writes that too few other regions had in time.",
-                durability.unreplicatedCount
-            ),
         ] { output.value(name, .counter, help, Double(count)) }
         output.value(
             "edge_replication_refused_write_ratio", .gauge, "Share of users' writes that are refused for a late peer.",
             intake.refusedShare)
-        output.value(
-            "edge_unreplicated_writes_waiting", .gauge, "Users' writes that wait for other regions.",
-            Double(durability.waitingCount))
         output.histogram(
             "edge_replication_delay_seconds", "From an entry's stamp to its being durable here, of each batch's last.",
             bounds: PeerWatch.delayBounds.map { Double($0) / 1000 },
@@ -82,6 +75,16 @@ extension Metrics {
         output.value(
             "edge_certificate_expiry_timestamp_seconds", .gauge,
             "When the certificate for peers ends, in seconds since 1970.", Double(end))
+    }
+
+    /// What `durability` asks for.
+    mutating func addDurability(_ durability: RegionDurability) {
+        output.value(
+            "edge_unreplicated_writes_total", .counter, "Users' writes that too few other regions had in time.",
+            Double(durability.unreplicatedCount))
+        output.value(
+            "edge_unreplicated_writes_waiting", .gauge, "Users' writes that wait for other regions.",
+            Double(durability.waitingCount))
     }
 
     /// By the node that wrote: an ended life has its own log, and they are summed up.

@@ -31,7 +31,10 @@ struct Metrics {
         addStore(figures)
         addCommits(figures)
         addClicks(node)
-        if let peers = node.peers { addReplication(peers.figures, node.intake, node.durability) }
+        if let peers = node.peers {
+            addReplication(peers.figures, node.intake)
+            addDurability(node.durability)
+        }
         addCertificate(end: node.certificateEnd.load(ordering: .relaxed))
         addOperation(node)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")

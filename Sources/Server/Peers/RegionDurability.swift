@@ -1,4 +1,5 @@
 import Links
+import Replication
 import Synchronization
 
 /// Holds back what users are told of their writes until so many other regions have them on their disks (`durability`).

@@ -21,10 +21,10 @@ import Testing
     private let answers = Answers()
     private let wakes = Answers()
     private let origin = Origin(region: 0x31, node: 0, incarnation: 7)
-    private let (sibling, near, nearToo, far) = (
-        NodeID(region: 0x31, node: 1), NodeID(region: 0x32, node: 0), NodeID(region: 0x32, node: 1),
-        NodeID(region: 0x33, node: 0)
-    )
+    private let sibling = NodeID(region: 0x31, node: 1)
+    private let near = NodeID(region: 0x32, node: 0)
+    private let nearToo = NodeID(region: 0x32, node: 1)
+    private let far = NodeID(region: 0x33, node: 0)
 
     private func make(_ otherRegions: Int, timeout: Int64 = 100) -> RegionDurability {
         let wakes = wakes
