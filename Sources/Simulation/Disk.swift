@@ -40,9 +40,9 @@ struct Disk {
 
     func removeIdentity() { unlink(path + "/identity") }
 
-    /// Flips a bit wherever `isThere` says that the bytes behind `pattern` are meant. How often.
-    func flip(behind pattern: [UInt8], offset: Int, where isThere: (ArraySlice<UInt8>) -> Bool) -> Int {
-        guard var bytes = Self.read(path + "/data.mdb"), let first = pattern.first else { return 0 }
+    /// Flips a bit of the byte at `offset` wherever `pattern` stands in the store's file. How often.
+    func flip(in pattern: [UInt8], at offset: Int) -> Int {
+        guard let bytes = Self.read(path + "/data.mdb"), let first = pattern.first else { return 0 }
         var (found, start): ([Int], Int) = ([], 0)
         bytes.withUnsafeBytes { all in
             while start < all.count,
@@ -51,22 +51,14 @@ struct Disk {
                 let place = UnsafeRawPointer(hit) - all.baseAddress!
                 start = place + 1
                 if place + pattern.count <= all.count, all[place..<place + pattern.count].elementsEqual(pattern) {
-                    found.append(place + pattern.count)
+                    found.append(place + offset)
                 }
             }
         }
-        found = found.filter { $0 + offset < bytes.count && isThere(bytes[$0..<min($0 + 160, bytes.count)]) }
         let file = open(path + "/data.mdb", O_WRONLY | O_CLOEXEC)
-        for place in found {
-            bytes[place + offset] ^= 1
-            pwrite(file, [bytes[place + offset]], 1, off_t(place + offset))
-        }
+        for place in found { pwrite(file, [bytes[place] ^ 1], 1, off_t(place)) }
         close(file)
         return found.count
-    }
-
-    static func holds(_ bytes: ArraySlice<UInt8>, _ part: ArraySlice<UInt8>) -> Bool {
-        bytes.indices.contains { bytes[$0...].starts(with: part) }
     }
 
     /// Files that this process has open there.

@@ -193,19 +193,22 @@ extension Simulation {
             return false
         }
         guard copies(of: link, key, elsewhereThan: node) >= 2 else { return false }
-        var (stamp, keyBytes): ([UInt8], [UInt8]) = ([], [])
-        stamp.append(bigEndian: link.rank.stamp)
-        key.encode(into: &keyBytes)
-        let count = node.disk.flip(behind: stamp, offset: 1) { next in
-            // In the log the size of the key and the key follow a stamp; in the version vector there is no destination.
-            // Of a creation the origin follows, whose region is a character; of a record the index of one.
-            !next.starts(with: [0, UInt8(keyBytes.count)]) && next.first! < 0x30
-                && Disk.holds(next, link.destination.suffix(Self.destinationTail))
-        }
+        // All of the row is looked for: a part of an earlier one may lie right before the head of another in the page.
+        let count = node.disk.flip(in: bytes(of: key, node), at: Self.damagedByte)
         guard count > 0, case .damaged = show(node, key) else { return false }
         (node.wasDamaged, mayDiverge) = (true, true)
         visit(node, key)
         return true
+    }
+
+    /// As the row has it, without its checksum.
+    private func bytes(of key: LinkKey, _ node: SimulatedNode) -> [UInt8] {
+        guard let reader = node.reader, let store = node.store?.store, (try? reader.begin()) != nil else { return [] }
+        defer { reader.end() }
+        var row: [UInt8] = []
+        let code = Array(store.codeSpace.text(of: key).utf8)
+        if case .link(let link) = reader.find(code.span.bytes) { link.record?.encode(into: &row) }
+        return row
     }
 
     private func copies(of link: ShownLink, _ key: LinkKey, elsewhereThan node: SimulatedNode) -> Int {
@@ -230,8 +233,8 @@ extension Simulation {
         return true
     }
 
-    /// Of a destination without its scheme, which is not stored.
-    private static let destinationTail = 14
+    /// Behind the stamp and the index of the origin.
+    private static let damagedByte = 9
 
     private func strikeMembership(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         switch fault {
