@@ -323,36 +323,6 @@ struct SnapshotTests {
         #expect(bench.machine.isReady != anotherHasMore)
     }
 
-    /// Numbers go on beyond the highest ceiling of this node that anyone knows.
-    @Test func continuityFromWhatPeersKnow() {
-        var bench = Bench()
-        let former = Origin(region: 0x31, node: 0, incarnation: 10)
-        var known = Bench.row(former, 3, chain: 3, ceiling: 900)
-        known.stamp = Stamp(milliseconds: 1_600_000_000_000, counter: 0)
-        let id = bench.open(certified: NodeID(Bench.second))
-        bench.receive(id, .hello(Bench.hello()))
-        bench.receive(id, .state(PeerState(credit: 0, rows: [known])))
-        let highest = Highest(ceiling: 900, at: Instant(milliseconds: 1_600_000_000_000))
-        #expect(bench.effects.contains(.continuityProven(highest)))
-        var alone = Bench()
-        alone.tell(.command(.noPeers))
-        #expect(alone.effects.contains(.continuityProven(nil)))
-    }
-
-    /// Who knows nothing of this node's numbers may be as new as it is: one of two that lost their disks together must
-    /// not take the other's word for it.
-    @Test(arguments: [0, 900] as [UInt64]) func continuityWhereTheFirstPeerKnowsNothing(ceiling: UInt64) {
-        let former = Origin(region: 0x31, node: 0, incarnation: 10)
-        var bench = Bench(isFresh: true)
-        _ = bench.connect(at: "b")
-        #expect(bench.machine.isReady && !bench.machine.isContinuous)
-        let known = ceiling > 0 ? [Bench.row(former, 0, ceiling: ceiling)] : []
-        _ = bench.connect(Bench.hello(Bench.third, run: 3), at: "c", state: known)
-        #expect(bench.machine.isContinuous)
-        let highest = ceiling > 0 ? Highest(ceiling: ceiling, at: Instant(milliseconds: 0)) : nil
-        #expect(bench.effects.contains(.continuityProven(highest)))
-    }
-
     /// Nobody waits for a retired node's word, nor for an address that a member that was heard has too.
     @Test(arguments: [false, true]) func continuityWithoutTheRetired(isRetired: Bool) {
         let third = Member(id: NodeID(Bench.third), addresses: ["c"], logFormat: 1, isRetired: isRetired)

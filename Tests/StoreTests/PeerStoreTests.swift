@@ -184,6 +184,23 @@ import Testing
         #expect(try StoreInspection(directory: peer.directory.store).problems == [])
     }
 
+    /// Until a peer has heard how far numbers go there are Snowflakes.
+    @Test func numbersWaitUntilTheyAreHeardOf() throws {
+        let peer = try Peer()
+        peer.perform(.issuing(allowed: false))
+        peer.perform(.continuityProven(nil))
+        for _ in 0..<3 {
+            peer.store.turn()
+            peer.clock.advance(milliseconds: 10_000)
+            let key = try peer.create("https://example.com/").key
+            #expect({ if case .snowflake = key { true } else { false } }())
+        }
+        peer.perform(.issuing(allowed: true))
+        peer.clock.advance(milliseconds: 60_000)
+        let key = try peer.create("https://example.com/").key
+        #expect({ if case .generated = key { true } else { false } }())
+    }
+
     @Test func truncationRaisesTheFloor() throws {
         let peer = try Peer()
         var author = Author("2")

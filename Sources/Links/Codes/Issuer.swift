@@ -42,6 +42,8 @@ package struct Issuer: Sendable {
     /// Counters below it are leased, or were given out by an earlier self.
     package internal(set) var ceiling: UInt64
     package internal(set) var breaker: Breaker
+    /// Numbers wait until another node knows of a ceiling: nobody would know how far a lost disk's went.
+    package var isUnheard = false
 
     /// Of the next Snowflake, at least. Never before the start: a node that lost its disk repeats none of its earlier
     /// self's, however the clock is set later, if it was right when the node began.
@@ -212,7 +214,7 @@ package struct Issuer: Sendable {
     private func obstacle(_ now: Instant) -> Reason? {
         if continuity == .unproven { return .continuityUnproven }
         if next >= counterLimit { return .rangeExhausted }
-        if next >= ceiling || unleasedStart != nil { return .leaseLate }
+        if next >= ceiling || unleasedStart != nil || isUnheard { return .leaseLate }
         if numberPace.waitMilliseconds(now) > Pace.longestWaitMilliseconds { return .clockBehind }
         return nil
     }

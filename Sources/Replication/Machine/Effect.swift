@@ -51,6 +51,9 @@ package enum Effect: Equatable, Sendable {
     /// Numbers may be issued beyond the highest that anyone knows: the counter below which they lie and a time up to
     /// which it is known; nil if no number of this node is known.
     case continuityProven(Highest?)
+    /// Numbers wait until a peer has heard how far they go: who lost its disk before that would give the same ones out
+    /// again.
+    case issuing(allowed: Bool)
     /// Changes to keys that exist.
     case localChanges(allowed: Bool)
     case readiness(Bool)

@@ -63,6 +63,7 @@ extension Replicator {
                 if row.isSealed { doubt(.sealed(session.node)) }
                 guard joining != .reborn else { return false }
                 if row.head > before { effects.append(.acknowledged(session.node, through: row.head)) }
+                if row.ceiling > 0 { endHearing() }
                 continue
             }
             if row.head == head(row.origin), row.head > 0, row.chain != rows[row.origin]!.chain { fork(row.origin) }
@@ -160,12 +161,25 @@ extension Replicator {
     }
 
     /// Numbers go on beyond what anyone knows, once a peer was heard, and all of them if it knows of none; in a fresh
-    /// store once its heads are covered too.
-    mutating func proveContinuity() {
+    /// store once its heads are covered too. If none knows of any, one has to hear first where they begin.
+    mutating func proveContinuity(isAlone: Bool = false) {
         guard !isContinuous else { return }
         isContinuous = true
         let highest = ownNumbers.max { ($0.ceiling, $0.stamp) < ($1.ceiling, $1.stamp) }
+        isUnheard =
+            !isAlone
+            && !peers.values.flatMap(\.rows.values).contains {
+                NodeID($0.origin) == settings.member.id && $0.ceiling > 0
+            }
+        effects.append(.issuing(allowed: !isUnheard))
         effects.append(.continuityProven(highest.map { Highest(ceiling: $0.ceiling, at: $0.stamp.instant) }))
+    }
+
+    /// A peer knows of a ceiling: whatever is given out from now on, it can be told how far that may have gone.
+    mutating func endHearing() {
+        guard isUnheard else { return }
+        isUnheard = false
+        effects.append(.issuing(allowed: true))
     }
 
     mutating func judgeReadiness() {
@@ -180,7 +194,9 @@ extension Replicator {
         let hasCovered = hasHeardPeer && goals.isEmpty
         if hasCovered { isFresh = false }
         if hasHeardPeer, !isFresh, !ownNumbers.isEmpty || everyoneReported { proveContinuity() }
-        if isAlone, members.values.allSatisfy({ $0.id == settings.member.id || $0.isRetired }) { proveContinuity() }
+        if isAlone, members.values.allSatisfy({ $0.id == settings.member.id || $0.isRetired }) {
+            proveContinuity(isAlone: true)
+        }
         let waited = now.ticks - startedAt >= ReplicationLimits.readyWithoutPeers
         let isUnheard = !hasHeardPeer && !isFresh && waited
         let becomes = !joining.isFrozen && (isReady || isAlone || hasCovered || isUnheard)

@@ -40,6 +40,8 @@ package struct Replicator: Sendable {
     package internal(set) var counters = Counters()
 
     var isContinuous = false
+    /// No peer knows of a number of this node's yet.
+    var isUnheard = false
     package internal(set) var isReady = false
     /// Of entries: the newest that all members read, and may be written. Nil until they are known.
     var format: UInt16?
@@ -116,7 +118,9 @@ package struct Replicator: Sendable {
 
     private mutating func handle(_ command: Event.Command) {
         switch command {
-        case .noPeers: proveContinuity()
+        case .noPeers:
+            proveContinuity(isAlone: true)
+            endHearing()
         case .retire(let node):
             guard var member = members[node], node != settings.member.id else { return }
             member.isRetired = true
@@ -192,7 +196,7 @@ package struct Replicator: Sendable {
         for id in sessionIDs { close(id, .newIncarnation) }
         (joining, partial) = (.no, nil)
         // A store that was in doubt knows no better how far its numbers went.
-        (isContinuous, hasHeardPeer) = (false, false)
+        (isContinuous, hasHeardPeer, isUnheard) = (false, false, false)
         take(holdings)
         clear(.incarnationInDoubt)
         for address in dials.keys where dials[address]!.phase != .own {

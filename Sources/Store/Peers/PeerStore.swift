@@ -46,7 +46,7 @@ package final class PeerStore {
     package func perform(_ effect: Effect) -> Bool {
         switch effect {
         case .apply, .truncate, .seal, .ceiling, .beginIncarnation, .logMember, .writableFormat, .merge,
-            .continuityProven, .readiness(true):
+            .continuityProven, .issuing, .readiness(true):
             write(effect)
         case .readLog(let read): tell(.logRead(read, store.entries(read)))
         case .readDigests(let id, let read): tell(.digestsRead(id, read, store.digests(read.node)))

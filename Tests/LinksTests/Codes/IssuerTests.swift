@@ -211,6 +211,18 @@ func resumption(highest: UInt64?, at: Int64?, now: Int64, expected: UInt64) {
     }
 }
 
+/// A leased block that nobody else knows of is not touched.
+@Test func unheardNumbersWait() {
+    var bench = Bench(next: 100)
+    bench.issuer.isUnheard = true
+    for _ in 0..<3 {
+        guard case .snowflake = bench.create() else { Issue.record("a number that nobody heard of"); return }
+    }
+    bench.issuer.isUnheard = false
+    bench.clock += 60_000
+    #expect(bench.create() == .number(GeneratedNumber.number(counter: 100, node: Bench.node)))
+}
+
 /// Snowflakes follow the wall clock, not a stamp that another node's clock drew ahead: a node that then lost its disk would
 /// give out the same ones again.
 @Test func snowflakesDoNotFollowStampsAhead() {

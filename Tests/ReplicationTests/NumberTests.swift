@@ -1,0 +1,61 @@
+import Links
+import Primitives
+import Testing
+
+@testable import Replication
+
+/// From where numbers go on, and what has to be known before they do.
+@Suite struct NumberTests {
+    /// Numbers go on beyond the highest ceiling of this node that anyone knows.
+    @Test func continuityFromWhatPeersKnow() {
+        var bench = Bench()
+        let former = Origin(region: 0x31, node: 0, incarnation: 10)
+        var known = Bench.row(former, 3, chain: 3, ceiling: 900)
+        known.stamp = Stamp(milliseconds: 1_600_000_000_000, counter: 0)
+        let id = bench.open(certified: NodeID(Bench.second))
+        bench.receive(id, .hello(Bench.hello()))
+        bench.receive(id, .state(PeerState(credit: 0, rows: [known])))
+        let highest = Highest(ceiling: 900, at: Instant(milliseconds: 1_600_000_000_000))
+        #expect(bench.effects.contains(.continuityProven(highest)))
+        var alone = Bench()
+        alone.tell(.command(.noPeers))
+        #expect(alone.effects.contains(.continuityProven(nil)) && alone.effects.contains(.issuing(allowed: true)))
+    }
+
+    /// Who knows nothing of this node's numbers may be as new as it is: one of two that lost their disks together must
+    /// not take the other's word for it.
+    @Test(arguments: [0, 900] as [UInt64]) func continuityWhereTheFirstPeerKnowsNothing(ceiling: UInt64) {
+        let former = Origin(region: 0x31, node: 0, incarnation: 10)
+        var bench = Bench(isFresh: true)
+        _ = bench.connect(at: "b")
+        #expect(bench.machine.isReady && !bench.machine.isContinuous)
+        let known = ceiling > 0 ? [Bench.row(former, 0, ceiling: ceiling)] : []
+        _ = bench.connect(Bench.hello(Bench.third, run: 3), at: "c", state: known)
+        #expect(bench.machine.isContinuous)
+        let highest = ceiling > 0 ? Highest(ceiling: ceiling, at: Instant(milliseconds: 0)) : nil
+        #expect(bench.effects.contains(.continuityProven(highest)))
+        #expect(bench.effects.contains(.issuing(allowed: ceiling > 0)))
+    }
+
+    /// Where nobody knows of a number, none is given out before somebody has heard of a ceiling; or an operator says that
+    /// there is nobody.
+    @Test(arguments: [false, true]) func numbersWaitUntilTheyAreHeardOf(saysAlone: Bool) {
+        var bench = Bench(isFresh: true)
+        func heads(_ rows: [OriginState]) -> Heads {
+            Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: rows)
+        }
+        let id = bench.connect(at: "b")
+        _ = bench.connect(Bench.hello(Bench.third, run: 3), at: "c")
+        #expect(bench.effects.contains(.issuing(allowed: false)))
+        bench.receive(id, .heads(heads([Bench.row(Bench.own, 0)])))
+        #expect(!bench.effects.contains(.issuing(allowed: true)))
+        if saysAlone {
+            bench.tell(.command(.noPeers))
+        } else {
+            bench.receive(id, .heads(heads([Bench.row(Bench.own, 0, ceiling: 50)])))
+        }
+        #expect(bench.effects.contains(.issuing(allowed: true)))
+        bench.receive(id, .heads(heads([Bench.row(Bench.own, 0, ceiling: 90)])))
+        #expect(!bench.effects.contains(.issuing(allowed: true)), "that is known")
+    }
+}
