@@ -76,6 +76,13 @@ package struct RequestHead: Sendable {
     @inline(__always)
     package func has(_ field: Field) -> Bool { sent &>> UInt32(field.rawValue) & 1 != 0 }
 
+    /// Whether a field was sent that can say what the answer must reflect: a token, a cookie or a region.
+    package var mayBringToken: Bool { sent & Self.tokenFields != 0 }
+
+    private static let tokenFields: UInt32 = [Field.edgeToken, .cookie, .xWriteRegion].reduce(0) {
+        $0 | 1 << UInt32($1.rawValue)
+    }
+
     /// Whether a field came in several lines; `value(of:in:)` joins them.
     package func isRepeated(_ field: Field) -> Bool { repetitions >> UInt32(field.rawValue) & 1 != 0 }
 

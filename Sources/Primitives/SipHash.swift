@@ -1,7 +1,7 @@
 /// SipHash-c-d of Aumasson and Bernstein ("SipHash: a fast short-input PRF", 2012), with 64 or 128 bits of output.
 ///
-/// Used where order must be hidden or buckets must be spread, with keys that an outsider does not know; never as a
-/// signature.
+/// Used where order must be hidden or buckets must be spread, with keys that an outsider does not know; and, with two and
+/// four rounds, as the MAC of what a cluster gives its clients to bring back. Never as a signature.
 package struct SipHash: Sendable {
     private var v0, v1, v2, v3: UInt64
 

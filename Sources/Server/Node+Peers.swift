@@ -31,7 +31,7 @@ extension Node {
         let store = try PeerStore(settings) { mail.put($0) }
         return try PeerThread(
             replication(configuration, settings.logFormat, secrets.cluster!, store.store, boundTo: transport.address),
-            store, transport,
+            configuration.regions.map { NodeID(region: $0.character, node: UInt8($0.acceptor)) }, store, transport,
             mail, live, now: now)
     }
 

@@ -18,6 +18,9 @@ final class Node: @unchecked Sendable {
     /// Answers users' writes once enough regions have them.
     let durability: RegionDurability
     let clicks: Clicks
+    let tokens: Tokens
+    /// Nil: there are no others to ask.
+    let lookups: RemoteLookups?
     let admission: CurrentAdmission
     private(set) var api: API!
     private var admin: Admin?
@@ -40,6 +43,7 @@ final class Node: @unchecked Sendable {
     /// What the public port's connections may take; the admin port has its own, so that it always gets in.
     let publicBudget: ConnectionBudget
     private let clockOffsetMilliseconds: Int64
+    private let servesUsers: Bool
     let clusterSecret: ClusterSecret?
     /// The main thread's.
     var replicationTLS: ReplicationTLS?
@@ -54,6 +58,7 @@ final class Node: @unchecked Sendable {
     init(_ configuration: Configuration, logFormat: UInt16 = StoreLimits.logFormat) throws {
         live = LiveConfiguration(configuration)
         clockOffsetMilliseconds = configuration.clockOffsetMilliseconds
+        servesUsers = configuration.role == .edge
         admission = CurrentAdmission(Admission(configuration))
         publicBudget = ConnectionBudget(limit: Self.connectionLimit(configuration))
         let first = try Listener(configuration.listen)
@@ -77,11 +82,14 @@ final class Node: @unchecked Sendable {
         store = try peers?.store.store ?? Store(settings)
         intake = peers?.intake ?? WriteIntake()
         durability = peers?.durability ?? RegionDurability(ownRegion: settings.region.character.byte)
+        lookups = peers?.lookups
+        tokens = Tokens(secrets.cluster, store, configuration)
         readers = try ReaderThreads(store, count: configuration.readerThreads, mustEnd: { Self.end(because: $0) })
         let publicURL = configuration.publicURL(boundTo: address)
         clicks = try Clicks(store, live, now: { Self.clock(offset) })
         let api = try API(
-            store, live, admission, intake, durability, clicks.storage, publicURL: publicURL,
+            store, live, admission, intake, durability, clicks.storage, tokens, lookups, peers: peers,
+            publicURL: publicURL,
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
@@ -113,8 +121,8 @@ final class Node: @unchecked Sendable {
     /// What is in effect now. A copy: threads that answer keep one of their own.
     var configuration: Configuration { live.value }
 
-    /// Whether the node wants traffic.
-    var isReady: Bool { !isDraining.load(ordering: .relaxed) && peers?.isReady ?? true }
+    /// Whether the node wants traffic; a witness never does.
+    var isReady: Bool { !isDraining.load(ordering: .relaxed) && servesUsers && peers?.isReady ?? true }
 
     func now() -> Instant { Self.clock(clockOffsetMilliseconds) }
 

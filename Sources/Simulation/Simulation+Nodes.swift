@@ -157,7 +157,7 @@ extension Simulation {
             case .truncate(let order):
                 checkTruncation(node, order)
                 carryOut(.truncate(hastened(order, node)), node)
-            case .authenticated, .admitted, .acknowledged: break
+            case .authenticated, .admitted, .acknowledged, .registers: break
             default: carryOut(effect, node)
             }
         }

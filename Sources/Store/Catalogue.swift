@@ -6,7 +6,7 @@ import Primitives
 struct Catalogue: Sendable {
     let meta, origins, aliases, snowflakes, digests, log: TableHandle
     /// Nil in a store that no program which knows them has opened to write.
-    let members, keys, owners: TableHandle?
+    let members, keys, owners, registers: TableHandle?
     /// By region index × 16 + node.
     private var links: [TableHandle?]
     private(set) var linkTables: [TableID]
@@ -27,6 +27,7 @@ struct Catalogue: Sendable {
         (self.snowflakes, self.digests, self.log) = (snowflakes, digests, log)
         members = try open(TableID.members.name)
         (keys, owners) = (try open(TableID.keys.name), try open(TableID.owners.name))
+        registers = try open(TableID.registers.name)
         var links = [TableHandle?](repeating: nil, count: 62 * 16)
         var tables: [TableID] = []
         for table in try Self.linkTableNames(transaction) {
@@ -51,6 +52,7 @@ struct Catalogue: Sendable {
         case .members: members
         case .keys: keys
         case .owners: owners
+        case .registers: registers
         case .totals, .days, .journal: nil
         }
     }
@@ -97,10 +99,10 @@ struct Catalogue: Sendable {
 
     /// Makes the tables that stores of earlier programs lack.
     static func addLater(in transaction: borrowing WriteTransaction) throws(LMDBError) {
-        for table in [TableID.members, .keys, .owners] { _ = try transaction.openTable(table.name) }
+        for table in [TableID.members, .keys, .owners, .registers] { _ = try transaction.openTable(table.name) }
     }
 
-    var hasAll: Bool { members != nil && keys != nil && owners != nil }
+    var hasAll: Bool { members != nil && keys != nil && owners != nil && registers != nil }
 }
 
 /// The rows of the table `meta`.

@@ -264,6 +264,9 @@ struct WriteTransaction: ~Copyable {
             })
     }
 
+    /// No row stays, whether or not it can be found.
+    func empty(_ table: TableHandle) throws(LMDBError) { try LMDBError.check(mdb_drop(raw, table.raw, 0)) }
+
     func cursor(_ table: TableHandle) throws(LMDBError) -> Cursor { try Cursor(raw, table, pageSizeBytes: nil) }
 }
 

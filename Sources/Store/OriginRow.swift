@@ -10,7 +10,8 @@ import Primitives
 ///     head chain    16
 ///     floor         6    newest sequence that was truncated away; 0 if the log is whole
 ///     floor chain   16
-///     first         8    counter at which its generated numbers begin again after a start
+///     first         8    counter behind the greatest number that came in its log; of the own life, where they begin again
+///                        after a start
 ///     ceiling       8    counter below which they lie
 ///     seal          6    last sequence of an ended incarnation; 2^48 - 1 while it lives
 ///     wall          6    of the own life: milliseconds of the wall clock at the latest commit, of all lives so far

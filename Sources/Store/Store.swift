@@ -46,10 +46,13 @@ package final class Store: @unchecked Sendable {
     /// Whether this start began a new incarnation in a store that had an older one.
     package let didBeginIncarnation: Bool
     let ceilings: Ceilings
+    package let coverage: Coverage
+    let received = ReceivedNumbers()
     /// What cached answers of this store hold on to.
     package let stamps: CacheStamps
     private let shapedAliases: Atomic<Bool>
     private let mayChange = Atomic(true)
+    private let mayIssue = Atomic(true)
     /// As the store keeps it.
     package let codeSecret: [UInt8]
     private let stopping = Atomic(false)
@@ -98,6 +101,9 @@ package final class Store: @unchecked Sendable {
         clickIdentity = ClickRows.identity(
             opening.image.codeSecret, opening.image.identity, opening.ownRow.origin)
         ceilings = Ceilings(opening.image.origins.values)
+        coverage = Coverage(opening.rows.values)
+        let rows = Array(opening.rows.values)
+        received.note(rows, all: rows)
         published = Mutex(StoreFigures())
         let stampKeys: (UInt64, UInt64) = settings.stampKeys ?? (.random(in: 0 ... .max), .random(in: 0 ... .max))
         stamps = CacheStamps(key0: stampKeys.0, key1: stampKeys.1, slotCount: settings.stampSlots)
@@ -186,6 +192,12 @@ package final class Store: @unchecked Sendable {
         set { mayChange.store(newValue, ordering: .relaxed) }
     }
 
+    /// Whether a peer could say how far this node's numbers may go; until then there are Snowflakes.
+    var issuesNumbers: Bool {
+        get { mayIssue.load(ordering: .relaxed) }
+        set { mayIssue.store(newValue, ordering: .relaxed) }
+    }
+
     /// Grows when a peer's snapshot takes the store's place.
     package var environmentNumber: UInt16 { view.number }
 
@@ -224,6 +236,8 @@ package final class Store: @unchecked Sendable {
             ceilings.raise(row.origin.region, row.origin.node, to: row.ceiling)
         }
         ownOrigin.withLock { $0 = state.row.origin }
+        received.note(origins.touched.map { origins.rows[$0]! } + [state.row], all: origins.rows.values)
+        for row in origins.touched.map({ origins.rows[$0]! }) + [state.row] { coverage.raise(row) }
         tellHead(OwnHead(state.row))
     }
 
@@ -238,6 +252,9 @@ package final class Store: @unchecked Sendable {
         vectorRows.withLock { $0 = VectorRows(state) }
         ownOrigin.withLock { $0 = state.row.origin }
         observed.withLock { $0.head = OwnHead(state.row) }
+        let rows = state.merge.origins.rows.values + [state.row]
+        received.replace(by: rows)
+        coverage.replace(by: rows)
         stamps.replaceEnvironment(with: number)
         currentView.withLock {
             $0 = StoreView(
@@ -340,4 +357,6 @@ enum WriteOperation: Sendable {
     /// Of one step in the environment of this number; `endsRound`: it was the last of a round.
     case scrubbed([ScrubFinding], endsRound: Bool, environment: UInt16)
     case replace(StoreReplacement)
+    /// Of the acceptor of aliases.
+    case registers(RegisterChange, Store.RegisterCompletion)
 }

@@ -190,6 +190,7 @@ struct StoreOpening {
             }
             try transaction.put(
                 image.catalogue.meta, MetaRow.identity, Row.sealed(.meta, MetaRow.identity, identity.payload))
+            try transaction.doubtAcceptor(image.catalogue)
             try transaction.commit()
         } catch {
             throw .system(path: directory.storePath, reason: error.description)

@@ -5,7 +5,7 @@ import Primitives
 /// up in another table is recognised.
 enum TableID: Hashable {
     case links(region: UInt8, node: UInt8)
-    case snowflakes, aliases, origins, meta, digests, members, keys, owners
+    case snowflakes, aliases, origins, meta, digests, members, keys, owners, registers
     /// Of the environment of clicks, which has a table `meta` too.
     case totals, days, journal
 
@@ -21,6 +21,7 @@ enum TableID: Hashable {
         case .members: (0, 6)
         case .keys: (0, 7)
         case .owners: (0, 11)
+        case .registers: (0, 12)
         case .totals: (0, 13)
         case .days: (0, 14)
         case .journal: (0, 15)
@@ -38,6 +39,7 @@ enum TableID: Hashable {
         case .members: "members"
         case .keys: "keys"
         case .owners: "owners"
+        case .registers: "registers"
         case .totals: "totals"
         case .days: "days"
         case .journal: "journal"
@@ -47,11 +49,12 @@ enum TableID: Hashable {
     init?(_ first: UInt8, _ second: UInt8) {
         if RegionCharacter(first) != nil, second < 16 {
             self = .links(region: first, node: second)
-        } else if let table = [.snowflakes, .aliases, .origins, .meta, .digests, .members, .keys, .owners].first(
-            where: {
-                (table: TableID) in
-                table.bytes == (first, second)
-            })
+        } else if let table = [.snowflakes, .aliases, .origins, .meta, .digests, .members, .keys, .owners, .registers]
+            .first(
+                where: {
+                    (table: TableID) in
+                    table.bytes == (first, second)
+                })
         {
             self = table
         } else {
@@ -133,7 +136,7 @@ extension LinkKey {
         case .aliases:
             guard !rowKey.isEmpty else { return nil }
             self = .alias([UInt8](rowKey))
-        case .origins, .meta, .digests, .members, .keys, .owners, .totals, .days, .journal: return nil
+        case .origins, .meta, .digests, .members, .keys, .owners, .registers, .totals, .days, .journal: return nil
         }
     }
 }

@@ -13,6 +13,8 @@ extension Writer {
         case events([Event])
         case scrubbed(damaged: [RecordKey])
         case leased
+        /// Whether the acceptor's rows were written.
+        case kept(Bool)
     }
 
     /// Whoever has an answer finds the figures that go with it.
@@ -34,9 +36,11 @@ extension Writer {
             case (.effect(_, let completion), .failure(let error)): completion(.failure(error))
             case (.scrubbed, .scrubbed(let damaged)): store.finishedScrubbing(damaged)
             case (.scrubbed, .failure): store.finishedScrubbing([])
+            case (.registers(_, let completion), .kept(let isKept)): completion(isKept)
+            case (.registers(_, let completion), .failure): completion(false)
             case (.lease, _), (.leaseRefused, _): break
             case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _), (.scrubbed, _),
-                (.replace, _):
+                (.replace, _), (.registers, _):
                 preconditionFailure("an operation has the outcome of another")
             }
         }

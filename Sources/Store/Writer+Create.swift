@@ -11,7 +11,7 @@ extension Writer {
         if let alias = link.alias {
             (key, code) = (.alias(alias.bytes), alias.bytes)
             switch try find(alias: code, transaction) {
-            case .sound: return .failure(.aliasTaken)
+            case .sound(let payload): return existing(key, payload, link)
             case .damaged: return .failure(.damagedRecord)
             case .absent: break
             }
@@ -40,6 +40,20 @@ extension Writer {
             CreatedLink(
                 code: code, key: key, stamp: stamp, origin: state.row.origin, sequence: state.row.head, body: link.body)
         )
+    }
+
+    /// The alias is there. It is the same link if the same claim made it.
+    private func existing(_ key: LinkKey, _ payload: UnsafeRawBufferPointer, _ link: NewLink) -> Outcome {
+        guard let claim = link.body.claimID else { return .failure(.aliasTaken) }
+        guard let record = try? StoredRecord(decoding: payload.bytes),
+            let author = state.merge.origins.names[record.originIndex]
+        else { return .failure(.damagedRecord) }
+        guard record.body.claimID == claim else { return .failure(.aliasTaken) }
+        // Where its entry is in the own log nobody keeps; another node's is on that node's disk.
+        return .success(
+            CreatedLink(
+                code: link.alias!.bytes, key: key, stamp: Stamp(rawValue: record.stamp), origin: author,
+                sequence: author == state.row.origin ? state.row.head : 0, body: record.body))
     }
 
     private enum IssuedKey {

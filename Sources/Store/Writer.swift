@@ -245,6 +245,7 @@ final class Writer: @unchecked Sendable {
     ) throws(LMDBError) -> [Outcome] {
         let transaction = try environment.beginWrite()
         state.merge.stamps!.begin(transaction)
+        state.issuer.isUnheard = !store.issuesNumbers
         var outcomes: [Outcome] = []
         outcomes.reserveCapacity(operations.count)
         var isChanged = false
@@ -255,9 +256,9 @@ final class Writer: @unchecked Sendable {
                     outcomes.append(.failure(.storageFull))
                     continue
                 }
-                let outcome = try create(link, now, transaction)
-                if case .success = outcome { isChanged = true }
-                outcomes.append(outcome)
+                let head = state.row.head
+                outcomes.append(try create(link, now, transaction))
+                if state.row.head != head { isChanged = true }
             case .key(let write, _):
                 let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
                 if changes { isChanged = true }
@@ -286,6 +287,10 @@ final class Writer: @unchecked Sendable {
                 state.issuer.leased(lease, now: now)
                 isChanged = true
                 outcomes.append(.leased)
+            case .registers(let change, _):
+                let isKept = try keep(change, transaction, takesLinks: takesLinks)
+                if isKept { isChanged = true }
+                outcomes.append(.kept(isKept))
             case .replace: preconditionFailure("not in a transaction")
             case .leaseRefused:
                 state.issuer.leaseFailed(now: now)
@@ -293,6 +298,16 @@ final class Writer: @unchecked Sendable {
             }
         }
         guard isChanged else { return outcomes }
+        try complete(now, store, transaction)
+        try settings.beforeCommit()
+        try transaction.commit()
+        return outcomes
+    }
+
+    /// What every commit that changes something says beside it.
+    private func complete(
+        _ now: Instant, _ store: Store, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
         // Where numbers go on is said by every commit, not only by the table's last row, which may be damaged.
         (state.row.firstCounter, state.row.ceiling) = (state.issuer.next, state.issuer.ceiling)
         state.row.noteWall(now)
@@ -304,9 +319,6 @@ final class Writer: @unchecked Sendable {
         // that fails now leaves a name that no record has.
         if !state.merge.origins.touched.isEmpty { store.noteNames(state.merge.origins.names) }
         if state.merge.hasShapedAliases { store.noteShapedAliases() }
-        try settings.beforeCommit()
-        try transaction.commit()
-        return outcomes
     }
 
     private func writeOwnRow(_ transaction: borrowing WriteTransaction) throws(LMDBError) {

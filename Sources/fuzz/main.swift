@@ -7,7 +7,7 @@ import Server
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
-    case http, configuration, records, destination, json, forwarded, replication
+    case http, configuration, records, destination, json, forwarded, replication, tokens
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -18,6 +18,7 @@ enum Target: String, CaseIterable {
         case .json: fuzzJSON(bytes)
         case .forwarded: fuzzForwarded(bytes)
         case .replication: fuzzReplication(bytes)
+        case .tokens: fuzzTokens(bytes)
         }
     }
 }

@@ -52,7 +52,7 @@ struct HandshakeTests {
     /// Without the proof only cluster and version are looked at, and nothing is alarmed.
     @Test func beforeTheProof() {
         let table: [(Reject.Reason?, (inout Hello) -> Void)] = [
-            (.cluster, { $0.cluster = [1] }), (.version, { $0.versions = 2...9 }),
+            (.cluster, { $0.cluster = [1] }), (.version, { $0.versions = 3...9 }),
             (nil, { $0.secretCheck = 0 }), (nil, { $0.regions = [] }), (nil, { $0.origin = Bench.own }),
             (nil, { $0.wall = Instant(milliseconds: 5) }),
         ]

@@ -55,5 +55,46 @@ enum Samples {
         .snapshotRequest(SnapshotRequest(after: [0, 1, 2, 3])),
         .snapshotOffer(SnapshotOffer(rows: rows)), .snapshotChunk(SnapshotChunk(index: 1, bytes: [4, 5])),
         .snapshotEnd(SnapshotEnd(.complete, chunks: 2, records: 3, sum: 1 << 127)),
+        .prepare(
+            Prepare(epoch: 5, rows: [.init(key: [3, 97], ballot: ballot), .init(key: [3, 98], ballot: ballot)])),
+        .accept(Accept(epoch: 5, life: 1 << 32 | 7, rows: [.init(key: [3, 97], proposal: proposal)])),
+        .votes(
+            Votes(
+                epoch: 5, roll: roll,
+                rows: [
+                    .init(key: [3, 97], ballot: ballot, verdict: .refused(promised: ballot)),
+                    .init(key: [3, 98], ballot: ballot, verdict: .promised(nil)),
+                    .init(key: [3, 99], ballot: ballot, verdict: .promised(proposal)),
+                    .init(key: [3, 100], ballot: ballot, verdict: .accepted),
+                    .init(key: [3, 101], ballot: ballot, verdict: .chosen(proposal.value)),
+                    .init(key: [3, 102], ballot: ballot, verdict: .refused(promised: .none)),
+                ])),
+        .chosen(Chosen(rows: [.init(key: [3, 97], proposal: proposal)])),
+        .registerRequest(RegisterRequest(key: [3, 97])), .register(.chosen(proposal.value)),
+        .epochs(Epochs(isAnswer: true, roll: roll, current: epoch, next: epoch.followed(by: [NodeID(origin)]))),
+        .learn(Learn(epoch: 5, life: 1 << 32 | 7, isEntering: true, after: [3, 97])),
+        .learned(
+            Learned(
+                epoch: 5, life: 1 << 32 | 7, roll: roll, after: [3, 97], next: [3, 98],
+                heads: [.init(origin: origin, head: 7)], rows: registerRows)),
+        .linkRequest(
+            LinkRequest(
+                positions: [LogPosition(LifeTag(origin)!, 7), LogPosition(LifeTag(other)!, 1 << 40)],
+                code: Array("1TcH0Me".utf8))),
+        .linkAnswer(LinkAnswer(.here, reflecting: LogPosition(LifeTag(origin)!, 9), record: [1, 2, 3])),
     ]
+
+    static let ballot = Ballot(round: 3, node: NodeID(origin), attempt: 1 << 63 | 9)
+    static let proposal = Proposal(ballot: ballot, value: RegisterValue(claim: 1 << 127 | 4, bytes: [1, 2, 3]))
+    static let roll = Roll([NodeID(origin): 1 << 32 | 7, NodeID(other): 2 << 32])
+    static let epoch = Epoch(number: 5, acceptors: [NodeID(origin), NodeID(other)], former: [NodeID(other)])
+
+    /// Nothing accepted, accepted, chosen.
+    static var registerRows: [RegisterRow] {
+        var rows = [98, 99, 100].map { RegisterRow(key: [3, $0]) }
+        rows[0].promised = ballot
+        (rows[1].promised, rows[1].accepted) = (ballot, proposal)
+        (rows[2].accepted, rows[2].isChosen) = (proposal, true)
+        return rows
+    }
 }

@@ -330,4 +330,22 @@ struct StreamTests {
         bench.tell(.logRead(bench.reads[0], .damaged))
         #expect(bench.alarms == [.damagedLog(Bench.own)])
     }
+
+    /// Frames of the registers are another machine's, once the peer is let in; it gets them if its version knows them.
+    @Test func framesOfTheRegisters() {
+        var hello = Bench.hello()
+        hello.versions = 1...2
+        for frame in Samples.frames where (32...47).contains(frame.type.rawValue) {
+            var bench = Bench()
+            let id = bench.connect(hello)
+            bench.receive(id, frame, request: 9)
+            #expect(bench.closes == [], "\(frame.type)")
+            #expect(bench.effects.contains(.registers(NodeID(Bench.second), frame, request: 9)), "\(frame.type)")
+            #expect(bench.machine.connection(to: NodeID(Bench.second)) == id)
+        }
+        #expect(Bench().machine.connection(to: NodeID(Bench.second)) == nil)
+        var older = Bench()
+        _ = older.connect()
+        #expect(older.machine.connection(to: NodeID(Bench.second)) == nil)
+    }
 }

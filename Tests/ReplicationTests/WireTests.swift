@@ -47,7 +47,8 @@ struct WireTests {
         let longer = frame(sample.type, whole + [0])
         if let other = try? Frame.decode(longer.span.bytes).frame {
             #expect(
-                [.hello, .records, .snapshotRequest, .snapshotChunk].contains(other.type) && other.encoded() == longer)
+                [.hello, .records, .snapshotRequest, .snapshotChunk, .linkRequest, .linkAnswer].contains(other.type)
+                    && other.encoded() == longer)
         }
     }
 
@@ -58,6 +59,10 @@ struct WireTests {
             (.pull, 21, 2),
             (.digestsRequest, 0, 8), (.digestsRequest, 4, 1), (.digests, 10, 2), (.digests, 27, 0),
             (.recordRequest, 0, 0), (.snapshotEnd, 0, 0), (.snapshotEnd, 0, 4),
+            (.prepare, 8, 0), (.prepare, 11, 0x80), (.prepare, 17, 0x20), (.accept, 16, 0), (.votes, 8, 125),
+            (.votes, 10, 16), (.votes, 48, 6), (.chosen, 3, 0x80), (.registerRequest, 0, 0), (.register, 0, 3),
+            (.epochs, 0, 2), (.epochs, 29, 0), (.epochs, 30, 63), (.epochs, 47, 9), (.learn, 16, 2),
+            (.learned, 16, 3), (.learned, 47, 0xff), (.learned, 83, 3),
         ] as [(FrameType, Int, UInt8)])
     func refused(type: FrameType, offset: Int, byte: UInt8) {
         let sample = Samples.frames.first { $0.type == type }!
@@ -79,6 +84,30 @@ struct WireTests {
         #expect(!decodes { $0.origin.incarnation = 0 })
         let twice = Frame.state(PeerState(credit: 0, rows: [Samples.row, Samples.row])).encoded()
         #expect(throws: MalformedBytes.self) { try Frame.decode(twice.span.bytes) }
+    }
+
+    /// More rows than a frame may have, and more heads than there are bytes for.
+    @Test func registerRowsAreBounded() {
+        func decodes(_ frame: Frame) -> Bool { unsafe (try? Frame.decode(frame.encoded().span.bytes)) != nil }
+        let limit = WireLimits.registerRows
+        for (count, isSound) in [(limit, true), (limit + 1, false)] {
+            let row = Accept.Row(key: [3, 97], proposal: Samples.proposal)
+            let asked = Prepare.Row(key: [3, 97], ballot: Samples.ballot)
+            let vote = Votes.Row(key: [3, 97], ballot: Samples.ballot, verdict: .accepted)
+            #expect(decodes(.prepare(Prepare(epoch: 1, rows: .init(repeating: asked, count: count)))) == isSound)
+            #expect(decodes(.accept(Accept(epoch: 1, life: 1, rows: .init(repeating: row, count: count)))) == isSound)
+            #expect(decodes(.chosen(Chosen(rows: .init(repeating: row, count: count)))) == isSound)
+            #expect(
+                decodes(.votes(Votes(epoch: 1, roll: Roll(), rows: .init(repeating: vote, count: count)))) == isSound)
+            let page = Learned(
+                epoch: 1, life: 1, roll: Roll(), after: [], next: [], heads: [],
+                rows: .init(repeating: RegisterRow(key: [3]), count: count))
+            #expect(decodes(.learned(page)) == isSound)
+        }
+        let tooLong = [UInt8](repeating: 3, count: WireLimits.keyBytes + 1)
+        #expect(!decodes(.prepare(Prepare(epoch: 1, rows: [.init(key: tooLong, ballot: Samples.ballot)]))))
+        let beyond = Ballot(round: WireLimits.round + 1, node: Samples.ballot.node, attempt: 1)
+        #expect(!decodes(.prepare(Prepare(epoch: 1, rows: [.init(key: [3], ballot: beyond)]))))
     }
 
     /// A length is refused by its header alone, 4 KiB before authentication and 1 MiB after.

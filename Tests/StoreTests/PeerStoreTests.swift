@@ -195,7 +195,14 @@ import Testing
             let key = try peer.create("https://example.com/").key
             #expect({ if case .snowflake = key { true } else { false } }())
         }
+        // A full disk changes nothing in the order of the two.
+        peer.events.isFull = true
+        peer.perform(.issuing(allowed: false))
+        _ = try? peer.create("https://example.com/")
+        peer.events.isFull = false
         peer.perform(.issuing(allowed: true))
+        peer.peers.retry()
+        peer.store.turn()
         peer.clock.advance(milliseconds: 60_000)
         let key = try peer.create("https://example.com/").key
         #expect({ if case .generated = key { true } else { false } }())

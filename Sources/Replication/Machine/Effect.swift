@@ -34,6 +34,11 @@ package enum Effect: Equatable, Sendable {
     /// Merge by the rule of the winner; never into the log.
     case merge(ConnectionID, [UInt8])
 
+    /// The link of a code, for a client of that peer.
+    case readLink(ConnectionID, request: UInt32, code: [UInt8])
+    /// What came of lookups, by their numbers, which ascend. Once for each.
+    case lookedUp([UInt64], LookupOutcome)
+
     /// From the first record on, or behind that position.
     case openSnapshot(ConnectionID, after: [UInt8])
     /// At most `WireLimits.chunkBytes`.
@@ -57,6 +62,8 @@ package enum Effect: Equatable, Sendable {
     /// Changes to keys that exist.
     case localChanges(allowed: Bool)
     case readiness(Bool)
+    /// A frame that is the registers', of a peer that is let in.
+    case registers(NodeID, Frame, request: UInt32)
     /// A peer has synced the own log so far.
     case acknowledged(NodeID, through: UInt64)
     case alarm(Alarm)

@@ -31,6 +31,11 @@ package enum Event: Equatable, Sendable {
     /// A record failed its checksum when it was read; its key as in log entries.
     case damagedRecord(key: [UInt8])
 
+    /// A client asks for what is not here, or for what reflects a token.
+    case lookUp(Lookup)
+    /// The answer to `Effect.readLink`.
+    case linkRead(ConnectionID, request: UInt32, LinkAnswer)
+
     case snapshotOpened(ConnectionID, rows: [OriginState])
     case snapshotRead(ConnectionID, chunk: [UInt8])
     case snapshotRan(ConnectionID, SnapshotEnd)

@@ -139,6 +139,9 @@ package struct Counters: Equatable, Sendable {
     package var bucketsRepaired: UInt64 = 0
     package var recordsRepaired: UInt64 = 0
     package var rejected: UInt64 = 0
+    /// LINK-REQUESTs that were sent, and that came.
+    package var lookupsAsked: UInt64 = 0
+    package var lookupsAnswered: UInt64 = 0
 }
 
 extension Replicator {

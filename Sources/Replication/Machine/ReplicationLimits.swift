@@ -76,6 +76,20 @@ package enum ReplicationLimits {
     /// Damaged records that wait for a peer's copy.
     package static let damagedRecords = 1024
 
+    /// For how long a client's lookup waits for entries that are on their way before another node is asked.
+    package static let lookupWait: Int64 = 100
+    /// What is on its way if no more entries than that lie before it.
+    static let comingEntries: UInt64 = 4096
+    /// For how long a node that was asked is waited for, or two round trips and so much more if it is far away.
+    package static let lookupPatience: Int64 = 150
+    static let lookupMargin: Int64 = 50
+    /// A connection as old as this, and heard lately, tells that its peer has no other life.
+    static let settledConnection: Int64 = 10_000
+    /// Lookups that wait.
+    package static let lookups = 1024
+    /// The version of the protocol from which on peers take claims and lookups, frames from 32 on.
+    static let requestVersion: UInt8 = 2
+
     /// The relations that the rest relies on.
     package static func check() {
         precondition(creditForOneRead <= creditWindow / 4)

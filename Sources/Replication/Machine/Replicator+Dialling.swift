@@ -64,6 +64,7 @@ extension Replicator {
         for origin in intakes.keys { intakes[origin]!.queue.removeAll { $0.connection == id } }
         if joining.connection == id { pauseJoining() }
         comparison.closed(id)
+        lookupsLost(id)
         if session.isAuthenticated { judgeOwnClock() }
         if let address = session.address, dials[address]?.phase == .connected(id) { backOff(address) }
         guard session.isOpen, !isConnected(session.node) else { return }

@@ -40,7 +40,11 @@ extension Replicator {
         case .snapshotOffer(let offer): received(offer, request, session.id)
         case .snapshotChunk(let chunk): received(chunk, request, session.id)
         case .snapshotEnd(let end): received(end, request, session.id)
+        case .linkRequest(let wanted): received(wanted, request, session)
+        case .linkAnswer(let answer): received(answer, request, session)
         case .hello, .auth, .state, .reject: close(session.id, .violation)
+        case .prepare, .accept, .votes, .chosen, .registerRequest, .register, .epochs, .learn, .learned:
+            effects.append(.registers(session.node, frame, request: request))
         }
     }
 

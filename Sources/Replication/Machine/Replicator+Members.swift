@@ -64,6 +64,15 @@ extension Replicator {
                     cappedBefore: wall.advanced(byMilliseconds: -ReplicationLimits.hardCapAge))))
     }
 
+    /// How far every member that is not retired holds each log, this node too. None before the node knows them all.
+    package var settledHeads: [(origin: Origin, head: UInt64)] {
+        guard isReady else { return [] }
+        let others = members.values.filter { !$0.isRetired && $0.id != settings.member.id }.map(\.id)
+        return rows.values.map { row in
+            (row.origin, others.reduce(row.head) { min($0, peers[$1]?.head(row.origin) ?? 0) })
+        }
+    }
+
     /// Every member that is not retired has said what it holds since this start: nothing counts as lost before.
     package var allMembersReported: Bool {
         members.values.allSatisfy { $0.id == settings.member.id || $0.isRetired || peers[$0.id]?.heardAt != nil }

@@ -114,6 +114,7 @@ extension Replicator {
             rows[applied.origin]!.seal = row.head
             effects.append(.seal(applied.origin, row.head))
         }
+        lookups.hasMoved = true
         announce(applied.origin)
         for id in sessions.keys where sessions[id]!.isOpen {
             if id == connection || sessions[id]!.peer == applied.origin { sessions[id]!.acksDue.insert(applied.origin) }

@@ -17,6 +17,7 @@ extension Replicator {
             goals[row.origin] = max(goals[row.origin] ?? 0, row.head)
         }
         hasHeardPeer = true
+        askThoseWhoHaveCome()
         sessions[session.id]!.streams[own] = PeerSession.Stream(
             next: peers[session.node]!.head(own) + 1, through: OriginState.unsealed)
         judgeReadiness()
@@ -63,7 +64,7 @@ extension Replicator {
                 if row.isSealed { doubt(.sealed(session.node)) }
                 guard joining != .reborn else { return false }
                 if row.head > before { effects.append(.acknowledged(session.node, through: row.head)) }
-                if row.ceiling > 0 { endHearing() }
+                if row.ceiling > 0 { numbersWereHeard() }
                 continue
             }
             if row.head == head(row.origin), row.head > 0, row.chain != rows[row.origin]!.chain { fork(row.origin) }
@@ -151,7 +152,7 @@ extension Replicator {
 
     /// All who could know of this node's numbers were heard. Who knows of none may be as new as this node, or may have
     /// been cut off while it had an earlier disk; and then no time tells how far its numbers went.
-    private var everyoneReported: Bool {
+    var everyoneReported: Bool {
         let reported = members.values.filter { $0.isRetired || peers[$0.id]?.heardAt != nil }
         let known = Set(reported.flatMap(\.addresses))
         return allMembersReported
@@ -166,19 +167,19 @@ extension Replicator {
         guard !isContinuous else { return }
         isContinuous = true
         let highest = ownNumbers.max { ($0.ceiling, $0.stamp) < ($1.ceiling, $1.stamp) }
-        isUnheard =
+        numbersAreUnheard =
             !isAlone
             && !peers.values.flatMap(\.rows.values).contains {
                 NodeID($0.origin) == settings.member.id && $0.ceiling > 0
             }
-        effects.append(.issuing(allowed: !isUnheard))
+        effects.append(.issuing(allowed: !numbersAreUnheard))
         effects.append(.continuityProven(highest.map { Highest(ceiling: $0.ceiling, at: $0.stamp.instant) }))
     }
 
     /// A peer knows of a ceiling: whatever is given out from now on, it can be told how far that may have gone.
-    mutating func endHearing() {
-        guard isUnheard else { return }
-        isUnheard = false
+    mutating func numbersWereHeard() {
+        guard numbersAreUnheard else { return }
+        numbersAreUnheard = false
         effects.append(.issuing(allowed: true))
     }
 

@@ -13,6 +13,7 @@ extension Replicator {
         (row.head, row.stamp, row.chain) = (head.head, head.stamp, head.chain)
         row.ceiling = max(row.ceiling, head.ceiling)
         rows[own] = row
+        lookups.hasMoved = true
         announce(own)
     }
 

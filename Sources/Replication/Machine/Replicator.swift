@@ -7,7 +7,7 @@ import Primitives
 /// Read in this order: `Replicator` (state, dispatch), `+Dialling`, `+Handshake` (who may speak), `+Rows` (what peers say
 /// they hold: heads, seals, ceilings), `+Sending` (cursors and credit), `+Receiving` (contiguity, chain, clock,
 /// quarantine), `+Pulling` (relay), `+Clock`, `+Members` (truncation, formats), `+Providing` and `+Joining` (snapshots),
-/// `+Comparing` (digests and repair), `+Timers`.
+/// `+Comparing` (digests and repair), `+Lookups` (what clients ask for), `+Timers`.
 package struct Replicator: Sendable {
     let settings: Settings
     package internal(set) var own: Origin
@@ -34,6 +34,7 @@ package struct Replicator: Sendable {
     var joinWantedAt: Int64?
     var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
     var comparison = Comparison()
+    var lookups = Lookups()
     var raised: Set<Alarm> = []
     /// Of each id that two live nodes have: when something told so last.
     var twinSeenAt: [NodeID: Int64] = [:]
@@ -41,7 +42,7 @@ package struct Replicator: Sendable {
 
     var isContinuous = false
     /// No peer knows of a number of this node's yet.
-    var isUnheard = false
+    var numbersAreUnheard = false
     package internal(set) var isReady = false
     /// Of entries: the newest that all members read, and may be written. Nil until they are known.
     var format: UInt16?
@@ -96,6 +97,8 @@ package struct Replicator: Sendable {
         case .snapshotOpened, .snapshotRead, .snapshotRan, .chunkInstalled, .installed, .installFailed:
             handleSnapshot(event)
         case .digestsRead, .recordsRead, .merged, .damagedRecord: handleComparison(event)
+        case .lookUp(let lookup): lookUp(lookup)
+        case .linkRead(let id, let request, let answer): linkRead(id, request, answer)
         case .committed, .applied, .logRead, .truncated, .membersChanged, .incarnationBegan: handleLog(event)
         case .command(let command): handle(command)
         }
@@ -120,7 +123,7 @@ package struct Replicator: Sendable {
         switch command {
         case .noPeers:
             proveContinuity(isAlone: true)
-            endHearing()
+            numbersWereHeard()
         case .retire(let node):
             guard var member = members[node], node != settings.member.id else { return }
             member.isRetired = true
@@ -136,6 +139,7 @@ package struct Replicator: Sendable {
     private mutating func finish() -> [Effect] {
         if deadline.map({ $0 <= now.ticks }) ?? true { runTimers() }
         for id in sessionIDs { pump(id) }
+        releaseCovered()
         for id in sessionIDs { acknowledge(id) }
         scheduleDeadline()
         defer { effects = [] }
@@ -153,6 +157,28 @@ package struct Replicator: Sendable {
     }
 
     func head(_ origin: Origin) -> UInt64 { rows[origin]?.head ?? 0 }
+
+    /// Where to say something to a node that is no stream: its open connection. Nil too if it would not understand it.
+    package func connection(to node: NodeID) -> ConnectionID? {
+        sessions.values.filter {
+            $0.isOpen && $0.node == node && $0.hello!.versions.upperBound >= ReplicationLimits.requestVersion
+        }.map(\.id).min()
+    }
+
+    /// Whether all of this is durably here, or, of an ended life, as much as there is.
+    package func holds(_ heads: [Ack.Row]) -> Bool {
+        heads.allSatisfy { min($0.head, rows[$0.origin]?.seal ?? .max) <= head($0.origin) }
+    }
+
+    /// Whether all that `nodes` and every other member and configured address hold is durably here; they are all heard.
+    package func holdsAll(of nodes: Set<NodeID>) -> Bool {
+        everyoneReported
+            && members.values.allSatisfy { $0.id == settings.member.id || $0.isRetired || nodes.contains($0.id) }
+            && dials.values.allSatisfy { $0.phase == .own || $0.node.map(nodes.contains) ?? false }
+            && nodes.allSatisfy {
+                holds(peers[$0]?.rows.values.map { Ack.Row(origin: $0.origin, head: $0.head) } ?? [])
+            }
+    }
 
     mutating func send(_ id: ConnectionID, _ frame: Frame, request: UInt32 = 0) {
         effects.append(.send(id, frame.encoded(request: request)))
@@ -189,6 +215,7 @@ package struct Replicator: Sendable {
         members = Dictionary(uniqueKeysWithValues: holdings.members.map { ($0.id, $0) })
         intakes = [:]
         goals = [:]
+        (lookups.lives, lookups.hasMoved) = (nil, true)
     }
 
     /// A new incarnation: what HELLO said no longer holds, so every connection begins again.
@@ -196,7 +223,7 @@ package struct Replicator: Sendable {
         for id in sessionIDs { close(id, .newIncarnation) }
         (joining, partial) = (.no, nil)
         // A store that was in doubt knows no better how far its numbers went.
-        (isContinuous, hasHeardPeer, isUnheard) = (false, false, false)
+        (isContinuous, hasHeardPeer, numbersAreUnheard) = (false, false, false)
         take(holdings)
         clear(.incarnationInDoubt)
         for address in dials.keys where dials[address]!.phase != .own {

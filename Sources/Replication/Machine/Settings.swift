@@ -80,7 +80,8 @@ package struct Settings: Sendable {
     package var member: Member
     /// Random at each start, never zero.
     package var run: UInt64
-    package var versions: ClosedRange<UInt8> = 1...1
+    /// From the second on a peer answers LINK-REQUEST.
+    package var versions: ClosedRange<UInt8> = 1...2
     package var secretCheck: UInt64
     package var epoch: UInt64
     /// In order of the characters.

@@ -19,6 +19,17 @@ package enum Frame: Equatable, Sendable {
     case snapshotOffer(SnapshotOffer)
     case snapshotChunk(SnapshotChunk)
     case snapshotEnd(SnapshotEnd)
+    case prepare(Prepare)
+    case accept(Accept)
+    case votes(Votes)
+    case chosen(Chosen)
+    case registerRequest(RegisterRequest)
+    case register(RegisterReading)
+    case epochs(Epochs)
+    case learn(Learn)
+    case learned(Learned)
+    case linkRequest(LinkRequest)
+    case linkAnswer(LinkAnswer)
 
     package var type: FrameType {
         switch self {
@@ -39,6 +50,17 @@ package enum Frame: Equatable, Sendable {
         case .snapshotOffer: .snapshotOffer
         case .snapshotChunk: .snapshotChunk
         case .snapshotEnd: .snapshotEnd
+        case .prepare: .prepare
+        case .accept: .accept
+        case .votes: .votes
+        case .chosen: .chosen
+        case .registerRequest: .registerRequest
+        case .register: .register
+        case .epochs: .epochs
+        case .learn: .learn
+        case .learned: .learned
+        case .linkRequest: .linkRequest
+        case .linkAnswer: .linkAnswer
         }
     }
 
@@ -81,6 +103,17 @@ package enum Frame: Equatable, Sendable {
         case .snapshotOffer(let frame): frame.encode(into: &bytes)
         case .snapshotChunk(let frame): frame.encode(into: &bytes)
         case .snapshotEnd(let frame): frame.encode(into: &bytes)
+        case .prepare(let frame): frame.encode(into: &bytes)
+        case .accept(let frame): frame.encode(into: &bytes)
+        case .votes(let frame): frame.encode(into: &bytes)
+        case .chosen(let frame): frame.encode(into: &bytes)
+        case .registerRequest(let frame): frame.encode(into: &bytes)
+        case .register(let frame): frame.encode(into: &bytes)
+        case .epochs(let frame): frame.encode(into: &bytes)
+        case .learn(let frame): frame.encode(into: &bytes)
+        case .learned(let frame): frame.encode(into: &bytes)
+        case .linkRequest(let frame): frame.encode(into: &bytes)
+        case .linkAnswer(let frame): frame.encode(into: &bytes)
         }
     }
 
@@ -118,6 +151,17 @@ package enum Frame: Equatable, Sendable {
         case .snapshotOffer: .snapshotOffer(try SnapshotOffer(decoding: &bytes))
         case .snapshotChunk: .snapshotChunk(try SnapshotChunk(decoding: &bytes))
         case .snapshotEnd: .snapshotEnd(try SnapshotEnd(decoding: &bytes))
+        case .prepare: .prepare(try Prepare(decoding: &bytes))
+        case .accept: .accept(try Accept(decoding: &bytes))
+        case .votes: .votes(try Votes(decoding: &bytes))
+        case .chosen: .chosen(try Chosen(decoding: &bytes))
+        case .registerRequest: .registerRequest(try RegisterRequest(decoding: &bytes))
+        case .register: .register(try RegisterReading(decoding: &bytes))
+        case .epochs: .epochs(try Epochs(decoding: &bytes))
+        case .learn: .learn(try Learn(decoding: &bytes))
+        case .learned: .learned(try Learned(decoding: &bytes))
+        case .linkRequest: .linkRequest(try LinkRequest(decoding: &bytes))
+        case .linkAnswer: .linkAnswer(try LinkAnswer(decoding: &bytes))
         }
     }
 }

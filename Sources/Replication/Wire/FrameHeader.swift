@@ -1,6 +1,6 @@
 import Primitives
 
-/// What a frame is. The numbers are for ever; 32 to 47 are kept for claims of aliases, 48 to 63 for requests that one
+/// What a frame is. The numbers are for ever; 32 to 47 are those of claims of aliases, 48 to 63 are kept for requests that one
 /// node puts to another for its clients.
 package enum FrameType: UInt8, Sendable, CaseIterable {
     case hello = 1
@@ -20,6 +20,17 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case snapshotOffer = 15
     case snapshotChunk = 16
     case snapshotEnd = 17
+    case prepare = 32
+    case accept = 33
+    case votes = 34
+    case chosen = 35
+    case registerRequest = 36
+    case register = 37
+    case epochs = 38
+    case learn = 39
+    case learned = 40
+    case linkRequest = 48
+    case linkAnswer = 49
 }
 
 /// The 16 bytes before each frame's payload.

@@ -22,7 +22,7 @@ package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
 ///     cluster   varint, bytes   its name, 1 to 64 bytes
 ///     origin    10              region, node, incarnation
 ///     run       8               random at each start of the process; never zero
-///     versions  1, 1            of this protocol: first and last
+///     versions  1, 2            of this protocol: first and last
 ///     format    2               of log entries: the newest that the node reads
 ///     nonce     16              random for each connection
 ///     wall      6               clock, Unix milliseconds

@@ -22,6 +22,14 @@ package enum WireLimits {
     /// A node of the tree of digests has a child for each value of a byte, over the eight bytes of a bucket's key.
     package static let digestLevels: UInt8 = 8
 
+    /// Of a ballot. No proposer gets there: a round is one more than the highest that was heard of.
+    package static let round: UInt64 = 1 << 47
+    /// Registers in one frame; and bytes of them in one that holds more than one.
+    package static let registerRows = 1024
+    package static let registerBytes = 512 << 10
+    /// Acceptors whose lives one knows of: those of two epochs.
+    package static let rollRows = 2 * regions
+
     /// What a length prefix of an entry takes at most.
     static let entryLengthBytes = 3
 
@@ -32,5 +40,8 @@ package enum WireLimits {
         precondition(entriesBytes >= LogEntry.maximumSizeBytes + entryLengthBytes)
         precondition(entriesBytes + Entries.headSizeBytes <= payload && chunkBytes + 4 <= payload)
         precondition(recordsBytes + keyBytes + 3 <= payload)
+        let learnedHead = 20 + rollRows * 10 + 2 * (keyBytes + 2) + origins * Ack.rowSizeBytes
+        precondition(registerBytes + learnedHead <= payload && rollRows <= UInt8.max)
+        precondition(registerBytes >= LogEntry.maximumSizeBytes + keyBytes + 128)
     }
 }

@@ -13,8 +13,14 @@ struct APICall: Sendable {
     var caller = Caller.anonymous
     /// Whose bucket it takes from: its caller's, or that of an anonymous one's network.
     var subject: LimitSubject
+    /// Of its network, whoever asks.
+    var network: LimitSubject
     /// What the limit that it falls under said.
     var limit: LimitAnswer?
+    /// What its token and its hints ask for.
+    var reading = Reading()
+    /// Fields that say what came of that.
+    var marks: [(name: String, value: String)] = []
 
     var message: Message { handedOver.message }
 
@@ -23,6 +29,7 @@ struct APICall: Sendable {
         var response = response
         // A refusal says itself which limit it was.
         if let limit, response.status != 429 { response.fields += limit.fields }
+        response.fields += marks
         handedOver.answer(response)
     }
 }
@@ -37,40 +44,54 @@ final class API: RequestHandler, @unchecked Sendable {
     /// So much lower than the workers' is the priority of the API's and the writer's thread, as `nice` counts.
     static let niceness: Int32 = 10
 
-    private let store: Store
+    let store: Store
     private let clicks: ClickStorage
+    let tokens: Tokens
+    let lookups: RemoteLookups?
+    let tokenCounts = TokenCounts()
+    /// The writer's, which answers creates, and those of the thread that talks to peers.
+    let writerTokenCounts = TokenCounts()
+    let comeBack = TokenCounts()
+    let issuedTokens = Counter()
     private let live: LiveConfiguration
     /// The thread's copy of what `live` holds.
     private var configuration: Configuration
     private var configurationSeen: UInt64 = 0
     private let admission: CurrentAdmission
     private let intake: WriteIntake
-    private let durability: RegionDurability
+    let durability: RegionDurability
+    /// Nil: the node is alone, and aliases are its own.
+    let peers: PeerThread?
+    /// Nobody is asked, although others decide about aliases too, as the store has it.
+    let lacksAcceptors: Bool
     let pulse = Pulse()
     private let publicURL: String
     private var policy: DestinationPolicy
     /// Nil if names are not looked up.
     private var nameRule: NameRule?
     private let regionNames: [UInt8: String]
-    private let now: @Sendable () -> Instant
+    let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
-    private let noteDamage: @Sendable () -> Void
-    private let reader: LinkReader
+    let noteDamage: @Sendable () -> Void
+    let reader: LinkReader
     private let authentication: Authentication
-    private let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
+    let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
     private let gate = CallGate()
     let answers = APIAnswers()
 
     init(
         _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ intake: WriteIntake,
-        _ durability: RegionDurability, _ clicks: ClickStorage,
+        _ durability: RegionDurability, _ clicks: ClickStorage, _ tokens: Tokens, _ lookups: RemoteLookups?,
+        peers: PeerThread?,
         publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
     ) throws(StoreError) {
         (self.store, self.live, self.publicURL, self.policy) = (store, live, publicURL, policy)
-        (self.admission, self.intake, self.durability, self.clicks) = (admission, intake, durability, clicks)
+        lacksAcceptors = peers == nil && (try? store.acceptor())?.standing.epoch.acceptors.count ?? 1 > 1
+        (self.admission, self.intake, self.durability) = (admission, intake, durability)
+        (self.clicks, self.tokens, self.lookups, self.peers) = (clicks, tokens, lookups, peers)
         configuration = live.value
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         nameRule = NameRule(configuration, policy)
@@ -109,9 +130,11 @@ final class API: RequestHandler, @unchecked Sendable {
                 nextSweep = now + Limiter.sweepMicroseconds
             }
             for call in gathered {
-                gate.begin(since: call.arrivedMicroseconds)
+                // What comes back from waiting for another node is no part of what the gate counts.
+                let isBack = call.result != nil
+                if !isBack { gate.begin(since: call.arrivedMicroseconds) }
                 admit(call, admission)
-                gate.end(bytes: call.byteCount)
+                if !isBack { gate.end(bytes: call.byteCount) }
                 pulse.beat()
             }
             gate.rest()
@@ -137,8 +160,9 @@ final class API: RequestHandler, @unchecked Sendable {
     private func admit(_ handedOver: HandedOver, _ admission: Admission) {
         let message = handedOver.message
         let client = message.headBytes.withUnsafeBytes { admission.client(behind: handedOver.peer, message.head, $0) }
+        let network = admission.subject(network: client)
         var call = APICall(
-            handedOver: handedOver, answers: answers, route: "other", subject: admission.subject(network: client))
+            handedOver: handedOver, answers: answers, route: "other", subject: network, network: network)
         if Route.isOfAPI(message.path) {
             do throws(RefusedRequest) { call.caller = try caller(of: call, admission) } catch {
                 return call.answer(error.problem.response)
@@ -148,8 +172,11 @@ final class API: RequestHandler, @unchecked Sendable {
             }
         }
         if let limiter = admission.limiter(message.head.method, message.path) {
-            let answer = limiter.take(call.subject, at: System.monotonicMicroseconds())
-            guard answer.isAllowed else { return call.answer(Problem.rateLimited(answer).response) }
+            let clock = System.monotonicMicroseconds()
+            // One that has waited for another node was let in before.
+            let isBack = handedOver.result != nil
+            let answer = isBack ? limiter.look(call.subject, at: clock) : limiter.take(call.subject, at: clock)
+            guard answer.isAllowed || isBack else { return call.answer(Problem.rateLimited(answer).response) }
             call.limit = answer
         }
         route(call)
@@ -169,7 +196,7 @@ final class API: RequestHandler, @unchecked Sendable {
     }
 
     /// The answer to a request for what is not there, which takes from a bucket of its own.
-    private func missing(_ call: APICall) {
+    func missing(_ call: APICall) {
         guard let limiter = admission.admission.miss else { return call.answer(Problem.notFound.response) }
         let answer = limiter.take(call.subject, at: System.monotonicMicroseconds())
         call.answer((answer.isAllowed ? Problem.notFound : .rateLimited(answer)).response)
@@ -239,6 +266,7 @@ final class API: RequestHandler, @unchecked Sendable {
     // MARK: Links
 
     private func create(_ call: APICall, _ form: CreateRequest.Form) {
+        guard configuration.role == .edge else { return call.answer(Problem.witness.response) }
         let wanted: (link: NewLink, hostName: String?)
         do throws(RefusedRequest) { wanted = try newLink(call, form) } catch {
             return call.answer(error.problem.response)
@@ -250,20 +278,6 @@ final class API: RequestHandler, @unchecked Sendable {
             case .admitted: write(call, wanted.link, form)
             case .refused: call.answer(Problem.namePrivate.response)
             case .unknown: call.answer(Problem.lookupFailed.response)
-            }
-        }
-    }
-
-    private func write(_ call: APICall, _ link: NewLink, _ form: CreateRequest.Form) {
-        store.create(link) { [self] result in
-            switch result {
-            case .success(let created):
-                let answer = created201(created, form)
-                durability.hold(created.origin, created.sequence, at: System.monotonicMilliseconds()) { isDurable in
-                    call.answer(isDurable ? answer : Problem.notReplicated(created.code).response)
-                }
-            case .failure(.damagedRecord): damaged(call)
-            case .failure(let error): call.answer(Problem(error).response)
             }
         }
     }
@@ -282,7 +296,7 @@ final class API: RequestHandler, @unchecked Sendable {
         return wanted
     }
 
-    private func created201(_ created: CreatedLink, _ form: CreateRequest.Form) -> Response {
+    func created201(_ created: CreatedLink, _ form: CreateRequest.Form, _ message: Message) -> Response {
         let text = LinkText(
             code: created.code, isAlias: created.key.isAlias, stamp: created.stamp, origin: created.origin,
             body: created.body, publicURL: publicURL, region: regionName(created.origin))
@@ -298,11 +312,20 @@ final class API: RequestHandler, @unchecked Sendable {
                 ("Content-Type", "application/json"), ("Location", text.shortURL), ("ETag", text.entityTag),
                 ("X-Write-Region", text.region), ("X-Write-Ts", CalendarTime(created.stamp.instant).rfc3339),
                 ("Cache-Control", "no-store"),
-            ], body: body)
+            ] + token(of: created, message), body: body)
+    }
+
+    private func token(of created: CreatedLink, _ message: Message) -> [(name: String, value: String)] {
+        guard let life = LifeTag(created.origin) else { return [] }
+        // Of a claim that another node has logged: what is here of that log has it.
+        let sequence = created.sequence > 0 ? created.sequence : tokens.coverage.head(life)
+        guard sequence > 0 else { return [] }
+        issuedTokens.add()
+        return tokens.fields(ofWrite: LogPosition(life, sequence), message, writerTokenCounts)
     }
 
     /// A link that is there for its caller.
-    private struct ShownLink {
+    struct ShownLink {
         let code: [UInt8]
         let isAlias: Bool
         let record: StoredRecord
@@ -344,39 +367,7 @@ final class API: RequestHandler, @unchecked Sendable {
         }
     }
 
-    /// Answers with what `answer` makes of a link, if there is one for the caller.
-    private func look(_ call: APICall, _ code: String, _ answer: (ShownLink) -> Response) {
-        let bytes = Array(code.utf8)
-        do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
-        defer { reader.end() }
-        switch reader.findEvenly(bytes.span.bytes) {
-        case .absent, .impossible:
-            // What is read of a link that is there and not shown, so that both take as long.
-            _ = try? StoredRecord(decoding: Self.standIn.span.bytes)
-            missing(call)
-        case .damaged: damaged(call)
-        case .link(let link):
-            guard let record = link.record, let origin = reader.origin(at: record.originIndex) else {
-                return damaged(call)
-            }
-            guard call.caller.maySee(record.body) else { return missing(call) }
-            guard record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
-                return call.answer(Problem.gone.response)
-            }
-            call.answer(answer(ShownLink(code: bytes, isAlias: link.key == .alias, record: record, origin: origin)))
-        }
-    }
-
-    private static let standIn: [UInt8] = {
-        var body = LinkBody()
-        body.destination = Array("https://www.example.com/a/path/of/some/length?with=a&query=too".utf8)
-        body.owner = Array(KeyID(0).description.utf8)
-        var bytes: [UInt8] = []
-        StoredRecord(stamp: 0, originIndex: 0, body: body).encode(into: &bytes)
-        return bytes
-    }()
-
-    private func damaged(_ call: APICall) {
+    func damaged(_ call: APICall) {
         noteDamage()
         call.answer(Problem.damagedRecord.response)
     }

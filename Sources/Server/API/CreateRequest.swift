@@ -13,14 +13,16 @@ struct CreateRequest {
 
         var members: [String] {
             switch self {
-            case .full: ["long_url", "custom_alias", "expires_in", "expires_at", "title", "tags"]
-            case .short: ["long_url", "custom_alias", "expiry"]
+            case .full: ["long_url", "custom_alias", "claim_id", "expires_in", "expires_at", "title", "tags"]
+            case .short: ["long_url", "custom_alias", "claim_id", "expiry"]
             }
         }
     }
 
     let longURL: String
     let customAlias: String?
+    /// Of an earlier attempt to get the alias, as its answer named it.
+    let claimID: UInt128?
     let expiresIn: Int64?
     let expiresAt: String?
     let title: String?
@@ -31,6 +33,7 @@ struct CreateRequest {
         let members = try JSONMembers(body, known: form.members)
         longURL = try members.required("long_url", try members.string("long_url"))
         customAlias = try members.string("custom_alias")
+        claimID = try Self.claimID(members, hasAlias: customAlias != nil)
         title = try members.string("title")
         tags = try members.strings("tags")
         switch form {
@@ -43,6 +46,19 @@ struct CreateRequest {
             expiresIn = isInstant ? nil : try members.integer("expiry")
             expiresAt = isInstant ? try members.string("expiry") : nil
         }
+    }
+}
+
+extension CreateRequest {
+    private static func claimID(_ members: JSONMembers, hasAlias: Bool) throws(RefusedRequest) -> UInt128? {
+        guard let text = try members.string("claim_id") else { return nil }
+        guard let id = UInt128(claimID: text), hasAlias else {
+            throw RefusedRequest(
+                Problem(
+                    .invalidJSON,
+                    "The member \"claim_id\" is 32 hexadecimal digits, as an answer gave them, beside custom_alias."))
+        }
+        return id
     }
 }
 
@@ -84,6 +100,7 @@ extension CreateRequest {
             body.title = title
         }
         body.tags = try checkedTags()
+        body.claimID = claimID
         return (NewLink(alias: try alias(space), body: body), destination.hostName)
     }
 
@@ -133,4 +150,22 @@ extension CreateRequest {
 /// Whether `text` may be kept and shown: it has no control characters.
 func isPlain(_ text: String) -> Bool {
     text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
+}
+
+extension UInt128 {
+    private static let claimDigits = 32
+
+    /// Nil if it is not what `claimText` gives.
+    init?(claimID text: String) {
+        guard text.utf8.count == Self.claimDigits, text.utf8.allSatisfy({ $0.isLetterOrDigit }),
+            let value = UInt128(text, radix: 16), value != 0
+        else { return nil }
+        self = value
+    }
+
+    /// How clients know a claim.
+    var claimText: String {
+        let digits = String(self, radix: 16)
+        return String(repeating: "0", count: Self.claimDigits - digits.count) + digits
+    }
 }

@@ -11,6 +11,8 @@ struct Problem: Sendable {
     /// What was wrong this time and what would be right. Never anything of the machine or of another client.
     let detail: String
     var fields: [(name: String, value: String)] = []
+    /// What to send once more to learn what became of a claim.
+    var claimID: UInt128?
 
     /// Without a detail it is what happens to all of the kind.
     init(_ kind: ProblemKind, _ detail: String? = nil, status: Int? = nil) {
@@ -25,6 +27,7 @@ struct Problem: Sendable {
         body += Array(String(status).utf8)
         body.append(jsonKey: "detail", string: detail)
         body.append(jsonKey: "code", string: kind.code)
+        if let claimID { body.append(jsonKey: "claim_id", string: claimID.claimText) }
         body.append(UInt8(ascii: "}"))
         return Response(
             status: status,
@@ -45,6 +48,7 @@ extension Problem {
     static let gone = Problem(.expired)
     static let damagedRecord = Problem(ProblemKind.damagedRecord)
     static let overloaded = Problem(.overloaded, "Nothing was changed; ask again in a moment.").retryAfter(seconds: 1)
+    static let behind = Problem(ProblemKind.behind).retryAfter(seconds: 1)
     static let stopping = Problem(
         .overloaded, "The node is stopping; nothing was changed, and another node will answer."
     )
@@ -54,6 +58,12 @@ extension Problem {
         "The host's name does not stand for public addresses alone; it must be one that everybody can reach.")
     static let clicksUnavailable = Problem(.clicksUnavailable).retryAfter(seconds: 5)
     static let lookupFailed = Problem(.lookupFailed).retryAfter(seconds: 5)
+    static let witness = Problem(
+        .overloaded, "This node is a witness, which serves no users; others of the cluster do."
+    )
+    .retryAfter(seconds: 60)
+    static let aliasUnavailable = Problem(.aliasUnavailable).retryAfter(seconds: 2)
+    static let claimOfAnother = Problem(.aliasTaken, "The claim was made for another link.")
     static let needsKey = unauthorized("This node makes no links for anonymous clients.")
     static let requestTimeout = Problem(
         .requestTimeout, "Its head or its body was not whole in the time that this node gives it.")
@@ -69,6 +79,12 @@ extension Problem {
     /// With the scheme that would do (RFC 9110 11.6.1).
     static func unauthorized(_ detail: String) -> Problem {
         Problem(.unauthorized, detail).with("WWW-Authenticate", "Bearer")
+    }
+
+    static func claimUnknown(_ id: UInt128) -> Problem {
+        var problem = Problem(.claimUnknown).retryAfter(seconds: 1)
+        problem.claimID = id
+        return problem
     }
 
     static func rateLimited(_ answer: LimitAnswer) -> Problem {

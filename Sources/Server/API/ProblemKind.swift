@@ -53,6 +53,16 @@ extension ProblemKind {
         "alias-taken", 409, "The alias is taken",
         "Another link has it, or had it: an alias belongs to one link for good.",
         remedy: "Choose another alias, or leave it out to get a generated code.")
+    static let aliasUnavailable = ProblemKind(
+        "alias-unavailable", 503, "Aliases cannot be given now",
+        "This node does not reach enough of the regions that decide whose an alias is. Nothing was changed; links with "
+            + "generated codes can be made.",
+        remedy: "Ask again after the seconds that Retry-After gives, or leave the alias out.")
+    static let claimUnknown = ProblemKind(
+        "claim-unknown", 503, "Not known yet whose the alias is",
+        "The regions that decide about the alias did not answer in time. It may be this request's or become so.",
+        remedy: "Send the same request again with the member claim_id of this answer: it then tells, whichever node is "
+            + "asked.")
     static let invalidTitle = ProblemKind(
         "invalid-title", 422, "The title is not accepted", "It is too long or has control characters.",
         remedy: "Shorten it to \(LinkLimits.titleBytes) bytes of plain text.")
@@ -96,6 +106,11 @@ extension ProblemKind {
         "storage-full", 507, "No room for more links",
         "Nothing was changed. Redirects go on; links can be made again when there is room.",
         remedy: "The operator frees disk space, or raises map_size. Ask again later.")
+    static let behind = ProblemKind(
+        "behind", 503, "This node is behind",
+        "The request's token tells of writes that this node has not, nor anybody that it could ask in time.",
+        remedy: "Ask again after the seconds that Retry-After gives. Without Prefer: consistency=strict a link that is "
+            + "here is answered as it is here.")
     static let overloaded = ProblemKind(
         "overloaded", 503, "Too much to do at once",
         "The node has more to do than it can, or is stopping. Nothing was changed.",
@@ -142,8 +157,12 @@ extension ProblemKind {
         remedy: "Use HTTP/1.1.")
 }
 
-/// Snapshots of the store, on the admin port.
+/// Orders and snapshots, on the admin port.
 extension ProblemKind {
+    static let regionsUnchanged = ProblemKind(
+        "regions-unchanged", 409, "The acceptors stay as they are",
+        "The change of who decides about aliases is none that can be made now.",
+        remedy: "The detail says why; edge cluster regions shows what there is.")
     static let invalidQuery = ProblemKind(
         "invalid-query", 400, "The query is not what it should be",
         "A parameter is missing, unknown, repeated or malformed.", remedy: "The detail names it.")
@@ -158,10 +177,11 @@ extension ProblemKind {
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
-        invalidTitle, invalidTags, invalidExpiry, notReplicated, unauthorized, invalidKey, forbidden, rateLimited,
-        storageFull, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge, methodNotAllowed,
+        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidExpiry, notReplicated, unauthorized,
+        invalidKey, forbidden, rateLimited,
+        storageFull, behind, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge, methodNotAllowed,
         malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge, notImplemented,
-        versionNotSupported, invalidQuery, logTruncated, storeUnreadable,
+        versionNotSupported, regionsUnchanged, invalidQuery, logTruncated, storeUnreadable,
     ]
 
     static func named(_ code: some StringProtocol) -> ProblemKind? { all.first { $0.code == code } }

@@ -45,6 +45,7 @@ final class WorkerCounters: Sendable {
     let accessLogDrops = Counter()
     let clickDrops = Counter()
     let answers = AnswerCounts()
+    let tokens = TokenCounts()
     let lookups = LookupCounters()
     let latencySumMicroseconds = Counter()
     private let latencies = CounterRow(count: latencyBoundsMicroseconds.count + 1)
@@ -104,7 +105,7 @@ final class LookupCounters: Sendable {
 /// Counters side by side, each as `Counter`.
 ///
 /// Safety: each is atomic; the memory lives as long as the value.
-private final class CounterRow: @unchecked Sendable {
+final class CounterRow: @unchecked Sendable {
     private let counts: UnsafeMutablePointer<Atomic<UInt64>>
     private let count: Int
 

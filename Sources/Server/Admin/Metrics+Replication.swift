@@ -12,6 +12,7 @@ extension Metrics {
         addLags(figures)
         addPeers(figures)
         addConnections(figures.transport)
+        addAliases(figures.registers)
         let counters = figures.status.counters
         for (name, help, count) in [
             (
@@ -21,6 +22,14 @@ extension Metrics {
             (
                 "edge_replication_duplicate_entries_total", "Entries that came and were here already.",
                 counters.entriesIgnored
+            ),
+            (
+                "edge_replication_lookups_asked_total", "Questions of clients that were put to peers.",
+                counters.lookupsAsked
+            ),
+            (
+                "edge_replication_lookups_answered_total", "Questions of peers' clients that came.",
+                counters.lookupsAnswered
             ),
             ("edge_replication_gaps_total", "Entries that came before those in front of them.", counters.gaps),
             ("edge_replication_pulls_total", "Times that entries were asked for.", counters.pulls),
@@ -58,6 +67,10 @@ extension Metrics {
             bounds: PeerWatch.delayBounds.map { Double($0) / 1000 },
             counts: (0..<PeerWatch.delayBounds.count + 1).map { figures.delayMilliseconds.counts[$0] },
             sum: Double(figures.delayMilliseconds.sum) / 1000)
+        addAlarms(figures)
+    }
+
+    private mutating func addAlarms(_ figures: PeerFigures) {
         output.metric("edge_replication_alarms_total", .counter, "Alarms that were raised, by name.")
         for name in Alarm.names {
             output.sample("edge_replication_alarms_total", ["alarm": name], Double(figures.alarmCounts[name] ?? 0))
@@ -67,6 +80,19 @@ extension Metrics {
             let count = figures.status.alarms.count { $0.name == name }
             output.sample("edge_replication_alarms_active", ["alarm": name], Double(count))
         }
+    }
+
+    private mutating func addAliases(_ figures: RegisterFigures) {
+        output.metric("edge_alias_claims_total", .counter, "Claims of aliases at this node, by what became of them.")
+        for (result, count) in figures.counts.rows {
+            output.sample("edge_alias_claims_total", ["result": result], Double(count))
+        }
+        output.value(
+            "edge_alias_epoch", .gauge, "Number of the acceptors' configuration, as far as it is known here.",
+            Double(figures.epoch.number))
+        output.value(
+            "edge_alias_acceptor_voting", .gauge, "1 while this node is an acceptor whose answers count.",
+            figures.isVoting ? 1 : 0)
     }
 
     /// `end`: in seconds since 1970; 0: the node has none.

@@ -14,6 +14,7 @@ struct Metrics {
         addRedirects(workers)
         addLookups(workers.map(\.lookups), node.readers.counters)
         addReaders(node)
+        addTokens(node)
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
         addRequests(workers, node.api.answers.rows)

@@ -45,6 +45,16 @@ struct ReplicationReport: Codable {
         var logFormat: UInt16
     }
 
+    /// Who decides whose an alias is.
+    struct Aliases: Codable {
+        var epoch: UInt64
+        var acceptors: [String]
+        /// This node's own answers count.
+        var voting: Bool
+        /// Whom the next epoch waits for; nil: none is decided.
+        var awaited: [String]?
+    }
+
     /// 0: of a moment after the request. Else the thread that talks to peers did not answer in time.
     var ageMilliseconds: Int64
     var incarnation: String
@@ -58,6 +68,7 @@ struct ReplicationReport: Codable {
     var members: [Member]
     var alarms: [String]
     var digestRoot: String?
+    var aliases: Aliases
     var counters: [String: UInt64]
 
     init(_ figures: PeerFigures, _ regions: [Configuration.Region], digestRoot: UInt128?) {
@@ -81,6 +92,10 @@ struct ReplicationReport: Codable {
         }
         alarms = status.alarms.map { "\($0.name) \($0.subject)" }
         self.digestRoot = digestRoot.map { String($0, radix: 16) }
+        let registers = figures.registers
+        aliases = Aliases(
+            epoch: registers.epoch.number, acceptors: registers.epoch.acceptors.map { "\($0)" },
+            voting: registers.isVoting, awaited: registers.awaited?.map { "\($0)" })
         counters = Dictionary(uniqueKeysWithValues: status.counters.rows)
     }
 }

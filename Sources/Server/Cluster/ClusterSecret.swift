@@ -1,4 +1,5 @@
 import COpenSSL
+import Links
 import Replication
 
 /// The secret that all nodes of a cluster share. Everything made with it begins with a label of its own, so that nothing
@@ -17,8 +18,18 @@ package struct ClusterSecret: Sendable {
     ///
     /// - Parameter codeSecret: what the store keeps, `Store.codeSecret`.
     package func check(ofCodeSecret codeSecret: [UInt8]) -> UInt64 {
-        mac(Array("edge code secret check".utf8) + codeSecret)[..<8].reduce(0) { $0 << 8 | UInt64($1) }
+        word(Array("edge code secret check".utf8) + codeSecret)
     }
+
+    /// What clients' tokens bear, under the cluster's secret; where there is none, under what the store keeps.
+    package static func tokenKey(_ secret: ClusterSecret?, codeSecret: [UInt8]) -> TokenKey {
+        let secret = secret ?? ClusterSecret(codeSecret)
+        let label = Array("edge token".utf8)
+        return TokenKey { secret.word(label + $0) }
+    }
+
+    /// The first 8 bytes of the MAC.
+    private func word(_ message: [UInt8]) -> UInt64 { mac(message)[..<8].reduce(0) { $0 << 8 | UInt64($1) } }
 
     /// HMAC-SHA256 (RFC 2104): 32 bytes.
     private func mac(_ message: [UInt8]) -> [UInt8] {

@@ -14,17 +14,27 @@ struct FoundCode: Sendable {
     /// Of the snapshot that it was found in.
     let tag: CacheTag
 
+    /// What another node told of `code`.
+    init(_ code: [UInt8], _ link: RemoteLink, tag: CacheTag) {
+        (self.code, self.tag) = (code, tag)
+        content = .link(link.view, entry: Self.entry(link.view) { $0 += link.destination })
+    }
+
+    private static func entry(_ view: RedirectView, _ appendDestination: (inout [UInt8]) -> Void) -> [UInt8] {
+        var entry: [UInt8] = []
+        view.prefix.withUTF8Buffer { entry += $0 }
+        appendDestination(&entry)
+        withUnsafeBytes(of: view.expiresAtMilliseconds) { entry += $0 }
+        return entry
+    }
+
     /// Looks `code` up, in a snapshot that `reader` has.
     init(_ code: [UInt8], by reader: LinkReader) {
         self.code = code
         tag = reader.tag
         switch reader.find(code.span.bytes) {
         case .link(let link):
-            var entry: [UInt8] = []
-            link.view.prefix.withUTF8Buffer { entry += $0 }
-            entry += link.destination
-            withUnsafeBytes(of: link.view.expiresAtMilliseconds) { entry += $0 }
-            content = .link(link.view, entry: entry)
+            content = .link(link.view, entry: Self.entry(link.view) { $0 += link.destination })
         case .absent: content = .absent
         case .impossible: content = .impossible
         case .damaged: content = .damaged

@@ -31,9 +31,9 @@ extension Command {
             case .operand(let text): operands.append(text)
             }
         }
-        let wanted = "init, issue, retire, release or alone is wanted"
+        let wanted = "init, issue, retire, release, alone or regions is wanted"
         guard let verb = operands.first else { throw usage(wanted) }
-        guard ["init", "issue", "retire", "release", "alone"].contains(verb) else {
+        guard ["init", "issue", "retire", "release", "alone", "regions"].contains(verb) else {
             throw usage("unknown command \(quoted(verb)); \(wanted)")
         }
         guard ["init", "issue"].contains(verb) else {
@@ -43,7 +43,7 @@ extension Command {
             let server = try reader.server(options["server"] ?? "http://127.0.0.1:9180")
             return .peerOrder(try order(verb, operands.dropFirst()), server)
         }
-        guard options["server"] == nil else { throw usage("--server is for retire, release and alone") }
+        guard options["server"] == nil else { throw usage("--server is for retire, release, alone and regions") }
         guard operands.count > 1, !operands[1].isEmpty else { throw usage("no DIRECTORY") }
         let action =
             verb == "init"
@@ -73,8 +73,23 @@ extension Command {
             }
             return .alone
         }
+        if verb == "regions" { return try regions(operands) }
         let (region, node) = try nodeName(operands)
         return verb == "retire" ? .retire(region: region, node: node) : .release(region: region, node: node)
+    }
+
+    private static func regions(_ operands: ArraySlice<String>) throws(UsageError) -> PeerOrder {
+        let usage = { (problem: String) in UsageError(command: .cluster, problem: problem) }
+        guard let word = operands.first else { return .regions }
+        if word == "vouch" {
+            if let more = operands.dropFirst().first { throw usage("vouch names nobody; \(quoted(more)) is too much") }
+            return .vouch
+        }
+        guard let action = AcceptorAction(rawValue: word) else {
+            throw usage("unknown change \(quoted(word)); add, remove, move, dead or vouch is wanted")
+        }
+        let (region, node) = try nodeName(operands.dropFirst())
+        return .region(action, region: region, node: node)
     }
 
     private static func nodeName(

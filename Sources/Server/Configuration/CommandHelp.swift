@@ -11,7 +11,7 @@ extension CommandName {
         case .dump: "edge dump --data DIR"
         case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
         case .restore: "edge restore DIRECTORY --data DIR"
-        case .cluster: "edge cluster init|issue DIRECTORY … | retire|release REGION/NODE | alone"
+        case .cluster: "edge cluster init|issue DIRECTORY … | retire|release REGION/NODE | alone | regions …"
         case .systemdUnit: "edge systemd-unit [--config FILE] [--KEY VALUE …]"
         case .help: "edge help [COMMAND]"
         }
@@ -112,6 +112,7 @@ extension CommandName {
                   edge cluster retire REGION/NODE [--server URL]
                   edge cluster release REGION/NODE [--server URL]
                   edge cluster alone [--server URL]
+                  edge cluster regions [add|remove|move|dead REGION/NODE | vouch] [--server URL]
 
                 init makes DIRECTORY with what a cluster has once: cluster.secret and code.secret, the same on every node, and
                 an authority for certificates. issue makes the certificate and the key of one node, for replication over TLS.
@@ -121,6 +122,11 @@ extension CommandName {
                 retire tells the cluster, through a running node, that a node is gone for good: nothing waits for it any more,
                 and it is turned away. release ends the quarantine of a node's entries. alone says that there is no peer,
                 though some are configured, so that ordinary codes are handed out.
+
+                regions shows which nodes decide whose an alias is, one a region at most. add, remove and move change that by
+                one node; all of the former ones must confirm it, unless dead says of one that leaves that it never will.
+                vouch says of the node that is told that its disk has lost nothing: without it nobody votes after a majority
+                of the disks was lost at once.
 
                   --cluster NAME  the name that the key cluster has on every node; \(Configuration().cluster) if left out
                   --days N        how long a certificate holds; \(ClusterCommand.defaultDays) if left out, \(ClusterCommand.days.upperBound) at most

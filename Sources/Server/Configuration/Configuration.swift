@@ -41,6 +41,8 @@ package struct Configuration: Equatable, Sendable {
     /// How far the slowest live region may lag before local intake slows, and before it is refused.
     package var lagSlowMilliseconds: Int64 = 5000
     package var lagStopMilliseconds: Int64 = 30_000
+    /// How long a request may wait for what its token tells of.
+    package var readYourWritesTimeoutMilliseconds: Int64 = 1000
     /// File with the secret that keys the permutation of codes; nil: the node makes one and keeps it in its store.
     package var codeSecretFile: String?
     /// Redirect threads, 1 to 256. `automaticWorkers` stands only in a configuration that is not loaded yet.
@@ -187,6 +189,7 @@ package enum ConfigurationLimits {
     package static let peers = 256
     package static let advertisedAddresses = 4
     package static let snapshotBytesPerSecond = 1 << 20...1 << 40
+    package static let readYourWritesTimeoutMilliseconds: ClosedRange<Int64> = 0...10_000
     package static let lagMilliseconds: ClosedRange<Int64> = 100...86_400_000
     package static let durabilityTimeoutMilliseconds: ClosedRange<Int64> = 100...60_000
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000

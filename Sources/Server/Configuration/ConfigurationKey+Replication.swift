@@ -39,5 +39,9 @@ extension ConfigurationKey {
         .init(
             "lag_stop", \.lagStopMilliseconds, .duration(ConfigurationLimits.lagMilliseconds),
             "lag of the slowest live region at which local intake is refused; at least lag_slow", reloadable: true),
+        .init(
+            "read_your_writes_timeout", \.readYourWritesTimeoutMilliseconds,
+            .duration(ConfigurationLimits.readYourWritesTimeoutMilliseconds),
+            "how long a request may wait for the writes that its token tells of, and ask other nodes", reloadable: true),
     ]
 }

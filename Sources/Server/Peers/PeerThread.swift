@@ -12,11 +12,14 @@ import Synchronization
 ///     store's writer ─events─▶│ Replicator │ ──effects─▶ PeerStore
 ///     admin, main ──commands─▶└────────────┘ ──alarms──▶ log, metrics
 ///
-/// Safety: all but `mail`, `intake`, `durability`, `pulse`, `askers` and what is atomic or behind a mutex belongs to the thread.
+/// Safety: all but `mail`, `intake`, `durability`, `lookups`, `pulse`, `askers` and what is atomic or behind a mutex belongs
+/// to the thread.
 final class PeerThread: @unchecked Sendable {
     let store: PeerStore
     let intake = WriteIntake()
     let durability: RegionDurability
+    /// What clients wait for.
+    let lookups: RemoteLookups
     /// Beats once for each turn of the loop.
     let pulse = Pulse()
     let mail: PeerMail
@@ -31,6 +34,7 @@ final class PeerThread: @unchecked Sendable {
 
     let transport: PeerTransport
     var replicator: Replicator
+    let registers: AliasRegisters
     private var configurationSeen: UInt64 = 0
     var configuration: Configuration
     private var deadline: Int64 = 0
@@ -42,17 +46,20 @@ final class PeerThread: @unchecked Sendable {
     private var publishedAt: Int64 = 0
     private var retriedAt: Int64 = 0
 
-    /// `mail` is what `store` and `transport` were made with.
+    /// `mail` is what `store` and `transport` were made with; `acceptors` are those of a cluster that begins.
     init(
-        _ settings: Settings, _ store: PeerStore, _ transport: PeerTransport, _ mail: PeerMail,
+        _ settings: Settings, _ acceptors: [NodeID], _ store: PeerStore, _ transport: PeerTransport, _ mail: PeerMail,
         _ live: LiveConfiguration, now: @escaping @Sendable () -> Instant
     ) throws(StoreError) {
         (self.store, self.transport, self.mail, self.live, self.now) = (store, transport, mail, live, now)
+        lookups = RemoteLookups(mail, live)
         configuration = live.value
         replicator = Replicator(settings, try store.store.holdings(), now: Self.moment(now))
         durability = RegionDurability(ownRegion: settings.member.id.region, wake: { mail.wake() })
         durability.set(configuration)
-        published = Mutex(PeerFigures(replicator.status, at: System.monotonicMilliseconds()))
+        registers = try AliasRegisters(
+            settings.member.id, Epoch(number: 1, acceptors: acceptors), store.store, mail)
+        published = Mutex(PeerFigures(replicator.status, registers.figures, at: System.monotonicMilliseconds()))
     }
 
     /// Whether the node has what its peers had when it came.
@@ -78,6 +85,22 @@ final class PeerThread: @unchecked Sendable {
     /// From any thread; what came before is handled before.
     func give(_ command: Event.Command) { mail.put(.command(command)) }
 
+    /// Asks the cluster's acceptors for an alias. `completion` is called on the peers' thread, which must not be kept.
+    func claim(_ claim: Claim, completion: @escaping AliasRegisters.Completion) {
+        mail.put(.claim(claim, completion))
+    }
+
+    /// What an operator says of the acceptors.
+    func give(_ command: RegisterEvent.Command) { mail.put(.event(.command(command))) }
+
+    /// Another set of acceptors; what became of it, or nil if that was not told in time. For any thread but this one.
+    func change(_ action: AcceptorAction, _ node: NodeID) -> ClaimOutcome? {
+        let answer = WaitingQueue<ClaimOutcome>(capacity: 1)
+        mail.put(.change(action, node) { _ = answer.push($0) })
+        return answer.take(atMost: 1, timeoutMilliseconds: Int(RegisterLimits.claimTimeout) + Self.answerMilliseconds)?
+            .first
+    }
+
     /// New connections show these certificates.
     func replace(tls: TLSContext) { mail.replace(tls: tls) }
 
@@ -92,6 +115,7 @@ final class PeerThread: @unchecked Sendable {
     func run() {
         mail.isRead(by: pthread_self())
         perform(replicator.start())
+        registers.start()
         if !replicator.isReady { tellReadiness(false) }
         var events: [Event] = []
         while !stopping.load(ordering: .acquiring) {
@@ -109,6 +133,7 @@ final class PeerThread: @unchecked Sendable {
                 handle(.deadline)
             }
             durability.expire(at: ticks)
+            turnRegisters(ticks)
             if let id = pace.due(ticks) { _ = store.perform(.readSnapshot(id)) }
             tellNotices()
             retry(ticks)
@@ -116,6 +141,8 @@ final class PeerThread: @unchecked Sendable {
         }
         transport.end()
         durability.end()
+        for message in mail.takeRegisterMessages() { registers.take(message) }
+        registers.end()
         askers.close()
         for asker in askers.take(atMost: .max, timeoutMilliseconds: 0) ?? [] { asker.close() }
     }
@@ -124,7 +151,8 @@ final class PeerThread: @unchecked Sendable {
     private static let tick: Int64 = 1000
 
     private var nextWakeUp: Int64 {
-        min(deadline, pace.nextAt ?? .max, durability.nextDeadline ?? .max, publishedAt + Self.tick)
+        let next = min(deadline, registers.deadline, pace.nextAt ?? .max, durability.nextDeadline ?? .max)
+        return min(next, publishedAt + Self.tick)
     }
 
     private static func moment(_ now: () -> Instant) -> Moment {
@@ -152,6 +180,20 @@ final class PeerThread: @unchecked Sendable {
         configuration = next
     }
 
+    /// After the replicator, which knows who is there and what is durable.
+    private func turnRegisters(_ ticks: Int64) {
+        for message in mail.takeRegisterMessages() { registers.take(message) }
+        registers.look(at: replicator)
+        if ticks >= registers.deadline { registers.passDeadline() }
+        for (node, frame) in registers.takeFrames() {
+            // What is not sent is asked for again; entries come first where a peer takes little.
+            guard let id = replicator.connection(to: node),
+                transport.queuedBytes(id) + frame.count <= TransportLimits.registerBytes
+            else { continue }
+            transport.send(id, frame)
+        }
+    }
+
     // MARK: Effects
 
     private func perform(_ effects: [Effect]) {
@@ -165,7 +207,10 @@ final class PeerThread: @unchecked Sendable {
             case .authenticated(let id, let node):
                 transport.authenticated(id)
                 connected[id] = node
-            case .admitted(let id, let node): tellConnection(id, node)
+            case .admitted(let id, let node):
+                tellConnection(id, node)
+                registers.handle(.connected(node))
+            case .registers(let node, let frame, let request): registers.received(frame, request, from: node)
             case .setDeadline(let ticks): deadline = ticks
             case .readSnapshot(let id):
                 if !pace.holds(id, at: System.monotonicMilliseconds()) { _ = store.perform(effect) }
@@ -183,6 +228,7 @@ final class PeerThread: @unchecked Sendable {
                 _ = store.perform(effect)
             case .acknowledged(let node, let sequence):
                 durability.acknowledged(node, of: replicator.own, through: sequence)
+            case .lookedUp(let ids, let outcome): lookups.finish(ids, outcome, store.store, now: now())
             default: _ = store.perform(effect)
             }
         }
@@ -195,7 +241,12 @@ final class PeerThread: @unchecked Sendable {
         case .snapshotRead(_, let chunk):
             pace.spent(
                 bytes: chunk.count, of: configuration.snapshotBytesPerSecond, at: System.monotonicMilliseconds())
-        case .closed(let id): if let node = connected.removeValue(forKey: id) { tellLoss(of: node) }
+        case .closed(let id):
+            guard let node = connected.removeValue(forKey: id) else { return }
+            tellLoss(of: node)
+            registers.closed(node)
+        case .incarnationBegan: registers.handle(.lost)
+        case .command(.noPeers): registers.isAlone()
         default: break
         }
     }
@@ -209,8 +260,9 @@ final class PeerThread: @unchecked Sendable {
         let status = replicator.status
         watch.note(status, at: ticks)
         let lag = watch.slowestLag(status, at: ticks)
+        for (origin, head) in replicator.settledHeads { store.store.coverage.settle(origin, through: head) }
         intake.note(lag: lag, slow: configuration.lagSlowMilliseconds, stop: configuration.lagStopMilliseconds)
-        let figures = PeerFigures(status, watch, transport.figures, at: ticks)
+        let figures = PeerFigures(status, watch, transport.figures, registers.figures, at: ticks)
         published.withLock { $0 = figures }
         for asker in waiting { _ = asker.push(figures) }
     }

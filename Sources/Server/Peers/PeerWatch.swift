@@ -89,11 +89,17 @@ struct PeerFigures: Sendable {
     /// Milliseconds, as of `PeerWatch.lag`.
     var lags: [Origin: Int64] = [:]
     var peerLags: [NodeID: Int64] = [:]
+    let registers: RegisterFigures
 
-    init(_ status: ReplicatorStatus, at ticks: Int64) { (self.status, at) = (status, ticks) }
+    init(_ status: ReplicatorStatus, _ registers: RegisterFigures, at ticks: Int64) {
+        (self.status, self.registers, at) = (status, registers, ticks)
+    }
 
-    init(_ status: ReplicatorStatus, _ watch: PeerWatch, _ transport: TransportFigures, at ticks: Int64) {
-        (self.status, self.transport, at) = (status, transport, ticks)
+    init(
+        _ status: ReplicatorStatus, _ watch: PeerWatch, _ transport: TransportFigures, _ registers: RegisterFigures,
+        at ticks: Int64
+    ) {
+        (self.status, self.transport, self.registers, at) = (status, transport, registers, ticks)
         (alarmCounts, delayMilliseconds) = (watch.alarmCounts, watch.delayMilliseconds)
         for log in status.logs { lags[log.state.origin] = watch.lag(log, at: ticks) }
         for peer in status.peers { peerLags[peer.node] = watch.lag(of: peer, status.own, at: ticks) }

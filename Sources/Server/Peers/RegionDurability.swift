@@ -34,6 +34,7 @@ final class RegionDurability: Sendable {
 
         /// The sequence up to which the log is as safe as it has to be.
         func level(_ origin: Origin) -> UInt64 {
+            guard otherRegions > 0 else { return .max }
             let heads = synced.filter { $0.key.origin == origin }.values.sorted(by: >)
             return heads.count < otherRegions ? 0 : heads[otherRegions - 1]
         }
@@ -55,11 +56,13 @@ final class RegionDurability: Sendable {
         (self.ownRegion, self.wake) = (ownRegion, wake)
     }
 
-    /// - otherRegions: 0 for none to wait for. What waits goes by the new number, and keeps its deadline.
+    /// - otherRegions: 0 for none to wait for. What waits goes by the new number at once, and keeps its deadline.
     func set(otherRegions: Int, timeoutMilliseconds: Int64) {
         let settled = state.withLock { state in
             (state.otherRegions, state.timeoutMilliseconds) = (otherRegions, timeoutMilliseconds)
-            return otherRegions == 0 ? state.take { _ in true } : []
+            let levels = Dictionary(
+                uniqueKeysWithValues: Set(state.waiting.map(\.origin)).map { ($0, state.level($0)) })
+            return state.take { levels[$0.origin]! >= $0.sequence }
         }
         for waiting in settled { waiting.answer(true) }
     }
@@ -67,7 +70,7 @@ final class RegionDurability: Sendable {
     /// `answer`: whether the entry is durable in enough regions; called once, on this thread or another.
     func hold(_ origin: Origin, _ sequence: UInt64, at ticks: Int64, answer: @escaping @Sendable (Bool) -> Void) {
         let (decision, isFirst): (Bool?, Bool) = state.withLock { state in
-            if state.otherRegions == 0 || state.level(origin) >= sequence { return (true, false) }
+            if state.level(origin) >= sequence { return (true, false) }
             if state.hasEnded {
                 state.unreplicated += 1
                 return (false, false)

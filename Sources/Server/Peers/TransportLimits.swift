@@ -20,6 +20,8 @@ package struct TransportLimits: Sendable {
     package static let strangers = ReplicationLimits.unauthenticatedConnections
     /// What may wait for one peer to take it.
     package static let queuedBytes = 16 << 20
+    /// Of that, from which on nothing of the registers is added.
+    package static let registerBytes = 8 << 20
     /// Read of one connection in one turn.
     package static let readBytes = 256 << 10
     package static let readBytesOfStrangers = 8 << 10
@@ -38,7 +40,7 @@ package struct TransportLimits: Sendable {
     package static func check() {
         precondition(strangers < connections && readBytesOfStrangers < readBytes)
         precondition(queuedBytes >= 4 * (WireLimits.payload + FrameHeader.sizeBytes))
-        precondition(queuedBytes > Int(ReplicationLimits.creditWindow))
+        precondition(queuedBytes > Int(ReplicationLimits.creditWindow) + registerBytes)
         precondition(readBytesOfStrangers > WireLimits.payloadBeforeAuthentication + FrameHeader.sizeBytes)
     }
 }

@@ -13,12 +13,15 @@ struct RedirectText: ~Copyable {
     /// Where the destination was found.
     enum Source: Int, CaseIterable {
         case cache, store
+        /// Another node.
+        case origin
 
         /// As `X-Served-By` names it.
         var name: StaticString {
             switch self {
             case .cache: "l1"
             case .store: "store"
+            case .origin: "origin"
             }
         }
     }
@@ -27,6 +30,7 @@ struct RedirectText: ~Copyable {
     private let cacheTTLSeconds: Int64
     private var cacheHead: [UInt8] = []
     private var storeHead: [UInt8] = []
+    private var originHead: [UInt8] = []
     private(set) var date: [UInt8] = []
     private var second: Int64 = .min
 
@@ -41,7 +45,7 @@ struct RedirectText: ~Copyable {
         if second == self.second { return }
         self.second = second
         date = Array(CalendarTime(now).httpDate.utf8)
-        (cacheHead, storeHead) = (head(.cache), head(.store))
+        (cacheHead, storeHead, originHead) = (head(.cache), head(.store), head(.origin))
     }
 
     private func head(_ source: Source) -> [UInt8] {
@@ -64,6 +68,7 @@ struct RedirectText: ~Copyable {
         switch source {
         case .cache: output.append(cacheHead)
         case .store: output.append(storeHead)
+        case .origin: output.append(originHead)
         }
     }
 

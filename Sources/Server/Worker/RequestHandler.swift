@@ -10,6 +10,11 @@ struct HandedOver: Sendable {
     /// When its last byte was read, in monotonic microseconds.
     let arrivedMicroseconds: Int64
 
+    /// What its token and its hints ask for, as far as it has been looked at.
+    var reading = Reading()
+    /// What came of waiting for another node, for a request to the API.
+    var result: LookupResult?
+
     var byteCount: Int { message.headBytes.count + message.body.count }
 
     func answer(_ response: Response) { worker.deliver(Worker.Delivery(call: self, content: .response(response))) }

@@ -46,7 +46,7 @@ extension Worker {
         _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) {
         let start = output.count
-        answer.append(form, date: redirects.date, to: &output)
+        answer.append(form, date: redirects.date, marks: marks, to: &output)
         counters.answers.add(.code, answer.status)
         guard logsAccess else { return }
         noteAccess(

@@ -30,7 +30,7 @@ extension Worker {
         return true
     }
 
-    private func subject(
+    func subject(
         _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) -> LimitSubject {
         guard connection.isTrustedProxy else { return connection.subject }

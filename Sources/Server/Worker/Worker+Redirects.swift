@@ -16,6 +16,8 @@ extension Worker {
         guard let code = Route.code(path) else { return health(path, form, head, bytes, connection) }
         if let redirectTick, let refusal = refusal(head, bytes, connection, atTick: redirectTick) {
             append(refusal.response, form, as: .limited, on: .code, head, bytes, connection)
+        } else if head.mayBringToken {
+            answerReading(code, form, head, bytes, connection)
         } else {
             answer(code, form, head, bytes, connection)
         }
@@ -25,7 +27,7 @@ extension Worker {
     }
 
     @inline(__always)
-    private func answer(
+    func answer(
         _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
         _ connection: Connection
     ) {
@@ -37,19 +39,21 @@ extension Worker {
             cache.copy(hit, to: output.reserve(hit.byteCount))
             output.advance(by: hit.byteCount)
             finish(start, output.takeExpiry(), form, head, bytes, connection)
+        // Where it was written may know better.
+        case .notFound where reading.region != nil && !reading.hasAsked: find(code, form, head, bytes, connection)
         case .notFound: unknown(form, head, bytes, connection)
         case .gone: gone(form, head, bytes, connection)
         }
     }
 
-    private func find(
+    func find(
         _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
         _ connection: Connection
     ) {
-        // The snapshot is of the first miss: a wake-up of hits needs none.
-        if !reader.isOpen {
-            do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
-        }
+        // A snapshot of before its token was looked at may not have what the token tells of.
+        if reading.token != nil { reader.end() }
+        openSnapshot()
+        guard isStillCovered else { return resolve(code, form, head, bytes, connection) }
         if node.readers.isOn, reader.needsSearch(code.bytes) { return leave(code, form, head, bytes, connection) }
         switch reader.find(code.bytes) {
         case .link(let link) where link.view.redirects(at: now):
@@ -68,33 +72,76 @@ extension Worker {
         case .link:
             keep(.gone, code, tag: reader.tag)
             gone(form, head, bytes, connection)
-        case .absent:
-            keep(.notFound, code, tag: reader.tag)
-            unknown(form, head, bytes, connection)
-        case .impossible: unknown(form, head, bytes, connection)
+        case .absent: absent(code, isPossible: true, form, head, bytes, connection)
+        // Of a node of which nothing has come there is no table to look into.
+        case .impossible: absent(code, isPossible: false, form, head, bytes, connection)
         case .damaged: damaged(form, head, bytes, connection)
         }
+    }
+
+    /// The snapshot is of the first miss: a wake-up of hits needs none.
+    func openSnapshot() {
+        guard !reader.isOpen else { return }
+        do throws(StoreError) { try reader.begin() } catch { node.end(because: error.description) }
+    }
+
+    /// It is not in the store. Where it may be elsewhere that is asked, and nothing is kept: it may be there, and here,
+    /// at any moment.
+    private func absent(
+        _ code: UnsafeRawBufferPointer, isPossible: Bool, _ form: Response.Form, _ head: RequestHead,
+        _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        let whom = node.lookups?.whom(code.bytes, node.store, now: now)
+        if let whom, ask(whom, code, form, head, bytes, connection) { return }
+        // Its entry may have come after the snapshot was taken, and with it the news that none is missing.
+        if !node.store.stamps.isCurrent(reader.tag, code.bytes) {
+            reader.end()
+            openSnapshot()
+            if case .link = reader.find(code.bytes) { return find(code, form, head, bytes, connection) }
+        }
+        if whom == nil, isPossible { keep(.notFound, code, tag: reader.tag) }
+        if !askRegion(code, form, head, bytes, connection) { unknown(form, head, bytes, connection) }
     }
 
     /// Answers what waited for its lookup.
     func answer(_ found: FoundCode, _ form: Response.Form, _ call: HandedOver, _ connection: Connection) {
         countRedirects(System.monotonicMicroseconds())
-        arrivedMicroseconds = call.arrivedMicroseconds
-        defer { arrivedMicroseconds = nil }
+        take(up: call)
+        defer { forget() }
         let head = call.message.head
         call.message.headBytes.withUnsafeBytes { bytes in
             switch found.content {
-            case .link(let view, let entry) where view.redirects(at: now):
-                let start = output.count
-                redirects.appendHead(.store, to: &output)
-                output.append(entry)
-                finish(start, output.takeExpiry(), form, head, bytes, connection)
-            case .link: gone(form, head, bytes, connection)
-            case .absent, .impossible: unknown(form, head, bytes, connection)
+            case .link(let view, let entry): answer(view, entry, from: .store, form, head, bytes, connection)
+            case .absent, .impossible:
+                found.code.withUnsafeBytes { absent(found, $0, form, head, bytes, connection) }
             case .damaged: damaged(form, head, bytes, connection)
             }
         }
         countRedirects(System.monotonicMicroseconds(), since: call.arrivedMicroseconds)
+    }
+
+    /// `entry` is as the cache keeps it.
+    func answer(
+        _ view: RedirectView, _ entry: [UInt8], from source: RedirectText.Source, _ form: Response.Form,
+        _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        guard view.redirects(at: now) else { return gone(form, head, bytes, connection) }
+        let start = output.count
+        redirects.appendHead(source, to: &output)
+        output.append(entry)
+        finish(start, output.takeExpiry(), form, head, bytes, connection)
+    }
+
+    private func absent(
+        _ found: FoundCode, _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead,
+        _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        if let whom = node.lookups?.whom(code.bytes, node.store, now: now),
+            ask(whom, code, form, head, bytes, connection)
+        {
+            return
+        }
+        if !askRegion(code, form, head, bytes, connection) { unknown(form, head, bytes, connection) }
     }
 
     /// For whoever asks next, once for each worker that asked.
@@ -107,8 +154,9 @@ extension Worker {
                         .redirect, code, $0, until: Instant(milliseconds: view.expiresAtMilliseconds), tag: found.tag)
                 }
             case .link: keep(.gone, code, tag: found.tag)
-            case .absent: keep(.notFound, code, tag: found.tag)
-            case .impossible, .damaged: break
+            case .absent where node.lookups?.whom(code.bytes, node.store, now: now) == nil:
+                keep(.notFound, code, tag: found.tag)
+            case .absent, .impossible, .damaged: break
             }
         }
     }
@@ -119,6 +167,7 @@ extension Worker {
         _ start: Int, _ expiresAtMilliseconds: Int64, _ form: Response.Form, _ head: RequestHead,
         _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) {
+        if !marks.isEmpty { output.append(marks) }
         redirects.appendTail(form, expiresAtMilliseconds: expiresAtMilliseconds, now: now, to: &output)
         redirectsSent += 1
         noteClick(head, bytes, connection)
@@ -147,6 +196,7 @@ extension Worker {
     private func unknown(
         _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) {
+        if isBehind(head, bytes) { return behind(form, head, bytes, connection) }
         counters.unknownCodes.add()
         if let refusal = missRefusal(head, bytes, connection) {
             append(refusal.response, form, as: .limited, on: .code, head, bytes, connection)

@@ -167,11 +167,15 @@ extension Worker {
                 continue
             }
             if isDraining { form.keepsAlive = false }
+            connection.phase = .open
             switch delivery.content {
             case .response(let response): answer(response, form, call, connection)
             case .found(let found, _): answer(found, form, call, connection)
+            case .lookedUp(let result, let tag): answer(result, tag, form, call, connection)
             }
-            connection.phase = form.keepsAlive ? .open : .closing
+            // It may have to wait for something else now.
+            guard case .open = connection.phase else { continue }
+            if !form.keepsAlive { connection.phase = .closing }
             connection.hasProgressed = true
             take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
             flush(connection)

@@ -24,6 +24,8 @@ final class Worker: @unchecked Sendable {
             case response(Response)
             /// What a reader thread found; `isFirst` of those that this worker gets of one lookup.
             case found(FoundCode, isFirst: Bool)
+            /// What came of asking other nodes, or of waiting; the tag is of before.
+            case lookedUp(LookupResult, CacheTag)
         }
 
         let call: HandedOver
@@ -72,6 +74,10 @@ final class Worker: @unchecked Sendable {
     /// Clicks on their way to the thread that counts them.
     let clickRing = SlotRing(slots: Clicks.ringSlots, slotBytes: ClickEvent.slotBytes)
     let clickRecorder: ClickRecorder
+    let memo = TokenMemo()
+    /// Of the request in work, and what its answer says of it: field lines, each behind a CRLF.
+    @exclusivity(unchecked) var reading = Reading()
+    @exclusivity(unchecked) var marks: [UInt8] = []
     @exclusivity(unchecked) var configurationSeen: UInt64 = 0
     @exclusivity(unchecked) var redirects: RedirectText
     @exclusivity(unchecked) var redirectStatus: Int

@@ -73,6 +73,7 @@ struct LogMerge {
             case .unknown(let kind): return .unknownKind(kind, sequence: step.sequence)
             case .record(let change):
                 guard try put(change, at: index, &sums, transaction) != .noRoom else { return .tooManyOrigins }
+                noteReceived(change, at: index, of: batch.origin)
             }
             try noteFormat(step.format, transaction)
             try transaction.putNew(
@@ -85,6 +86,13 @@ struct LogMerge {
             figures.entries += 1
         }
         return .applied
+    }
+
+    private mutating func noteReceived(_ change: EntryChange, at index: UInt16, of origin: Origin) {
+        guard case .link(.generated(let region, let node, let number)) = change.key, region == origin.region,
+            node == origin.node
+        else { return }
+        origins.update(index) { $0.firstCounter = max($0.firstCounter, GeneratedNumber.counter(of: number) + 1) }
     }
 
     /// An entry of a format comes into a log: programs that do not read it are to leave this store alone from now on.

@@ -5,6 +5,9 @@ import Replication
 /// What decides between two writes of one key: the greatest (deleted, stamp, origin) wins, so that a delete is final.
 /// The sequence follows from stamp and origin.
 ///
+/// Several nodes may log the creation that won a claim: whoever finds it undone. To what users did since, none of these is later,
+/// whatever its stamp.
+///
 /// A generated code belongs to its first creation whatever else was written: two creations of one code are an alarm.
 struct RecordRank: Equatable {
     let isDeleted: Bool
@@ -12,16 +15,19 @@ struct RecordRank: Equatable {
     let origin: Origin
     /// Nil of what has none that would count.
     let creation: Creation?
+    /// The creation that a claim decided on, and nothing that was done to the link after.
+    let isClaimed: Bool
 
     init(_ body: LinkBody, stamp: UInt64, origin: Origin) {
         isDeleted = body.flags.contains(.deleted)
         (self.stamp, self.origin) = (stamp, origin)
         creation = body.creation ?? Creation(stamp: stamp, origin: origin)
+        isClaimed = body.claimID != nil && body.creation == nil
     }
 
     /// Of what has no creation that would count.
     init(isDeleted: Bool, stamp: UInt64, origin: Origin) {
-        (self.isDeleted, self.stamp, self.origin, creation) = (isDeleted, stamp, origin, nil)
+        (self.isDeleted, self.stamp, self.origin, creation, isClaimed) = (isDeleted, stamp, origin, nil, false)
     }
 
     /// Whether this write and `other` are of one creation.
@@ -36,6 +42,7 @@ struct RecordRank: Equatable {
             return (creation.stamp, creation.origin) < (theirs.stamp, theirs.origin)
         }
         if isDeleted != other.isDeleted { return isDeleted }
+        if isClaimed != other.isClaimed { return other.isClaimed }
         return (stamp, origin) > (other.stamp, other.origin)
     }
 }

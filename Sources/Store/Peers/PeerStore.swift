@@ -46,7 +46,7 @@ package final class PeerStore {
     package func perform(_ effect: Effect) -> Bool {
         switch effect {
         case .apply, .truncate, .seal, .ceiling, .beginIncarnation, .logMember, .writableFormat, .merge,
-            .continuityProven, .issuing, .readiness(true):
+            .continuityProven, .readiness(true):
             write(effect)
         case .readLog(let read): tell(.logRead(read, store.entries(read)))
         case .readDigests(let id, let read): tell(.digestsRead(id, read, store.digests(read.node)))
@@ -54,11 +54,15 @@ package final class PeerStore {
             tell(.recordsRead(id, request: request, store.records(bucket)))
         case .readRecord(let id, let request, let record):
             tell(.recordsRead(id, request: request, store.record(record)))
+        case .readLink(let id, let request, let code):
+            tell(.linkRead(id, request: request, store.link(of: code)))
         case .localChanges(let allowed): store.allowsChanges = allowed
+        // At once: as a write it could fail for want of room, and come about after the next one.
+        case .issuing(let allowed): store.issuesNumbers = allowed
         case .openSnapshot, .readSnapshot, .closeSnapshot: give(effect)
         case .beginInstall, .installChunk, .finishInstall, .abandonInstall: take(effect)
-        case .connect, .send, .close, .authenticated, .admitted, .setDeadline, .readiness(false), .acknowledged, .alarm,
-            .cleared:
+        case .connect, .send, .close, .authenticated, .admitted, .setDeadline, .readiness(false), .registers,
+            .lookedUp, .acknowledged, .alarm, .cleared:
             return false
         }
         return true

@@ -118,6 +118,7 @@ final class SnapshotInstall: @unchecked Sendable {
         try merge.noteFormat(LogEntry.format(old.logFormat), transaction)
         for row in old.origins.values { keepCeiling(of: row) }
         try beginLife(old, rest, transaction)
+        try keepRegisters(of: old, transaction)
         try merge.origins.write(merge.catalogue.origins, transaction)
         try sums.write(settings.now(), merge.catalogue, transaction)
         try transaction.commit()
@@ -185,6 +186,16 @@ final class SnapshotInstall: @unchecked Sendable {
     private func isAdopted(_ old: OriginRow) -> Bool {
         let row = merge.origins.rows[merge.origins.index(of: old.origin)!]!
         return row.head > 0 && row.head == old.head && row.headChain == old.headChain
+    }
+
+    /// The acceptor is who it was: its rows go over as they are.
+    private func keepRegisters(of old: Old, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
+        let cursor = try old.snapshot.cursor(old.catalogue.registers!)
+        var row = try cursor.move(.first)
+        while let (key, value) = row {
+            try transaction.put(merge.catalogue.registers!, Array(key), Array(value))
+            row = try cursor.move(.next)
+        }
     }
 
     private func keep(_ record: PeerRecord, _ transaction: borrowing WriteTransaction) throws(LMDBError) {

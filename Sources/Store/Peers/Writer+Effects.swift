@@ -38,7 +38,6 @@ extension Writer {
                     known.ceiling > 0
                         ? GeneratedNumber.number(counter: known.ceiling - 1, node: settings.node) : nil
                 }, at: highest.flatMap { $0.ceiling > 0 ? $0.at : nil }, now: now)
-        case .issuing(let allowed): state.issuer.isUnheard = !allowed
         case .readiness(true):
             // A damaged mark is none.
             do throws(LMDBError) { try transaction.delete(catalogue.meta, MetaRow.joining) } catch {
@@ -170,6 +169,7 @@ extension Writer {
             cluster: settings.cluster, regionName: settings.region.name, originIndex: index)
         try transaction.put(
             catalogue.meta, MetaRow.identity, Row.sealed(.meta, MetaRow.identity, identity.payload))
+        try transaction.doubtAcceptor(catalogue)
         state.issuer.doubted(now: now)
     }
 }

@@ -76,7 +76,7 @@ package final class SnapshotBuilder {
     // MARK: Rows
 
     private func take(_ part: SnapshotRows, after: SnapshotPosition?) throws(SnapshotError) {
-        guard after == nil || part.table == after!.table, ![.origins, .owners].contains(part.table) else {
+        guard after == nil || part.table == after!.table, ![.origins, .owners, .registers].contains(part.table) else {
             throw .malformed
         }
         try adopt(part.vector)

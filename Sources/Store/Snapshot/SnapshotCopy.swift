@@ -83,7 +83,7 @@ final class SnapshotCopy {
                 var payload = row.value.span.bytes.extracting(4...)
                 merge.logFormat = (try? payload.takeUInt16()) ?? merge.logFormat
             }
-        case .origins, .digests, .owners, .totals, .days, .journal:
+        case .origins, .digests, .owners, .registers, .totals, .days, .journal:
             preconditionFailure("the builder takes no such rows")
         }
         try transaction.putNew(merge.catalogue.handle(table)!, row.key, row.value, append: true)

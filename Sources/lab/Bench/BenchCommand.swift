@@ -21,6 +21,8 @@ enum BenchCommand {
                lab bench beside   [--links 100000] [--urls FILE] [--seed 1] [--rate 1000]
                lab bench stall    [--stall 600] [--rate 1000]
                lab bench partition [--cut 600] [--rate 500]
+               lab bench aliases  [--names 10000]
+               lab bench anywhere [--rate 1000]
                lab bench all      [--small]
         STORE: [--links N] [--urls FILE] [--seed 1] builds one, as `lab build-store` does; --data DIR takes one that is there,
         to which `mixed` adds links. LAW: [--zipf EXPONENT | --uniform], else Zipf with exponent 1.
@@ -50,7 +52,10 @@ enum BenchCommand {
         --rate entries a second of another region that come in. `stall` has one of three regions take nothing for --stall
         seconds, once behind lines that take nothing and once stopped, while --rate links a second are made in the others,
         and finds how much memory senders and receiver take for it. `partition` cuts two regions off from one another for --cut
-        seconds, while --rate links a second are made in each, and finds how soon both hold all. `join`, `stall` and
+        seconds, while --rate links a second are made in each, and finds how soon both hold all. `anywhere` asks in one region for
+        what was made in another a moment ago, with its token and without, and measures what a token costs a redirect. `aliases`
+        finds how long an alias takes where three regions decide, and with one of them dead, and races --names from all. `join`,
+        `stall`, `aliases` and
         `partition` measure once, whatever --rounds and --seconds say. The node has one worker, on the first processor; the
         load runs on the last one. Where those are one, the load takes from the node what it needs.
 
@@ -85,6 +90,8 @@ enum BenchCommand {
             case "beside": try BesideBench(try options(rest, BesideBench.options)).run()
             case "stall": try StallBench(try options(rest, StallBench.options)).run()
             case "partition": try PartitionBench(try options(rest, PartitionBench.options)).run()
+            case "aliases": try AliasBench(try options(rest, AliasBench.options)).run()
+            case "anywhere": try AnywhereBench(try options(rest, ["rate"])).run()
             case "clicks": try ClickBench(try Rounds(try options(rest, []))).run()
             case "all": try all(try options(rest, [], flags: ["small"]))
             default: throw LabError(usage: "there is no bench `\(name)`")
@@ -115,8 +122,10 @@ enum BenchCommand {
         try IdleBench(rounds, connections: isSmall ? 1000 : 10_000).run()
         try ClickBench(rounds).run()
         try LagBench(rounds, perSecond: isSmall ? 200 : 1000, away: isSmall ? 2000 : 100_000).run()
+        try AnywhereBench(rounds, perSecond: isSmall ? 200 : 1000).run()
         try JoinBench(rounds, links: isSmall ? 20_000 : 1_000_000).run()
         try PartitionBench(rounds, seconds: isSmall ? 5 : 600, perSecond: isSmall ? 100 : 500).run()
+        try AliasBench(rounds, names: isSmall ? 200 : 10_000).run()
         if !isSmall {
             // What these tell apart shows in long runs only.
             try BesideBench(rounds, links: 100_000).run()

@@ -25,6 +25,14 @@ package struct Workload {
             draw, expectedStatus: 302)
     }
 
+    /// Redirects of one link, with further field lines.
+    package static func redirects(of code: String, _ fields: String) -> Workload {
+        Workload(
+            "GET /\(code) HTTP/1.1\r\nHost: sho.rt\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\n"
+                + "Accept: text/html,*/*\r\nAccept-Language: en\r\n" + fields + "\r\n",
+            slotBytes: 0, "", nil, expectedStatus: 302)
+    }
+
     /// Creates of links that differ in a number.
     package static func creates() -> Workload {
         let start = #"{"long_url":"https://example.com/very/long/path/that/is/typical?utm_source=x&id="#

@@ -39,6 +39,12 @@ extension NodeTests {
                 ("POST", "/replication/retire/xx/0", json, 404), ("POST", "/replication/retire/eu/16", json, 404),
                 ("POST", "/replication/retire/eu/00", json, 404), ("POST", "/replication/release/us/0", json, 404),
                 ("POST", "/replication/nonsense", json, 404), ("POST", "/replication/alone", "", 415),
+                ("GET", "/replication/regions", "", 200), ("POST", "/replication/regions", json, 405),
+                ("POST", "/replication/regions-add/eu/0", json, 409),
+                ("POST", "/replication/regions-add/xx/0", json, 404),
+                ("POST", "/replication/regions-dead/us/0", json, 409),
+                ("POST", "/replication/regions-eat/us/0", json, 404),
+                ("POST", "/replication/vouch", "", 415), ("POST", "/replication/vouch", json, 204),
                 ("GET", "/replication/alone", "", 405), ("POST", "/replication/alone", json, 204),
             ]
             // The node's own entry is there a moment after its start.

@@ -1,3 +1,4 @@
+import Links
 import Server
 import Testing
 
@@ -16,6 +17,17 @@ import Testing
 
     /// What another implementation of HMAC gives; any node, of any version, must give the same.
     @Test func checkIsKnown() { #expect(secret.check(ofCodeSecret: codeSecret) == 0xbc19_8273_f6e6_2026) }
+
+    /// So is what a client's token bears: it is for ever, since clients keep it.
+    @Test func tokenIsKnown() {
+        let life = LifeTag(Origin(region: UInt8(ascii: "1"), node: 0, incarnation: 0x1111 << 48 | 5))!
+        let token = Token(LogPosition(life, 0x0102_0304_0506))
+        let key = ClusterSecret.tokenKey(secret, codeSecret: codeSecret)
+        #expect(String(decoding: token.text(key), as: UTF8.self) == "AQQEREBAgMEBQYDfKouUMVuEhA")
+        let alone = ClusterSecret.tokenKey(nil, codeSecret: codeSecret)
+        #expect(Token(token.text(alone).span.bytes, key) == nil)
+        #expect(Token(token.text(alone).span.bytes, alone) == token)
+    }
 
     /// It tells the code secrets of a cluster apart, and nothing to who has not the cluster's.
     @Test func checkDependsOnBoth() {

@@ -19,7 +19,12 @@ import Testing
         arguments: [
             ("retire eu/0", .retire(region: "eu", node: 0), "127.0.0.1:9180"),
             ("release ap-1/15 --server http://h:1", .release(region: "ap-1", node: 15), "h:1"),
-            ("alone", .alone, "127.0.0.1:9180"),
+            ("alone", .alone, "127.0.0.1:9180"), ("regions", .regions, "127.0.0.1:9180"),
+            ("regions vouch --server http://h:1", .vouch, "h:1"),
+            ("regions add eu/0", .region(.add, region: "eu", node: 0), "127.0.0.1:9180"),
+            ("regions remove eu/1", .region(.remove, region: "eu", node: 1), "127.0.0.1:9180"),
+            ("regions move eu/3", .region(.move, region: "eu", node: 3), "127.0.0.1:9180"),
+            ("regions dead eu/3", .region(.dead, region: "eu", node: 3), "127.0.0.1:9180"),
         ] as [(String, PeerOrder, String)])
     func orders(line: String, order: PeerOrder, server: String) throws {
         guard
@@ -31,13 +36,16 @@ import Testing
 
     @Test(
         arguments: [
-            ("", "init, issue, retire, release or alone is wanted"),
-            ("make d", "unknown command \"make\"; init, issue, retire, release or alone is wanted"),
+            ("", "init, issue, retire, release, alone or regions is wanted"),
+            ("make d", "unknown command \"make\"; init, issue, retire, release, alone or regions is wanted"),
             ("retire", "whose? REGION/NODE is wanted, such as eu/0"),
             ("release eu/0 us/0", "one REGION/NODE; \"us/0\" is a second one"),
             ("alone eu/0", "alone names nobody; \"eu/0\" is too much"),
+            ("regions eat eu/0", "unknown change \"eat\"; add, remove, move, dead or vouch is wanted"),
+            ("regions add", "whose? REGION/NODE is wanted, such as eu/0"),
+            ("regions vouch eu/0", "vouch names nobody; \"eu/0\" is too much"),
             ("retire eu/0 --days 1", "retire takes --server alone"),
-            ("init d --server http://a:1", "--server is for retire, release and alone"),
+            ("init d --server http://a:1", "--server is for retire, release, alone and regions"),
             ("init", "no DIRECTORY"), ("issue", "no DIRECTORY"), ("init a b", "one DIRECTORY; \"b\" is a second one"),
             (
                 "init d --cluster a/b",

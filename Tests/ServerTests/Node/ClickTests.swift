@@ -106,6 +106,8 @@ extension NodeTests {
             _ = try node.log.next("event=clicks-dropped")
             frozen.release()
             try node.expectClicks(code, Clicked(people: ring))
+            // They are counted before their places are free again, and durable after.
+            try node.expect(#"edge_clicks_total{class="person"}"#, ring)
             #expect(try client.get("/\(code)").status == 302)
             try node.expectClicks(code, Clicked(people: ring + 1))
         }

@@ -244,5 +244,28 @@ extension NodeTests {
             }
             #expect(try client.get("/health").status == 200)
         }
+
+        /// On a node that is alone too a request may come again with the claim that it came with before.
+        @Test func claimsThatComeAgain() throws {
+            let client = try RunningNode().connect()
+            let id = String(repeating: "0f", count: 16)
+            func post(_ members: String) throws -> Answer {
+                try client.post("/api/v1/urls", json: #"{"long_url":"https://example.com/"\#(members)}"#)
+            }
+            let claim = #","custom_alias":"name","claim_id":"\#(id)""#
+            let first = try post(claim)
+            #expect(first.status == 201)
+            #expect(try post(claim).body == first.body)
+            let other = try client.post("/api/v1/urls", json: #"{"long_url":"https://example.org/"\#(claim)}"#)
+            #expect(try other.status == 409 && other.string("code") == "alias-taken")
+            for members in [
+                #","custom_alias":"name""#, #","custom_alias":"name","claim_id":"\#(id.replacing("f", with: "e"))""#,
+            ] { #expect(try post(members).status == 409, "\(members)") }
+            for wrong in ["", "0", String(repeating: "0", count: 32), String(repeating: "-", count: 32), id + "0"] {
+                let answer = try post(#","custom_alias":"other","claim_id":"\#(wrong)""#)
+                #expect(try answer.status == 400 && answer.string("code") == "invalid-json", "\(wrong)")
+            }
+            #expect(try post(#","claim_id":"\#(id)""#).status == 400, "without an alias")
+        }
     }
 }

@@ -14,6 +14,13 @@ struct Standing: Decodable {
         var quarantine: String?
     }
 
+    struct Aliases: Decodable {
+        var epoch: UInt64
+        var acceptors: [String]
+        var voting: Bool
+        var awaited: [String]?
+    }
+
     struct Member: Decodable {
         var node: String
         var retired: Bool
@@ -38,6 +45,7 @@ struct Standing: Decodable {
     var peers: [Peer]
     var alarms: [String]
     var digestRoot: String?
+    var aliases: Aliases
     var counters: [String: UInt64]
 
     /// Head and chain of each log that has entries.

@@ -11,7 +11,7 @@ final class FalsePeer {
     private let client: Client
     private let secret: ClusterSecret
     private var reader = FrameReader()
-    private var waiting: [Frame] = []
+    private var waiting: [(frame: Frame, request: UInt32)] = []
     var hello: Hello
 
     /// `region`: whose node 0 it says that it is.
@@ -24,7 +24,7 @@ final class FalsePeer {
         hello = Hello(
             cluster: Array("default".utf8),
             origin: Origin(region: region.asciiValue!, node: 0, incarnation: .random(in: 1 ... .max)),
-            run: .random(in: 1 ... .max), versions: 1...1, logFormat: 1, nonce: .random(in: 1 ... .max),
+            run: .random(in: 1 ... .max), versions: 1...2, logFormat: 1, nonce: .random(in: 1 ... .max),
             wall: Instant(milliseconds: Int64(time(nil)) * 1000),
             secretCheck: 0, epoch: 1,
             regions: cluster.indices.map {
@@ -42,13 +42,16 @@ final class FalsePeer {
     }
 
     func send(_ bytes: [UInt8]) throws { try client.send(bytes) }
-    func send(_ frame: Frame) throws { try client.send(frame.encoded()) }
+    func send(_ frame: Frame, request: UInt32 = 0) throws { try client.send(frame.encoded(request: request)) }
 
     /// Sends what the node takes at once.
     func sendSome(_ bytes: [UInt8]) throws -> Int { try client.sendSome(bytes[...]) }
 
     /// The next frame; nil at the end of the connection.
-    func receive() throws -> Frame? {
+    func receive() throws -> Frame? { try receiveRequest()?.frame }
+
+    /// With its number.
+    func receiveRequest() throws -> (frame: Frame, request: UInt32)? {
         let deadline = Deadline()
         while waiting.isEmpty {
             guard deadline.wait(client.descriptor, for: POLLIN) else { throw HarnessError("the node says nothing") }
@@ -60,12 +63,12 @@ final class FalsePeer {
         return waiting.removeFirst()
     }
 
-    private func frames(_ bytes: ArraySlice<UInt8>) throws -> [Frame] {
-        var frames: [Frame] = []
+    private func frames(_ bytes: ArraySlice<UInt8>) throws -> [(frame: Frame, request: UInt32)] {
+        var frames: [(frame: Frame, request: UInt32)] = []
         try Array(bytes).withUnsafeBytes { buffer in
             var rest = buffer.bytes
             while let bytes = try reader.take(&rest) {
-                frames.append(try bytes.withUnsafeBytes { try Frame.decode($0.bytes, limit: WireLimits.payload).0 })
+                frames.append(try bytes.withUnsafeBytes { try Frame.decode($0.bytes, limit: WireLimits.payload) })
             }
         }
         return frames
@@ -120,9 +123,11 @@ struct FalseLog {
     }
 
     /// A link, as an import makes it.
-    mutating func add(alias: String, _ destination: String) {
+    mutating func add(alias: String, _ destination: String) { add(.alias(Array(alias.utf8)), destination) }
+
+    mutating func add(_ link: LinkKey, _ destination: String) {
         var (key, value, entry): ([UInt8], [UInt8], [UInt8]) = ([], [], [])
-        LinkKey.alias(Array(alias.utf8)).encode(into: &key)
+        link.encode(into: &key)
         var body = LinkBody()
         body.destination = Array(destination.utf8)
         body.encode(into: &value)

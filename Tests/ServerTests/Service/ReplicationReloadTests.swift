@@ -46,6 +46,7 @@ enum ReplicationReload {
         "durability": { try changes("durability", "sync", "regions:1") },
         "durability_timeout": { try changes("durability_timeout", "2s", "3s") },
         "lag_slow": { try changes("lag_slow", "5s", "6s") },
+        "read_your_writes_timeout": { try changes("read_your_writes_timeout", "1s", "250ms") },
         "lag_stop": { try changes("lag_stop", "30s", "40s") },
         "replication_tls_certificate": { try isReadAnew("replication_tls_certificate", "local-0.pem") },
         "replication_tls_key": { try isReadAnew("replication_tls_key", "local-0.key") },

@@ -1,0 +1,89 @@
+import Links
+import Primitives
+
+/// What happened outside the registers.
+package enum RegisterEvent: Equatable, Sendable {
+    /// The client's wish, of this node.
+    case claim(Claim)
+    /// An alias that the store does not have: what does this acceptor know of it?
+    case look(RegisterLook, at: NodeID)
+    /// A frame of an authenticated peer, of one of the types for claims.
+    case received(NodeID, Frame, request: UInt32)
+    /// A peer is there again.
+    case connected(NodeID)
+    /// The instant of `RegisterEffect.setDeadline` has come.
+    case deadline
+
+    /// The answer to `RegisterEffect.read`, all from one snapshot.
+    case read(RegisterAnswers)
+    /// The answer to `RegisterEffect.store`, after the sync; or nothing of it was written, or nothing could be read.
+    case stored(batch: UInt64, succeeded: Bool)
+    /// The store holds what `RegisterEffect.cover` or `coverEveryone` of this number asked for.
+    case covered(UInt64)
+    /// The store cannot vouch any longer for what it holds: an earlier day's disk, another's.
+    case lost
+
+    case command(Command)
+
+    package enum Command: Equatable, Sendable {
+        /// Another set of acceptors, by one more, fewer or other. The answer comes as to a claim: it is decided then, and
+        /// runs once all acceptors have confirmed it.
+        case change(to: [NodeID], claim: UInt128)
+        /// An acceptor that leaves will never answer: the next epoch does not wait for it.
+        case declareDead(NodeID)
+        /// The operator's word that what this acceptor may have lost is nothing, or is given up: it votes with what it has.
+        case vouch
+    }
+}
+
+package struct Claim: Equatable, Sendable {
+    /// LinkKey.
+    package var key: [UInt8]
+    package var value: RegisterValue
+
+    package init(key: [UInt8], value: RegisterValue) { (self.key, self.value) = (key, value) }
+}
+
+package struct RegisterLook: Hashable, Sendable {
+    package var request: UInt32
+    package var key: [UInt8]
+
+    package init(request: UInt32, key: [UInt8]) { (self.request, self.key) = (request, key) }
+}
+
+/// What the store holds of the registers that a batch is about.
+package struct RegisterAnswers: Equatable, Sendable {
+    package struct Known: Equatable, Sendable {
+        /// Nil: never asked for.
+        package var row: RegisterRow?
+        /// The alias, or its tombstone, is in the store: its whole creation as it stands now.
+        package var link: RegisterValue?
+
+        package init(row: RegisterRow? = nil, link: RegisterValue? = nil) { (self.row, self.link) = (row, link) }
+    }
+
+    package struct Page: Equatable, Sendable {
+        /// In order of their keys.
+        package var rows: [RegisterRow]
+        /// Keys of those whose alias is in the store.
+        package var linked: Set<[UInt8]>
+        /// Key of the last one if there are more; empty: that was all.
+        package var next: [UInt8]
+        /// What the store holds of all logs, in this snapshot.
+        package var heads: [Ack.Row]
+
+        package init(rows: [RegisterRow], linked: Set<[UInt8]>, next: [UInt8], heads: [Ack.Row]) {
+            (self.rows, self.linked, self.next, self.heads) = (rows, linked, next, heads)
+        }
+    }
+
+    package var batch: UInt64
+    /// As many as keys were asked for, in their order.
+    package var known: [Known]
+    /// As many as pages were asked for, in their order.
+    package var pages: [Page]
+
+    package init(batch: UInt64, known: [Known], pages: [Page]) {
+        (self.batch, self.known, self.pages) = (batch, known, pages)
+    }
+}

@@ -1,0 +1,126 @@
+import HTTP
+import Links
+import Primitives
+import Replication
+import Store
+
+/// Reading links for who asks the API. What a request waits for comes back on the queue that it came by.
+extension API {
+    /// Answers with what `answer` makes of a link, if there is one for the caller.
+    func look(_ call: APICall, _ code: String, _ answer: (ShownLink) -> Response) {
+        var call = call
+        let bytes = Array(code.utf8)
+        guard let environment = read(&call, bytes) else { return }
+        do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
+        defer { reader.end() }
+        if call.reading.consistency == .current, tokens.coverage.environment != environment {
+            (call.reading.consistency, call.marks) = (.behind, [("X-Consistency", "behind")])
+        }
+        let found = reader.findEvenly(bytes.span.bytes)
+        if case .found(let link, _) = call.handedOver.result, beats(link, found) {
+            return show(
+                ShownLink(code: bytes, isAlias: link.isAlias, record: link.record, origin: link.origin), call, answer)
+        }
+        switch found {
+        case .absent, .impossible:
+            // What is read of a link that is there and not shown, so that both take as long.
+            _ = try? StoredRecord(decoding: Self.standIn.span.bytes)
+            absent(call, bytes)
+        case .damaged: damaged(call)
+        case .link(let link):
+            guard let record = link.record, let origin = reader.origin(at: record.originIndex) else {
+                return damaged(call)
+            }
+            show(ShownLink(code: bytes, isAlias: link.key == .alias, record: record, origin: origin), call, answer)
+        }
+    }
+
+    private func show(_ link: ShownLink, _ call: APICall, _ answer: (ShownLink) -> Response) {
+        guard call.caller.maySee(link.record.body) else { return missing(call) }
+        guard link.record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
+            return call.answer(Problem.gone.response)
+        }
+        call.answer(answer(link))
+    }
+
+    /// Whether what another node has stands in the place of what is here.
+    private func beats(_ link: RemoteLink, _ found: Found) -> Bool {
+        guard case .link(let local) = found else { return true }
+        guard let record = local.record, let author = reader.origin(at: record.originIndex) else { return true }
+        return link.beats(record, of: author)
+    }
+
+    private static let standIn: [UInt8] = {
+        var body = LinkBody()
+        body.destination = Array("https://www.example.com/a/path/of/some/length?with=a&query=too".utf8)
+        body.owner = Array(KeyID(0).description.utf8)
+        var bytes: [UInt8] = []
+        StoredRecord(stamp: 0, originIndex: 0, body: body).encode(into: &bytes)
+        return bytes
+    }()
+
+    // MARK: Tokens
+
+    /// Looks at what the request brings, or at what came of it. Nil: it waits, or is answered. Else the environment of the
+    /// store in which its token is covered, if it is.
+    private func read(_ call: inout APICall, _ code: [UInt8]) -> UInt64? {
+        let environment = tokens.coverage.environment
+        if let result = call.handedOver.result {
+            call.reading = call.handedOver.reading.after(result, environment: environment)
+        } else {
+            let message = call.message
+            call.reading = message.headBytes.withUnsafeBytes {
+                tokens.reading(message.head, $0, now: now(), tokenCounts)
+            }
+            if let token = call.reading.token {
+                if tokens.covers(token) {
+                    tokenCounts.add(.covered)
+                    call.reading.consistency = .current
+                } else if wait(call, code, token.positions, .holder) {
+                    return nil
+                } else {
+                    let result: LookupResult = lookups == nil ? .lost : .behind
+                    tokenCounts.note(result)
+                    call.reading = call.reading.after(result, environment: environment)
+                }
+            }
+        }
+        call.marks = tokens.fields(call.reading)
+        if call.reading.isStrict, call.reading.consistency == .behind || call.reading.consistency == .lost {
+            call.answer(Problem.behind.response)
+            return nil
+        }
+        return environment
+    }
+
+    /// It is not in the store: it may be elsewhere.
+    private func absent(_ call: APICall, _ code: [UInt8]) {
+        if !call.reading.hasAsked {
+            if let whom = lookups?.whom(code.span.bytes, store, now: now()), wait(call, code, [], whom) {
+                return
+            }
+            if let region = call.reading.region, wait(call, code, [], .region(region)) { return }
+        }
+        if call.reading.consistency == .behind, let token = call.reading.token,
+            tokens.mayBeAhead(token, of: code.span.bytes)
+        {
+            return call.answer(Problem.behind.response)
+        }
+        missing(call)
+    }
+
+    /// False if there is nobody to ask, or too much waits. Until it comes back the request is nobody's.
+    private func wait(
+        _ call: APICall, _ code: [UInt8], _ positions: [LogPosition], _ whom: Lookup.Whom
+    ) -> Bool {
+        guard let lookups, Alias.lengths.upperBound >= code.count, !code.isEmpty else { return false }
+        var parked = call.handedOver
+        parked.reading = call.reading
+        return lookups.take(code, positions, whom, of: call.network) { [self, parked] result in
+            if parked.reading.token != nil, parked.reading.consistency == .unknown { comeBack.note(result) }
+            var back = parked
+            back.result = result
+            if !calls.pushPastCapacity(back) { back.answer(Problem.stopping.response) }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+import Links
+import Primitives
+import Testing
+
+@testable import Replication
+
+/// From one configuration to the next, and acceptors that have lost what they knew.
+struct RegisterEpochTests {
+    private static func id(_ index: Int) -> NodeID { RegisterBench.id(index) }
+    private func key(_ name: UInt8) -> [UInt8] { [3, name] }
+
+    private func change(_ bench: inout RegisterBench, _ list: [Int], at node: Int = 0, claim: UInt128) {
+        bench.tell(Self.id(node), .command(.change(to: list.map(Self.id), claim: claim)))
+    }
+
+    @Test(
+        arguments: [
+            ([0, 1, 2], .noChange), ([0], .moreThanOne), ([0, 1, 2, 3, 4], .moreThanOne), ([0, 3, 4], .moreThanOne),
+            ([], .malformed), ([0, 1, 2, 2], .malformed), ([0, 1, 2, 3], nil), ([0, 1], nil), ([0, 1, 3], nil),
+        ] as [([Int], EpochObjection?)])
+    func oneAtATime(list: [Int], objection: EpochObjection?) {
+        let epoch = Epoch(number: 3, acceptors: [0, 1, 2].map(Self.id))
+        #expect(epoch.objection(to: epoch.followed(by: list.map(Self.id))) == objection)
+    }
+
+    @Test func objections() {
+        let epoch = Epoch(number: 3, acceptors: [Self.id(0)])
+        #expect(epoch.objection(to: epoch.followed(by: [Self.id(1)])) == .noneStays)
+        #expect(epoch.objection(to: Epoch(number: 5, acceptors: [Self.id(0), Self.id(1)])) == .notTheNext)
+        let twin = NodeID(region: Self.id(0).region, node: 3)
+        #expect(epoch.objection(to: epoch.followed(by: [Self.id(0), twin])) == .twoInOneRegion)
+        var bench = RegisterBench(3, acceptors: 1)
+        change(&bench, [1], claim: 5)
+        #expect(bench.answers == [5: .refused(.noneStays)])
+    }
+
+    /// Each step under claims, and each with one node after another killed in the midst of it.
+    @Test(arguments: 0...4) func oneTwoThreeFourThree(killed: Int) {
+        var (bench, claim) = (RegisterBench(4, acceptors: 1), UInt128(1))
+        var taken: [[UInt8]: UInt128] = [:]
+        for (step, list) in [[0, 1], [0, 1, 2], [0, 1, 2, 3], [1, 2, 3]].enumerated() {
+            let name = UInt8(step)
+            bench.claim(step % 2, key(name), claim)
+            taken[key(name)] = claim
+            change(&bench, list, at: 0, claim: 1000 + claim)
+            bench.run(for: 90)
+            if killed < 4 {
+                bench.down = [Self.id(killed)]
+                bench.run(for: 3000)
+                bench.down = []
+            }
+            bench.run(for: 40_000)
+            #expect(list.allSatisfy { bench.votes($0) && bench.epoch($0) == UInt64(step + 2) }, "\(step) \(list)")
+            // Whoever tries a name of any epoch at any node meets its winner.
+            for (key, _) in taken { for node in 0..<4 { bench.claim(node, key, 500 + claim * 10 + UInt128(node)) } }
+            bench.run(for: 2000)
+            claim += 1
+        }
+        var winners: [[UInt8]: Set<UInt128>] = [:]
+        for node in bench.nodes.values {
+            for (key, value) in node.links { winners[key, default: []].insert(value.claim) }
+        }
+        #expect(winners.count == 4 && winners.values.allSatisfy { $0.count == 1 }, "\(winners)")
+    }
+
+    /// Two operators want different things: one is decided, the other is told which.
+    @Test func twoOperators() {
+        var bench = RegisterBench(4, acceptors: 3)
+        change(&bench, [0, 1, 2, 3], at: 0, claim: 1)
+        change(&bench, [0, 1], at: 1, claim: 2)
+        bench.run(for: 20_000)
+        #expect(Set((0..<3).map { bench.epoch($0) }) == [2])
+        let won = bench.answers.values.count { if case .won = $0 { true } else { false } }
+        let taken = bench.answers.values.count { if case .taken = $0 { true } else { false } }
+        #expect((won, taken) == (1, 1), "\(bench.answers)")
+    }
+
+    /// Without the one that is gone nothing begins; with the operator's word it does. Of one that stays it is not taken.
+    @Test func declaredDead() {
+        var bench = RegisterBench(3, acceptors: 3)
+        bench.down = [Self.id(2)]
+        change(&bench, [0, 1], claim: 1)
+        bench.run(for: 30_000)
+        #expect((bench.epoch(0), bench.epoch(1)) == (1, 1) && bench.nodes[Self.id(0)]!.machine.awaited == [Self.id(2)])
+        change(&bench, [0, 1], claim: 2)
+        #expect(bench.answers[2] == .refused(.underWay))
+        // Both have confirmed: nothing is decided meanwhile.
+        bench.claim(0, key(1), 7)
+        bench.run(for: 2000)
+        #expect(bench.answers[7] == .unavailable)
+        bench.tell(Self.id(0), .command(.declareDead(Self.id(1))))
+        #expect(bench.epoch(0) == 1)
+        bench.tell(Self.id(0), .command(.declareDead(Self.id(2))))
+        bench.run(for: 5000)
+        #expect(bench.votes(0) && bench.votes(1) && bench.epoch(1) == 2)
+        // The dead one comes back, and hears of it before it does any harm.
+        bench.down = []
+        bench.claim(2, key(2), 8)
+        bench.run(for: 5000)
+        #expect(bench.epoch(2) == 2 && bench.answers[8] == .won(RegisterValue(claim: 8, bytes: [2])))
+    }
+
+    // MARK: Lost disks
+
+    private func lose(_ bench: inout RegisterBench, _ index: Int) {
+        bench.nodes[Self.id(index)]!.rows = [:]
+        bench.nodes[Self.id(index)]!.links = [:]
+        bench.tell(Self.id(index), .lost)
+    }
+
+    /// It votes again after it has the registers of both others, page by page, and not before.
+    @Test func learnsBeforeItVotes() {
+        var bench = RegisterBench(4, acceptors: 3)
+        for name in 1...7 as ClosedRange<UInt8> { bench.claim(3, key(name), UInt128(name)) }
+        bench.run(for: 300)
+        for index in 0..<3 { bench.nodes[Self.id(index)]!.links = [:] }
+        bench.down = [Self.id(1)]
+        lose(&bench, 2)
+        bench.run(for: 5000)
+        #expect(!bench.votes(2), "one of two others is no majority of them")
+        bench.claim(0, key(9), 90)
+        bench.run(for: 2000)
+        #expect(bench.answers[90] == .unavailable)
+        bench.down = []
+        bench.run(for: 5000)
+        #expect(bench.votes(2))
+        for name in 1...7 as ClosedRange<UInt8> {
+            bench.tell(Self.id(2), .look(RegisterLook(request: 0, key: key(name)), at: Self.id(2)))
+        }
+        #expect(bench.readings == (1...7).map { .chosen(RegisterValue(claim: $0, bytes: [3])) })
+        #expect(
+            bench.nodes[Self.id(0)]!.machine.standing.roll[Self.id(2)] == bench.nodes[Self.id(2)]!.machine.standing.life
+        )
+    }
+
+    /// Two of three: nobody votes, until the operator gives the word to one of them; the other learns from both.
+    @Test func majorityLost() {
+        var bench = RegisterBench(3, acceptors: 3)
+        lose(&bench, 1)
+        lose(&bench, 2)
+        bench.run(for: 30_000)
+        #expect(!bench.votes(1) && !bench.votes(2))
+        bench.claim(0, key(1), 1)
+        bench.run(for: 2000)
+        #expect(bench.answers[1] == .unavailable)
+        bench.tell(Self.id(1), .command(.vouch))
+        bench.run(for: 5000)
+        #expect(bench.votes(1) && bench.votes(2), "one that had nothing to give has by now")
+        bench.claim(0, key(1), 1)
+        bench.run(for: 2000)
+        #expect(bench.answers[1] == .won(RegisterValue(claim: 1, bytes: [0])))
+    }
+
+    /// A cluster that begins: once all have said that they never voted, all vote, and nobody's word is needed.
+    @Test(arguments: [2, 3, 5]) func begins(count: Int) {
+        var bench = RegisterBench(count, acceptors: count, areNew: true)
+        bench.down = [Self.id(count - 1)]
+        bench.run(for: 10_000)
+        #expect((0..<count).allSatisfy { !bench.votes($0) }, "one is missing")
+        bench.down = []
+        bench.run(for: 5000)
+        #expect((0..<count).allSatisfy { bench.votes($0) })
+        bench.claim(0, key(1), 1)
+        bench.run(for: 1000)
+        #expect(bench.answers[1] == .won(RegisterValue(claim: 1, bytes: [0])))
+    }
+
+    /// Two of those that began together lose their disks before the third ever voted with them: they are not let in as if
+    /// the cluster began, because the one that is left has voted.
+    @Test func beginsOnce() {
+        var bench = RegisterBench(3, acceptors: 3, areNew: true)
+        bench.run(for: 5000)
+        #expect(bench.votes(0) && bench.votes(1) && bench.votes(2))
+        let founders = bench.nodes[Self.id(0)]!.machine.standing.founders
+        lose(&bench, 1)
+        lose(&bench, 2)
+        bench.run(for: 30_000)
+        #expect(!bench.votes(1) && !bench.votes(2) && bench.votes(0))
+        #expect(bench.nodes[Self.id(0)]!.machine.standing.founders == founders)
+    }
+
+    /// What was promised and accepted by another life does not count, whoever counts it.
+    @Test func votesOfAnotherLife() {
+        let first = Epoch(number: 1, acceptors: (0..<3).map(Self.id))
+        var machine = Registers(
+            me: NodeID(region: UInt8(ascii: "9"), node: 0), first: first, standing: Standing(epoch: first, life: 1),
+            isLost: false, seed: 1, now: 0)
+        let value = RegisterValue(claim: 1, bytes: [])
+        let asked = machine.handle(.claim(Claim(key: key(1), value: value)), now: 0)
+        guard
+            case .send(_, .prepare(let prepare), _)? = asked.first(where: { if case .send = $0 { true } else { false } }
+            )
+        else { return #expect(Bool(false)) }
+        let ballot = prepare.rows[0].ballot
+        func votes(_ index: Int, _ lives: [UInt64], _ verdict: Votes.Verdict) -> [RegisterEffect] {
+            let roll = Roll(
+                Dictionary(uniqueKeysWithValues: lives.enumerated().map { (Self.id($0.offset), $0.element) }))
+            let votes = Votes(epoch: 1, roll: roll, rows: [.init(key: key(1), ballot: ballot, verdict: verdict)])
+            return machine.handle(.received(Self.id(index), .votes(votes), request: 0), now: 0)
+        }
+        func accepts(_ effects: [RegisterEffect]) -> [UInt64] {
+            effects.compactMap { if case .send(_, .accept(let accept), _) = $0 { accept.life } else { nil } }
+        }
+        #expect(accepts(votes(0, [5, 0, 0], .promised(nil))) == [])
+        // The second knows of a later life of the first: its promise is void.
+        #expect(accepts(votes(1, [6, 5, 0], .promised(nil))) == [])
+        #expect(accepts(votes(0, [6, 5, 0], .promised(nil))) == [6, 5])
+        // Accepted by the life that promised, and by one that did not.
+        #expect(votes(0, [6, 5, 0], .accepted).isEmpty)
+        #expect(votes(1, [6, 7, 0], .accepted).isEmpty)
+        #expect(votes(1, [6, 7, 0], .promised(nil)).count == 1)
+        let last = votes(1, [6, 7, 0], .accepted)
+        #expect(last.contains(.decided(key: key(1), value)))
+    }
+}
