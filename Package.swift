@@ -10,6 +10,9 @@ let instrumentation = ["-sanitize=fuzzer,address"]
 let strict: [SwiftSetting] =
     [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)] + (isFuzzing ? [.unsafeFlags(instrumentation)] : [])
 
+/// Tests are compiled without optimization, which would take longer than they run.
+let tests: [SwiftSetting] = strict + [.unsafeFlags(["-Onone"])]
+
 /// Pure modules also mark each unsafe expression.
 let pure: [SwiftSetting] = strict + [.strictMemorySafety()]
 
@@ -70,20 +73,20 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
-        .testTarget(name: "LinksTests", dependencies: ["Links", "CountedAllocator"], swiftSettings: strict),
-        .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: strict),
-        .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: strict),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: strict),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
-        .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: strict),
+        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: tests),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: tests),
+        .testTarget(name: "LinksTests", dependencies: ["Links", "CountedAllocator"], swiftSettings: tests),
+        .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: tests),
+        .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: tests),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: tests),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: tests),
+        .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: tests),
         .testTarget(
-            name: "PowerTests", dependencies: ["Store", "Server", "Simulation", "edge"], swiftSettings: strict),
+            name: "PowerTests", dependencies: ["Store", "Server", "Simulation", "edge"], swiftSettings: tests),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "Replication", "Store", "COpenSSL", "edge", "lab"],
-            swiftSettings: strict),
-        .testTarget(name: "StyleTests", swiftSettings: strict),
+            swiftSettings: tests),
+        .testTarget(name: "StyleTests", swiftSettings: tests),
     ]
 )
 
