@@ -199,16 +199,15 @@ extension NodeTests {
             "trusted_proxies": { _ in
                 let subject = try Subject("rate_limit_miss = 1/h burst 1")
                 let client = try subject.node.connect()
-                func miss(_ address: String) throws -> Int {
-                    try client.send(Client.request("GET", "/missing", "X-Forwarded-For: \(address)\r\n"))
-                    return try client.read().status
-                }
-                #expect(try [miss("203.0.113.1"), miss("203.0.113.2")] == [404, 429])
+                #expect(try [client.miss("203.0.113.1"), client.miss("203.0.113.2")] == [404, 429])
                 // A connection that is open already is one of a proxy's from now on.
                 _ = try subject.reload("rate_limit_miss = 1/h burst 1\ntrusted_proxies = 127.0.0.0/8")
-                #expect(try [miss("203.0.113.1"), miss("203.0.113.1"), miss("203.0.113.2")] == [404, 429, 404])
+                #expect(
+                    try [client.miss("203.0.113.1"), client.miss("203.0.113.1"), client.miss("203.0.113.2")] == [
+                        404, 429, 404,
+                    ])
                 _ = try subject.reload("rate_limit_miss = 1/h burst 1")
-                #expect(try miss("203.0.113.3") == 429)
+                #expect(try client.miss("203.0.113.3") == 429)
             },
             "anonymous_create": { suite in
                 let subject = try Subject()
@@ -369,5 +368,13 @@ extension NodeTests {
             #expect(answers.value > 60 && failures.value == 0)
             #expect(subject.node.stop() == .exited(0))
         }
+    }
+}
+
+extension Client {
+    /// The status of a code that is not there, asked for by way of a proxy.
+    fileprivate func miss(_ address: String) throws -> Int {
+        try send(Client.request("GET", "/missing", "X-Forwarded-For: \(address)\r\n"))
+        return try read().status
     }
 }
