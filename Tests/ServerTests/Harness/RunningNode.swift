@@ -48,7 +48,8 @@ final class RunningNode: @unchecked Sendable {
             child = try Child(arguments[0], Array(arguments[1...]), output: nil, error: ends.writing)
         }
         close(ends.writing)
-        let line = try log.next("event=listening")
+        // What other threads said before is for those who ask for it.
+        let line = try log.peek("event=listening")
         let address = try #require(line.firstMatch(of: /address=\S+:(\d+)/))
         port = try #require(UInt16(address.1))
         if let replication = line.firstMatch(of: /replication=\S+:(\d+)/) {
@@ -104,6 +105,13 @@ final class Lines {
             if line.contains(text) { return line }
         }
         throw HarnessError("\"\(text)\" was not said before the end:\n" + seen.joined(separator: "\n"))
+    }
+
+    /// As `next`, which will tell all lines up to this one again.
+    func peek(_ text: String) throws -> String {
+        let before = told
+        defer { told = before }
+        return try next(text)
     }
 
     /// What has come so far, without a wait for more: `seen` has it then. Whoever writes is not held up by a full pipe.
