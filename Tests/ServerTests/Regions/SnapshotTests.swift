@@ -46,7 +46,7 @@ extension NodeTests.Regions {
             try cluster.wait("one was installed") { try node.standing.counters["snapshots_installed"] == 1 }
             try cluster.converge()
             #expect(try node.metric("edge_lost_rows_total") == 0)
-            #expect(reader.stop() > 100)
+            #expect(reader.stop() > 10)
             links.add(alone)
             try cluster.create(50, into: &links)
             try cluster.expectAll(links)
