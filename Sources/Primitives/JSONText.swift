@@ -1,4 +1,4 @@
-/// JSON written straight into bytes (RFC 8259). Reading is left to a library.
+/// JSON written straight into bytes (RFC 8259). `JSONValue` reads it.
 extension [UInt8] {
     /// A JSON string with its quotes. Beyond what JSON demands, U+007F is escaped, and nothing else.
     package mutating func append(jsonString text: String) {

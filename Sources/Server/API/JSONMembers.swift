@@ -1,3 +1,5 @@
+import Primitives
+
 /// The members of a body's object, taken by name. One that is null is as good as none, and no name is taken that is not
 /// `known`: a misspelt member is an error, not ignored.
 struct JSONMembers {
@@ -6,7 +8,7 @@ struct JSONMembers {
     init(_ body: [UInt8], known names: [String]) throws(RefusedRequest) {
         let value: JSONValue
         do throws(JSONError) { value = try JSONValue(body) } catch {
-            throw RefusedRequest(Problem(.invalidJSON, error.message))
+            throw RefusedRequest(Problem(.invalidJSON, error.message(of: "The body")))
         }
         guard case .object(let values) = value else {
             throw RefusedRequest(Problem(.invalidJSON, "A JSON object is wanted."))

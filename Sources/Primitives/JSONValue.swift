@@ -1,6 +1,6 @@
 /// A JSON text (RFC 8259), read strictly: UTF-8 without a byte order mark, and nothing that two readers could take
 /// differently. So a name that stands twice in an object is an error, and so is half of a surrogate pair.
-enum JSONValue: Equatable {
+package enum JSONValue: Equatable, Sendable {
     case null
     case bool(Bool)
     /// Digits alone, with or without a minus, that fit.
@@ -12,29 +12,29 @@ enum JSONValue: Equatable {
     case object([String: JSONValue])
 
     /// Arrays and objects within each other.
-    static let depth = 16
+    package static let depth = 16
     /// In one text: no route wants more, and a text of nothing but values would keep the one who reads it busy.
-    static let values = 4096
+    package static let values = 4096
 
-    init(_ text: [UInt8]) throws(JSONError) {
+    package init(_ text: [UInt8]) throws(JSONError) {
         guard String(validating: text, as: UTF8.self) != nil else { throw .notUTF8 }
         var reader = JSONReader(text)
         self = try reader.readText()
     }
 }
 
-enum JSONError: Error, Equatable {
+package enum JSONError: Error, Equatable {
     case notUTF8
     case malformed(at: Int)
     case tooDeep(at: Int)
     case repeatedName(at: Int)
     case tooMany(at: Int)
 
-    /// One sentence for the user.
-    var message: String {
+    /// One sentence for the user; `text` names what was read: "The body".
+    package func message(of text: String) -> String {
         switch self {
-        case .notUTF8: "The body is not UTF-8."
-        case .malformed(let offset): "The body is not JSON from byte \(offset) on."
+        case .notUTF8: "\(text) is not UTF-8."
+        case .malformed(let offset): "\(text) is not JSON from byte \(offset) on."
         case .tooDeep(let offset):
             "More than \(JSONValue.depth) arrays and objects stand within each other at byte \(offset)."
         case .tooMany(let offset): "More than \(JSONValue.values) values stand before byte \(offset)."
@@ -199,9 +199,9 @@ private struct JSONReader {
     }
 
     private mutating func read(_ word: StaticString, _ value: JSONValue) throws(JSONError) -> JSONValue {
-        let bytes = UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
-        guard text[offset...].starts(with: bytes) else { throw .malformed(at: offset) }
-        offset += bytes.count
+        let bytes = unsafe UnsafeRawBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
+        guard unsafe text[offset...].starts(with: bytes) else { throw .malformed(at: offset) }
+        offset += word.utf8CodeUnitCount
         return value
     }
 
