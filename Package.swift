@@ -53,6 +53,7 @@ let package = Package(
             name: "Links", dependencies: ["Primitives", "CIDN"], swiftSettings: pure,
             linkerSettings: archives("idn2", "unistring")),
         .target(name: "Analytics", dependencies: ["Primitives"], swiftSettings: pure),
+        .target(name: "Import", dependencies: ["Primitives"], swiftSettings: pure),
         .target(name: "Replication", dependencies: ["Links", "Primitives"], swiftSettings: pure),
         .target(
             name: "Store",
@@ -77,6 +78,7 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: tests),
         .testTarget(name: "LinksTests", dependencies: ["Links", "CountedAllocator"], swiftSettings: tests),
         .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: tests),
+        .testTarget(name: "ImportTests", dependencies: ["Import"], swiftSettings: tests),
         .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: tests),
         .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: tests),
         .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: tests),
@@ -93,7 +95,7 @@ let package = Package(
 if isFuzzing {
     package.targets.append(
         .executableTarget(
-            name: "fuzz", dependencies: ["Server", "Replication", "HTTP", "Links", "Primitives"],
+            name: "fuzz", dependencies: ["Server", "Replication", "Import", "HTTP", "Links", "Primitives"],
             exclude: ["Corpus"],
             swiftSettings: strict, linkerSettings: [.unsafeFlags(["-use-ld=lld"] + instrumentation)]))
 }
