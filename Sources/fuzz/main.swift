@@ -1,5 +1,6 @@
 import Glibc
 import HTTP
+import Import
 import Links
 import Primitives
 import Replication
@@ -7,7 +8,7 @@ import Server
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
-    case http, configuration, records, destination, json, forwarded, replication, tokens
+    case http, configuration, records, destination, json, forwarded, replication, tokens, imports
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -19,6 +20,7 @@ enum Target: String, CaseIterable {
         case .forwarded: fuzzForwarded(bytes)
         case .replication: fuzzReplication(bytes)
         case .tokens: fuzzTokens(bytes)
+        case .imports: fuzzImports(bytes)
         }
     }
 }
