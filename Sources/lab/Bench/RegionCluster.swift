@@ -72,6 +72,11 @@ final class RegionCluster {
         nodes[index] = nil
     }
 
+    func kill(_ index: Int) {
+        nodes[index]?.process.end(SIGKILL, patienceMilliseconds: 20_000)
+        nodes[index] = nil
+    }
+
     func stopAll() { for index in nodes.indices { stop(index) } }
 
     /// Until each that runs has heard from every peer that it holds all of its entries.
