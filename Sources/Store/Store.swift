@@ -350,7 +350,7 @@ enum WriteOperation: Sendable {
     /// Make a block of numbers durable.
     case lease(Issuer.Lease)
     case leaseRefused
-    case change(LinkKey, LinkChange, Store.Completion)
+    case change(LinkKey, LinkChange, ChangeCondition?, Store.Completion)
     case entry(kind: UInt8, key: [UInt8], value: [UInt8], Store.EffectCompletion)
     /// What the replicator wants of the store.
     case effect(Effect, Store.EffectCompletion)

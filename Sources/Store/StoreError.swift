@@ -70,6 +70,8 @@ package enum WriteError: Error, Equatable, Sendable {
     case notFound
     /// The link was deleted, for good.
     case deleted
+    /// The link is not as whoever changes it thinks.
+    case preconditionFailed
     /// The node's clock is wrong: a change would be stamped before what it changes elsewhere.
     case clockWrong
     /// More writes wait than can be done soon.

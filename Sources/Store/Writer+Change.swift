@@ -5,23 +5,45 @@ import Primitives
 package enum LinkChange: Equatable, Sendable {
     /// All that the link says from now on; who made it and when stays.
     case update(LinkBody)
+    /// What the patch names; the rest stays as the writer finds it. Not for a link that expired so long ago that it was cut
+    /// down.
+    case patch(LinkPatch)
     /// For good.
     case delete
 }
 
+/// What must hold of a link's record when it is changed, in the writer's own transaction; else nothing is.
+package struct ChangeCondition: Sendable {
+    /// Whose it is; nil: nobody's.
+    package var owner: [UInt8]?
+    /// Judges the last write of the link by its stamp and who wrote it; nil: whatever it is.
+    package var isCurrent: (@Sendable (Stamp, Origin) -> Bool)?
+
+    package init(owner: [UInt8]?, isCurrent: (@Sendable (Stamp, Origin) -> Bool)? = nil) {
+        (self.owner, self.isCurrent) = (owner, isCurrent)
+    }
+
+    fileprivate func refusal(_ record: StoredRecord, of author: Origin) -> WriteError? {
+        if owner != record.body.owner { return .notFound }
+        return isCurrent?(Stamp(rawValue: record.stamp), author) ?? true ? nil : .preconditionFailed
+    }
+}
+
 extension Store {
     /// Makes the change durable and then calls `completion` on the writer's thread, which must not be kept.
-    package func change(_ key: LinkKey, _ change: LinkChange, completion: @escaping Completion) {
+    package func change(
+        _ key: LinkKey, _ change: LinkChange, if condition: ChangeCondition? = nil, completion: @escaping Completion
+    ) {
         guard allowsChanges else { return completion(.failure(.clockWrong)) }
-        if !queue.push(.change(key, change, completion)) { completion(.failure(refusal)) }
+        if !queue.push(.change(key, change, condition, completion)) { completion(.failure(refusal)) }
     }
 }
 
 extension Writer {
     /// Puts a link's new state into the transaction. A refusal changes nothing. To delete needs no room for links.
     func change(
-        _ key: LinkKey, _ change: LinkChange, _ now: Instant, _ transaction: borrowing WriteTransaction,
-        takesLinks: Bool
+        _ key: LinkKey, _ change: LinkChange, _ condition: ChangeCondition?, _ now: Instant,
+        _ transaction: borrowing WriteTransaction, takesLinks: Bool
     ) throws(LMDBError) -> Outcome {
         guard takesLinks || change == .delete else { return .failure(.storageFull) }
         guard let table = catalogue.handle(key.table) else { return .failure(.notFound) }
@@ -36,12 +58,16 @@ extension Writer {
         else { return .failure(.damagedRecord) }
         guard !record.body.flags.contains(.deleted) else { return .failure(.deleted) }
         var body = LinkBody()
-        if case .update(let wanted) = change {
+        switch change {
+        case .update(let wanted):
             body = wanted
             (body.claimID, body.importedCreation) = (record.body.claimID, record.body.importedCreation)
-        } else {
-            body.flags = .deleted
+        case .patch(let patch):
+            guard !record.body.flags.contains(.reduced) else { return .failure(.deleted) }
+            body = patch.applied(to: record.body)
+        case .delete: body.flags = .deleted
         }
+        if let refusal = condition?.refusal(record, of: author) { return .failure(refusal) }
         body.creation = record.body.creation ?? Creation(stamp: record.stamp, origin: author)
         return try put(key, body, over: record, author, table, now, transaction)
     }
@@ -68,5 +94,15 @@ extension Writer {
             CreatedLink(
                 code: Array(codeSpace.text(of: key).utf8), key: key, stamp: stamp, origin: state.row.origin,
                 sequence: state.row.head, body: body))
+    }
+}
+
+extension CreatedLink {
+    /// As a peer is told of it.
+    package var peerRecord: [UInt8] {
+        var (value, bytes): ([UInt8], [UInt8]) = ([], [])
+        body.encode(into: &value)
+        PeerRecord(.link(key), value, stamp: stamp, of: origin).encode(into: &bytes)
+        return bytes
     }
 }

@@ -266,8 +266,8 @@ final class Writer: @unchecked Sendable {
             case .apply(let batch, _):
                 outcomes.append(.applied(takesLinks ? try apply(batch, now, transaction) : .refused(.storageFull)))
                 if !state.merge.origins.touched.isEmpty { isChanged = true }
-            case .change(let key, let change, _):
-                let outcome = try self.change(key, change, now, transaction, takesLinks: takesLinks)
+            case .change(let key, let change, let condition, _):
+                let outcome = try self.change(key, change, condition, now, transaction, takesLinks: takesLinks)
                 if case .success = outcome { isChanged = true }
                 outcomes.append(outcome)
             case .entry(let kind, let key, let value, _):

@@ -62,7 +62,7 @@ struct LookupTests {
         #expect(requests.map(\.request) == [LinkRequest(positions: [Self.position(7)], code: Self.code)])
         bench.receive(
             id, .linkAnswer(LinkAnswer(.here, reflecting: Self.position(9), record: [4])), request: requests[0].number)
-        #expect(bench.outcomes == [.init([1, 2, 3], .found([4], Self.position(9)))])
+        #expect(bench.outcomes == [.init([1, 2, 3], .found([4], Self.position(9), by: Self.author))])
         // Once.
         bench.receive(id, .linkAnswer(LinkAnswer(.here, record: [5])), request: requests[0].number)
         #expect(bench.outcomes.isEmpty)
@@ -154,7 +154,7 @@ struct LookupTests {
         #expect(bench.outcomes == [.init([1], .absent)])
         #expect(bench.requests.count == 1)
         bench.receive(id, .linkAnswer(LinkAnswer(.here, record: [1])), request: bench.requests[0].number)
-        #expect(bench.outcomes == [.init([2], .found([1], nil))])
+        #expect(bench.outcomes == [.init([2], .found([1], nil, by: Self.author))])
     }
 
     @Test func aRegionIsAskedNodeByNode() {
@@ -183,12 +183,12 @@ struct LookupTests {
         bench.receive(requests[0].connection, .linkAnswer(LinkAnswer(.notHere)), request: requests[0].number)
         #expect(bench.outcomes.isEmpty && bench.requests.isEmpty)
         bench.receive(requests[1].connection, .linkAnswer(LinkAnswer(.here, record: [4])), request: requests[1].number)
-        #expect(bench.outcomes == [.init([1], .found([4], nil))])
+        #expect(bench.outcomes == [.init([1], .found([4], nil, by: NodeID(Bench.third)))])
         // The first that has it is enough.
         bench.tell(Self.miss(2, .everyone))
         requests = bench.requests
         bench.receive(requests[1].connection, .linkAnswer(LinkAnswer(.here, record: [5])), request: requests[1].number)
-        #expect(bench.outcomes == [.init([2], .found([5], nil))])
+        #expect(bench.outcomes == [.init([2], .found([5], nil, by: NodeID(Bench.third)))])
         bench.receive(requests[0].connection, .linkAnswer(LinkAnswer(.notHere)), request: requests[0].number)
         #expect(bench.outcomes.isEmpty)
     }
@@ -235,7 +235,7 @@ struct LookupTests {
         let requests = bench.requests
         #expect(requests.map(\.connection) == [id, id])
         bench.receive(id, .linkAnswer(LinkAnswer(.here, record: [4])), request: requests[0].number)
-        #expect(bench.outcomes == [.init([1], .found([4], nil))])
+        #expect(bench.outcomes == [.init([1], .found([4], nil, by: Self.author))])
         // Not for ever.
         var other = Bench()
         other.receive(other.open(certified: Self.author), .hello(Self.hello()))

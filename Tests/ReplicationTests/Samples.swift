@@ -82,6 +82,11 @@ enum Samples {
                 positions: [LogPosition(LifeTag(origin)!, 7), LogPosition(LifeTag(other)!, 1 << 40)],
                 code: Array("1TcH0Me".utf8))),
         .linkAnswer(LinkAnswer(.here, reflecting: LogPosition(LifeTag(origin)!, 9), record: [1, 2, 3])),
+        .changeRequest(
+            ChangeRequest(
+                positions: [LogPosition(LifeTag(origin)!, 7)], ifMatch: Array("\"1-a\"".utf8), owner: [97, 98],
+                key: [3, 97], change: [1, 1, 97])),
+        .changeAnswer(ChangeAnswer(.made, at: LogPosition(LifeTag(origin)!, 9), record: [1, 2, 3])),
     ]
 
     static let ballot = Ballot(round: 3, node: NodeID(origin), attempt: 1 << 63 | 9)

@@ -38,6 +38,10 @@ package enum Effect: Equatable, Sendable {
     case readLink(ConnectionID, request: UInt32, code: [UInt8])
     /// What came of lookups, by their numbers, which ascend. Once for each.
     case lookedUp([UInt64], LookupOutcome)
+    /// Make this change of a link, for a client of that peer.
+    case change(ConnectionID, request: UInt32, ChangeRequest)
+    /// What came of a change that was forwarded, by its number. Once for each.
+    case forwarded(UInt64, ForwardOutcome)
 
     /// From the first record on, or behind that position.
     case openSnapshot(ConnectionID, after: [UInt8])

@@ -35,6 +35,10 @@ package enum Event: Equatable, Sendable {
     case lookUp(Lookup)
     /// The answer to `Effect.readLink`.
     case linkRead(ConnectionID, request: UInt32, LinkAnswer)
+    /// A client's change is for another node to make.
+    case forward(Forward)
+    /// The answer to `Effect.change`.
+    case changed(ConnectionID, request: UInt32, ChangeAnswer)
 
     case snapshotOpened(ConnectionID, rows: [OriginState])
     case snapshotRead(ConnectionID, chunk: [UInt8])

@@ -33,8 +33,8 @@ package struct Lookup: Equatable, Sendable {
 package enum LookupOutcome: Equatable, Sendable {
     /// This node holds all positions now.
     case covered
-    /// The record as a peer gave it, in the store's form, and what that reflects of its writer's log.
-    case found([UInt8], LogPosition?)
+    /// The record as a peer gave it, in the store's form, what that reflects of its writer's log, and who the peer is.
+    case found([UInt8], LogPosition?, by: NodeID)
     /// Who was asked has none.
     case absent
     /// Nobody could be asked, or answered.

@@ -87,7 +87,13 @@ package enum ReplicationLimits {
     static let settledConnection: Int64 = 10_000
     /// Lookups that wait.
     package static let lookups = 1024
-    /// The version of the protocol from which on peers take claims and lookups, frames from 32 on.
+    /// Changes that were forwarded and have no answer, and of them the bytes; of peers', so many and as many bytes are taken
+    /// before they are answered.
+    package static let forwards = 256
+    package static let forwardedBytes = 1 << 20
+    /// How long a peer's change waits for entries of which its client knows.
+    package static let changeWait: Int64 = 500
+    /// The version of the protocol from which on peers take claims, lookups and changes, frames from 32 on.
     static let requestVersion: UInt8 = 2
 
     /// The relations that the rest relies on.

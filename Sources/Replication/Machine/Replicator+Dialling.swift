@@ -65,6 +65,7 @@ extension Replicator {
         if joining.connection == id { pauseJoining() }
         comparison.closed(id)
         lookupsLost(id)
+        forwardsLost(id)
         if session.isAuthenticated { judgeOwnClock() }
         if let address = session.address, dials[address]?.phase == .connected(id) { backOff(address) }
         guard session.isOpen, !isConnected(session.node) else { return }

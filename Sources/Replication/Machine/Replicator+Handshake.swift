@@ -42,6 +42,8 @@ extension Replicator {
         case .snapshotEnd(let end): received(end, request, session.id)
         case .linkRequest(let wanted): received(wanted, request, session)
         case .linkAnswer(let answer): received(answer, request, session)
+        case .changeRequest(let wanted): received(wanted, request, session)
+        case .changeAnswer(let answer): received(answer, request, session)
         case .hello, .auth, .state, .reject: close(session.id, .violation)
         case .prepare, .accept, .votes, .chosen, .registerRequest, .register, .epochs, .learn, .learned:
             effects.append(.registers(session.node, frame, request: request))

@@ -45,7 +45,7 @@ extension Replicator {
     }
 
     /// Of two lives with one tag nothing is covered, because the position may be either's.
-    private mutating func covers(_ position: LogPosition) -> Bool {
+    mutating func covers(_ position: LogPosition) -> Bool {
         let origins = origins(position.life)
         return origins.count == 1 && head(origins[0]) >= position.sequence
     }
@@ -103,6 +103,7 @@ extension Replicator {
             if uncovered(positions).isEmpty { covered.append(id) }
         }
         finish(covered, .covered)
+        beginCoveredChanges()
     }
 
     // MARK: Asking
@@ -213,7 +214,7 @@ extension Replicator {
         case .behind: goOn(question)
         case .here:
             let flight = remove(question)
-            finish(present(flight.waiters + flight.late), .found(answer.record, answer.position))
+            finish(present(flight.waiters + flight.late), .found(answer.record, answer.position, by: session.node))
         case .notHere:
             lookups.flights[question]!.wasAbsent = true
             switch question.whom {

@@ -9,6 +9,7 @@ extension Replicator {
         joinIfNeeded()
         compareIfDue()
         lookUpWhatIsDue()
+        endForwardsThatAreDue()
         if now.ticks - truncatedAt >= ReplicationLimits.truncationInterval { truncate() }
         for id in sessionIDs where sessions[id]!.isOpen && headsDue(sessions[id]!) <= now.ticks { sendHeads(id) }
         judgeReadiness()
@@ -60,6 +61,7 @@ extension Replicator {
         if joining.connection != nil { at(joiningAt + ReplicationLimits.snapshotTimeout) }
         if !isReady { at(max(startedAt + ReplicationLimits.readyWithoutPeers, now.ticks + 1000)) }
         at(lookups.nextAt)
+        at(forwarding.nextAt)
         if comparison.step != nil { at(comparison.askedAt + ReplicationLimits.requestTimeout) }
         if sessions.values.contains(where: \.isOpen) {
             at(max(comparedAt + ReplicationLimits.digestInterval, now.ticks + 1000))

@@ -7,7 +7,7 @@ import Primitives
 /// Read in this order: `Replicator` (state, dispatch), `+Dialling`, `+Handshake` (who may speak), `+Rows` (what peers say
 /// they hold: heads, seals, ceilings), `+Sending` (cursors and credit), `+Receiving` (contiguity, chain, clock,
 /// quarantine), `+Pulling` (relay), `+Clock`, `+Members` (truncation, formats), `+Providing` and `+Joining` (snapshots),
-/// `+Comparing` (digests and repair), `+Lookups` (what clients ask for), `+Timers`.
+/// `+Comparing` (digests and repair), `+Lookups` (what clients ask for), `+Forwarding` (what they change), `+Timers`.
 package struct Replicator: Sendable {
     let settings: Settings
     package internal(set) var own: Origin
@@ -35,6 +35,7 @@ package struct Replicator: Sendable {
     var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
     var comparison = Comparison()
     var lookups = Lookups()
+    var forwarding = Forwarding()
     var raised: Set<Alarm> = []
     /// Of each id that two live nodes have: when something told so last.
     var twinSeenAt: [NodeID: Int64] = [:]
@@ -99,6 +100,8 @@ package struct Replicator: Sendable {
         case .digestsRead, .recordsRead, .merged, .damagedRecord: handleComparison(event)
         case .lookUp(let lookup): lookUp(lookup)
         case .linkRead(let id, let request, let answer): linkRead(id, request, answer)
+        case .forward(let forward): self.forward(forward)
+        case .changed(let id, let request, let answer): changed(id, request, answer)
         case .committed, .applied, .logRead, .truncated, .membersChanged, .incarnationBegan: handleLog(event)
         case .command(let command): handle(command)
         }
@@ -246,6 +249,11 @@ package struct Replicator: Sendable {
         }
         let strangers = sessions.values.count { !$0.isAuthenticated && $0.role == .listener }
         precondition(strangers <= ReplicationLimits.unauthenticatedConnections, "strangers without bound")
+        precondition(forwarding.sent.count == forwarding.ids.count)
+        precondition(forwarding.sent.count <= ReplicationLimits.forwards)
+        precondition(forwarding.sentBytes == forwarding.sent.values.reduce(0) { $0 + $1.sizeBytes })
+        precondition(forwarding.taken.count <= ReplicationLimits.forwards)
+        precondition(forwarding.takenBytes == forwarding.taken.values.reduce(0, +))
         let queued = intakes.values.reduce(0) { sum, intake in
             sum + intake.queue.reduce(0) { $0 + $1.credit }
         }

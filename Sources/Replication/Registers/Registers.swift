@@ -115,7 +115,7 @@ package struct Registers: Sendable {
         case .learned(let page): received(page, from: node)
         case .hello, .auth, .state, .reject, .entries, .ack, .heads, .pull, .digestsRequest, .digests, .bucketRequest,
             .recordRequest, .records, .snapshotRequest, .snapshotOffer, .snapshotChunk, .snapshotEnd, .linkRequest,
-            .linkAnswer:
+            .linkAnswer, .changeRequest, .changeAnswer:
             preconditionFailure("not a frame of the registers")
         }
     }

@@ -30,6 +30,8 @@ package enum Frame: Equatable, Sendable {
     case learned(Learned)
     case linkRequest(LinkRequest)
     case linkAnswer(LinkAnswer)
+    case changeRequest(ChangeRequest)
+    case changeAnswer(ChangeAnswer)
 
     package var type: FrameType {
         switch self {
@@ -61,6 +63,8 @@ package enum Frame: Equatable, Sendable {
         case .learned: .learned
         case .linkRequest: .linkRequest
         case .linkAnswer: .linkAnswer
+        case .changeRequest: .changeRequest
+        case .changeAnswer: .changeAnswer
         }
     }
 
@@ -114,6 +118,8 @@ package enum Frame: Equatable, Sendable {
         case .learned(let frame): frame.encode(into: &bytes)
         case .linkRequest(let frame): frame.encode(into: &bytes)
         case .linkAnswer(let frame): frame.encode(into: &bytes)
+        case .changeRequest(let frame): frame.encode(into: &bytes)
+        case .changeAnswer(let frame): frame.encode(into: &bytes)
         }
     }
 
@@ -162,6 +168,8 @@ package enum Frame: Equatable, Sendable {
         case .learned: .learned(try Learned(decoding: &bytes))
         case .linkRequest: .linkRequest(try LinkRequest(decoding: &bytes))
         case .linkAnswer: .linkAnswer(try LinkAnswer(decoding: &bytes))
+        case .changeRequest: .changeRequest(try ChangeRequest(decoding: &bytes))
+        case .changeAnswer: .changeAnswer(try ChangeAnswer(decoding: &bytes))
         }
     }
 }

@@ -31,6 +31,8 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case learned = 40
     case linkRequest = 48
     case linkAnswer = 49
+    case changeRequest = 50
+    case changeAnswer = 51
 }
 
 /// The 16 bytes before each frame's payload.

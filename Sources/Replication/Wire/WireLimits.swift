@@ -19,6 +19,11 @@ package enum WireLimits {
     /// Of a snapshot: a table and a key.
     package static let positionBytes = 2 + LinkKey.maximumSizeBytes
     package static let keyBytes = LinkKey.maximumSizeBytes
+    /// A token's positions, and that of the record that the client was shown.
+    package static let changePositions = Token.mostPositions + 1
+    /// Of If-Match; and of whom a link belongs to.
+    package static let conditionBytes = 16 << 10
+    package static let ownerBytes = 1024
     /// A node of the tree of digests has a child for each value of a byte, over the eight bytes of a bucket's key.
     package static let digestLevels: UInt8 = 8
 

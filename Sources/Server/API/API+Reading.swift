@@ -1,13 +1,82 @@
+import Analytics
 import HTTP
 import Links
 import Primitives
 import Replication
 import Store
 
+extension APICall {
+    /// What is here is too old for what it asks. A change made on a record that its client has seen newer would undo that, so
+    /// it is never made.
+    var isTooFarBehind: Bool {
+        switch reading.consistency {
+        case .behind: reading.isStrict || changes
+        case .lost: reading.isStrict
+        case .unknown, .current: false
+        }
+    }
+}
+
 /// Reading links for who asks the API. What a request waits for comes back on the queue that it came by.
 extension API {
+    /// A link that is there for its caller.
+    struct ShownLink {
+        let code: [UInt8]
+        let isAlias: Bool
+        let record: StoredRecord
+        /// Who wrote it last.
+        let origin: Origin
+        /// Another node has it, or has it newer than this one.
+        let elsewhere: (key: LinkKey, holder: NodeID)?
+    }
+
+    func show(_ call: APICall, _ code: String) {
+        look(call, code) { link in
+            let text = text(
+                link.code, isAlias: link.isAlias, Stamp(rawValue: link.record.stamp), link.origin, link.record.body)
+            return Response(
+                status: 200,
+                fields: [
+                    ("Content-Type", "application/json"), ("ETag", text.entityTag), ("Cache-Control", "no-store"),
+                ], body: text.json)
+        }
+    }
+
+    /// A link as it was written last, by `origin`.
+    func text(_ code: [UInt8], isAlias: Bool, _ stamp: Stamp, _ origin: Origin, _ body: LinkBody) -> LinkText {
+        LinkText(
+            code: code, isAlias: isAlias, stamp: stamp, origin: origin, body: body, publicURL: publicURL,
+            region: regionName(body.creation?.origin ?? origin))
+    }
+
+    func showClicks(_ call: APICall, _ code: String) {
+        let dayCount: Int
+        do throws(RefusedRequest) {
+            let query = try QueryValues(call.message.query)
+            try query.allow(["days"])
+            dayCount = try query.number("days", 1...ClickLimits.days) ?? ClickText.days
+        } catch {
+            return call.answer(error.problem.response)
+        }
+        look(call, code) { link in
+            let (key, today) = (reader.key(of: link.code.span.bytes), ClickDay(now()))
+            guard let history = clicks.history(of: link.code, key, dayCount: dayCount, today: today),
+                let since = clicks.since
+            else { return Problem.clicksUnavailable.response }
+            let text = ClickText(code: link.code, history: history, today: today, since: since)
+            return Response(
+                status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
+                body: text.json)
+        }
+    }
+
     /// Answers with what `answer` makes of a link, if there is one for the caller.
     func look(_ call: APICall, _ code: String, _ answer: (ShownLink) -> Response) {
+        find(call, code) { $0.answer(answer($1)) }
+    }
+
+    /// Hands a link on, if there is one for the caller; answers if not.
+    func find(_ call: APICall, _ code: String, _ use: (APICall, ShownLink) -> Void) {
         var call = call
         let bytes = Array(code.utf8)
         guard let environment = read(&call, bytes) else { return }
@@ -15,11 +84,14 @@ extension API {
         defer { reader.end() }
         if call.reading.consistency == .current, tokens.coverage.environment != environment {
             (call.reading.consistency, call.marks) = (.behind, [("X-Consistency", "behind")])
+            if call.isTooFarBehind { return call.answer(Problem.behind.response) }
         }
         let found = reader.findEvenly(bytes.span.bytes)
-        if case .found(let link, _) = call.handedOver.result, beats(link, found) {
-            return show(
-                ShownLink(code: bytes, isAlias: link.isAlias, record: link.record, origin: link.origin), call, answer)
+        if case .found(let link, _, let holder) = call.handedOver.result, beats(link, found) {
+            return hand(
+                ShownLink(
+                    code: bytes, isAlias: link.key.isAlias, record: link.record, origin: link.origin,
+                    elsewhere: (link.key, holder)), call, use)
         }
         switch found {
         case .absent, .impossible:
@@ -31,16 +103,19 @@ extension API {
             guard let record = link.record, let origin = reader.origin(at: record.originIndex) else {
                 return damaged(call)
             }
-            show(ShownLink(code: bytes, isAlias: link.key == .alias, record: record, origin: origin), call, answer)
+            hand(
+                ShownLink(
+                    code: bytes, isAlias: link.key == .alias, record: record, origin: origin, elsewhere: nil),
+                call, use)
         }
     }
 
-    private func show(_ link: ShownLink, _ call: APICall, _ answer: (ShownLink) -> Response) {
+    private func hand(_ link: ShownLink, _ call: APICall, _ use: (APICall, ShownLink) -> Void) {
         guard call.caller.maySee(link.record.body) else { return missing(call) }
         guard link.record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
             return call.answer(Problem.gone.response)
         }
-        call.answer(answer(link))
+        use(call, link)
     }
 
     /// Whether what another node has stands in the place of what is here.
@@ -86,7 +161,7 @@ extension API {
             }
         }
         call.marks = tokens.fields(call.reading)
-        if call.reading.isStrict, call.reading.consistency == .behind || call.reading.consistency == .lost {
+        if call.isTooFarBehind {
             call.answer(Problem.behind.response)
             return nil
         }

@@ -21,6 +21,8 @@ struct APICall: Sendable {
     var reading = Reading()
     /// Fields that say what came of that.
     var marks: [(name: String, value: String)] = []
+    /// It changes a link, so what it reads must be as new as its token asks for.
+    var changes = false
 
     var message: Message { handedOver.message }
 
@@ -45,7 +47,7 @@ final class API: RequestHandler, @unchecked Sendable {
     static let niceness: Int32 = 10
 
     let store: Store
-    private let clicks: ClickStorage
+    let clicks: ClickStorage
     let tokens: Tokens
     let lookups: RemoteLookups?
     let tokenCounts = TokenCounts()
@@ -53,22 +55,23 @@ final class API: RequestHandler, @unchecked Sendable {
     let writerTokenCounts = TokenCounts()
     let comeBack = TokenCounts()
     let issuedTokens = Counter()
+    let changeCounts = ChangeCounts()
     private let live: LiveConfiguration
     /// The thread's copy of what `live` holds.
-    private var configuration: Configuration
+    private(set) var configuration: Configuration
     private var configurationSeen: UInt64 = 0
     private let admission: CurrentAdmission
-    private let intake: WriteIntake
+    let intake: WriteIntake
     let durability: RegionDurability
     /// Nil: the node is alone, and aliases are its own.
     let peers: PeerThread?
     /// Nobody is asked, although others decide about aliases too, as the store has it.
     let lacksAcceptors: Bool
     let pulse = Pulse()
-    private let publicURL: String
-    private var policy: DestinationPolicy
+    let publicURL: String
+    private(set) var policy: DestinationPolicy
     /// Nil if names are not looked up.
-    private var nameRule: NameRule?
+    private(set) var nameRule: NameRule?
     private let regionNames: [UInt8: String]
     let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
@@ -212,10 +215,15 @@ final class API: RequestHandler, @unchecked Sendable {
         // GET of these is the workers'; what comes here has another method.
         case "/health": resource(call, path, [.get: { $0.answer(Self.health(true)) }])
         case "/health/ready": resource(call, path, [.get: { $0.answer(Self.health(self.isReady())) }])
-        case "*": call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, OPTIONS")]))
+        case "*": call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, PATCH, DELETE, OPTIONS")]))
         default:
             if let code = Self.segment(path, after: "/api/v1/urls/") {
-                resource(call, "/api/v1/urls/{code}", [.get: { self.show($0, code) }])
+                resource(
+                    call, "/api/v1/urls/{code}",
+                    [
+                        .get: { self.show($0, code) }, .patch: { self.change($0, code) },
+                        .delete: { self.change($0, code) },
+                    ])
             } else if let code = Self.segment(path, after: "/api/v1/analytics/") {
                 resource(call, "/api/v1/analytics/{code}", [.get: { self.showClicks($0, code) }])
             } else if let code = Self.segment(path, after: "/analytics/") {
@@ -238,10 +246,10 @@ final class API: RequestHandler, @unchecked Sendable {
         call.route = route
         let method = call.message.head.method
         if let handler = handlers[method == .head ? .get : method] { return handler(call) }
-        var allowed = ["OPTIONS"]
-        if handlers[.get] != nil { allowed = ["GET", "HEAD"] + allowed }
-        if handlers[.post] != nil { allowed = ["POST"] + allowed }
-        let allow = allowed.joined(separator: ", ")
+        let names: [(RequestHead.Method, String)] = [
+            (.get, "GET, HEAD"), (.post, "POST"), (.patch, "PATCH"), (.delete, "DELETE"),
+        ]
+        let allow = (names.filter { handlers[$0.0] != nil }.map(\.1) + ["OPTIONS"]).joined(separator: ", ")
         call.answer(
             method == .options
                 ? Response(status: 204, fields: [("Allow", allow)]) : Problem.methodNotAllowed(allow: allow).response)
@@ -321,50 +329,10 @@ final class API: RequestHandler, @unchecked Sendable {
         let sequence = created.sequence > 0 ? created.sequence : tokens.coverage.head(life)
         guard sequence > 0 else { return [] }
         issuedTokens.add()
-        return tokens.fields(ofWrite: LogPosition(life, sequence), message, writerTokenCounts)
-    }
-
-    /// A link that is there for its caller.
-    struct ShownLink {
-        let code: [UInt8]
-        let isAlias: Bool
-        let record: StoredRecord
-        let origin: Origin
-    }
-
-    private func show(_ call: APICall, _ code: String) {
-        look(call, code) { link in
-            let text = LinkText(
-                code: link.code, isAlias: link.isAlias, stamp: Stamp(rawValue: link.record.stamp), origin: link.origin,
-                body: link.record.body, publicURL: publicURL,
-                region: regionName(link.record.body.creation?.origin ?? link.origin))
-            return Response(
-                status: 200,
-                fields: [
-                    ("Content-Type", "application/json"), ("ETag", text.entityTag), ("Cache-Control", "no-store"),
-                ], body: text.json)
+        let brought = message.headBytes.withUnsafeBytes {
+            tokens.reading(message.head, $0, now: Instant(milliseconds: 0), writerTokenCounts)
         }
-    }
-
-    private func showClicks(_ call: APICall, _ code: String) {
-        let dayCount: Int
-        do throws(RefusedRequest) {
-            let query = try QueryValues(call.message.query)
-            try query.allow(["days"])
-            dayCount = try query.number("days", 1...ClickLimits.days) ?? ClickText.days
-        } catch {
-            return call.answer(error.problem.response)
-        }
-        look(call, code) { link in
-            let (key, today) = (reader.key(of: link.code.span.bytes), ClickDay(now()))
-            guard let history = clicks.history(of: link.code, key, dayCount: dayCount, today: today),
-                let since = clicks.since
-            else { return Problem.clicksUnavailable.response }
-            let text = ClickText(code: link.code, history: history, today: today, since: since)
-            return Response(
-                status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
-                body: text.json)
-        }
+        return tokens.fields(ofWrite: LogPosition(life, sequence), after: brought.token, message)
     }
 
     func damaged(_ call: APICall) {
@@ -372,11 +340,11 @@ final class API: RequestHandler, @unchecked Sendable {
         call.answer(Problem.damagedRecord.response)
     }
 
-    private func regionName(_ origin: Origin) -> String {
+    func regionName(_ origin: Origin) -> String {
         regionNames[origin.region] ?? String(UnicodeScalar(origin.region))
     }
 }
 
 extension LinkKey {
-    fileprivate var isAlias: Bool { if case .alias = self { true } else { false } }
+    var isAlias: Bool { if case .alias = self { true } else { false } }
 }

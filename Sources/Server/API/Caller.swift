@@ -31,6 +31,11 @@ enum Caller: Equatable, Sendable {
         if allows(.admin) { return true }
         return owner == principal && (allows(.createLinks) || allows(.manageLinks))
     }
+
+    /// Whether this caller may change the link. One that nobody owns only `admin` may.
+    func mayChange(_ body: LinkBody) -> Bool {
+        allows(.admin) || body.owner != nil && body.owner == principal && allows(.manageLinks)
+    }
 }
 
 /// Finds out who sent a request, for one thread.

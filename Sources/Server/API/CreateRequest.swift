@@ -68,15 +68,6 @@ struct RefusedRequest: Error {
     init(_ problem: Problem) { self.problem = problem }
 }
 
-/// Bounds of what a user may say of a link.
-enum LinkLimits {
-    static let titleBytes = 512
-    static let tags = 16
-    static let tagBytes = 64
-    /// A hundred years.
-    static let expiresInSeconds: Int64 = 3_155_760_000
-}
-
 extension CreateRequest {
     /// The link to make, judged by the rules for destinations, aliases and the rest; and the name of the host that it
     /// leads to, if that is no address.
@@ -84,22 +75,11 @@ extension CreateRequest {
         _ policy: DestinationPolicy, _ space: CodeSpace, now: Instant
     ) throws(RefusedRequest) -> (link: NewLink, hostName: String?) {
         var body = LinkBody()
-        let destination: Destination
-        do throws(DestinationError) { destination = try Destination(longURL, policy: policy) } catch {
-            throw RefusedRequest(Problem(error))
-        }
+        let destination = try LinkRules.destination(longURL, policy)
         body.destination = destination.bytes
-        body.expiresAt = try expiry(now)
-        if let title {
-            guard title.utf8.count <= LinkLimits.titleBytes, isPlain(title) else {
-                throw RefusedRequest(
-                    Problem(
-                        .invalidTitle,
-                        "At most \(LinkLimits.titleBytes) bytes without control characters are taken."))
-            }
-            body.title = title
-        }
-        body.tags = try checkedTags()
+        body.expiresAt = try LinkRules.expiry(in: expiresIn, at: expiresAt, now: now)
+        body.title = try LinkRules.title(title)
+        body.tags = try LinkRules.tags(tags ?? [])
         body.claimID = claimID
         return (NewLink(alias: try alias(space), body: body), destination.hostName)
     }
@@ -110,46 +90,6 @@ extension CreateRequest {
             throw RefusedRequest(Problem(error))
         }
     }
-
-    private func expiry(_ now: Instant) throws(RefusedRequest) -> Instant? {
-        func refused(_ detail: String) -> RefusedRequest {
-            RefusedRequest(Problem(.invalidExpiry, detail))
-        }
-        if expiresIn != nil, expiresAt != nil { throw refused("Give expires_in or expires_at, not both.") }
-        if let expiresIn {
-            guard (1...LinkLimits.expiresInSeconds).contains(expiresIn) else {
-                throw refused("It is a number of seconds from 1 to \(LinkLimits.expiresInSeconds).")
-            }
-            return now.advanced(byMilliseconds: expiresIn * 1000)
-        }
-        guard let expiresAt else { return nil }
-        guard let instant = Instant(rfc3339: expiresAt) else {
-            throw refused("It is no time as RFC 3339 has it, like 2030-01-31T12:00:00Z.")
-        }
-        guard instant > now else { throw refused("It is in the past.") }
-        guard instant.millisecondsSince(now) <= LinkLimits.expiresInSeconds * 1000 else {
-            throw refused("It is more than a hundred years away.")
-        }
-        return instant
-    }
-
-    private func checkedTags() throws(RefusedRequest) -> [String] {
-        let tags = tags ?? []
-        let areFine = tags.allSatisfy { (1...LinkLimits.tagBytes).contains($0.utf8.count) && isPlain($0) }
-        guard tags.count <= LinkLimits.tags, areFine, Set(tags).count == tags.count else {
-            throw RefusedRequest(
-                Problem(
-                    .invalidTags,
-                    "At most \(LinkLimits.tags) different ones of 1 to \(LinkLimits.tagBytes) bytes without control "
-                        + "characters are taken."))
-        }
-        return tags
-    }
-}
-
-/// Whether `text` may be kept and shown: it has no control characters.
-func isPlain(_ text: String) -> Bool {
-    text.unicodeScalars.allSatisfy { $0.properties.generalCategory != .control }
 }
 
 extension UInt128 {

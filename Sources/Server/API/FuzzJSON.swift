@@ -1,7 +1,7 @@
 import Links
 import Primitives
 
-/// Reads `bytes` as the body of either form of a create. Never traps; what is JSON here is equal to what its own
+/// Reads `bytes` as the body of either form of a create, and of a change. Never traps; what is JSON here is equal to what its own
 /// rendering is read as, and what is refused is a 4xx.
 package func fuzzJSON(_ bytes: RawSpan) {
     let text = [UInt8](bytes)
@@ -20,6 +20,15 @@ package func fuzzJSON(_ bytes: RawSpan) {
         } catch {
             precondition((400...499).contains(error.problem.status), "no body is the server's fault")
         }
+    }
+    do throws(RefusedRequest) {
+        let (patch, _) = try PatchRequest(text).patch(policy, now: Instant(milliseconds: 1 << 40))
+        var bytes: [UInt8] = []
+        patch.encode(into: &bytes)
+        let again = try? LinkPatch(decoding: bytes.span.bytes)
+        precondition(again == patch, "another node must read a change as it was meant")
+    } catch {
+        precondition((400...499).contains(error.problem.status), "no body is the server's fault")
     }
 }
 

@@ -23,6 +23,18 @@ struct JSONMembers {
 
     func holdsString(_ name: String) -> Bool { if case .string = values[name] { true } else { false } }
 
+    func isNull(_ name: String) -> Bool { if case .null = values[name] { true } else { false } }
+
+    var isEmpty: Bool { values.isEmpty }
+
+    func bool(_ name: String) throws(RefusedRequest) -> Bool? {
+        switch values[name] {
+        case nil, .null: return nil
+        case .bool(let flag): return flag
+        default: throw mismatch(name, "true or false")
+        }
+    }
+
     func string(_ name: String) throws(RefusedRequest) -> String? {
         switch values[name] {
         case nil, .null: return nil

@@ -17,7 +17,11 @@ struct LinkText {
     var shortURL: String { publicURL + "/" + String(decoding: code, as: UTF8.self) }
 
     /// Changes with every write of the link, wherever it is made (RFC 9110 8.8.3).
-    var entityTag: String { "\"\(String(stamp.rawValue, radix: 16))-\(String(origin.incarnation, radix: 16))\"" }
+    var entityTag: String { Self.entityTag(stamp, origin) }
+
+    static func entityTag(_ stamp: Stamp, _ origin: Origin) -> String {
+        "\"\(String(stamp.rawValue, radix: 16))-\(String(origin.incarnation, radix: 16))\""
+    }
 
     private var createdAt: Instant {
         body.importedCreation ?? body.creation.map { Stamp(rawValue: $0.stamp).instant } ?? stamp.instant

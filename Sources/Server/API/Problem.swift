@@ -65,6 +65,24 @@ extension Problem {
     static let aliasUnavailable = Problem(.aliasUnavailable).retryAfter(seconds: 2)
     static let claimOfAnother = Problem(.aliasTaken, "The claim was made for another link.")
     static let needsKey = unauthorized("This node makes no links for anonymous clients.")
+    static let needsKeyToChange = unauthorized("Links are changed with a key, and this request has none.")
+    static let ownedByNobody = Problem(
+        .forbidden, "The link was made without a key and belongs to nobody; only a key with the scope admin changes it."
+    )
+    static let deciderUnreachable = Problem(
+        .behind, "The node that this change is for cannot be reached. Nothing was changed."
+    )
+    .retryAfter(seconds: 1)
+    static let deciderSilent = Problem(
+        .behind,
+        "The node that this change is for gave no answer in time. It may have been made: read the link before it is sent "
+            + "again."
+    )
+    .retryAfter(seconds: 1)
+    static let deciderBehind = Problem(
+        .behind, "The node that this change is for has not all yet that is known of the link. Nothing was changed."
+    )
+    .retryAfter(seconds: 1)
     static let requestTimeout = Problem(
         .requestTimeout, "Its head or its body was not whole in the time that this node gives it.")
 
@@ -73,6 +91,14 @@ extension Problem {
             .notReplicated,
             "The link /\(String(decoding: code, as: UTF8.self)) was made, works here, and will be everywhere as soon as "
                 + "the other regions can be reached; until then it is safe in this one alone."
+        ).retryAfter(seconds: 2)
+    }
+
+    static func changeNotReplicated(_ code: [UInt8]) -> Problem {
+        Problem(
+            .notReplicated,
+            "The change of /\(String(decoding: code, as: UTF8.self)) was made, holds here, and will everywhere as soon as "
+                + "the other regions can be reached; until then it is safe in one region alone."
         ).retryAfter(seconds: 2)
     }
 
@@ -124,7 +150,9 @@ extension Problem {
         switch error {
         case .aliasTaken: self.init(ProblemKind.aliasTaken)
         case .clockWrong: self = .overloaded
-        case .notFound, .deleted: self.init(ProblemKind.notFound)
+        case .notFound: self.init(ProblemKind.notFound)
+        case .deleted: self = .gone
+        case .preconditionFailed: self.init(ProblemKind.preconditionFailed)
         case .overloaded: self = .overloaded
         case .rateCapped(let milliseconds): self = .overloaded.retryAfter(seconds: (milliseconds + 999) / 1000)
         case .storageFull: self.init(ProblemKind.storageFull)

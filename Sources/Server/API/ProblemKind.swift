@@ -75,8 +75,12 @@ extension ProblemKind {
         remedy: "Give either expires_in in seconds, or expires_at like 2030-01-31T12:00:00Z.")
 }
 
-/// Writes that are not as safe as they were to be.
+/// Writes that are refused for what is there, or are not as safe as they were to be.
 extension ProblemKind {
+    static let preconditionFailed = ProblemKind(
+        "precondition-failed", 412, "The link has changed",
+        "If-Match names another version of the link than the one that is there. Nothing was changed.",
+        remedy: "Read the link, with the field Edge-Token if another node answered, and send the change with its ETag.")
     static let notReplicated = ProblemKind(
         "not-replicated", 503, "Not yet in other regions",
         "The change was made, and not as many other regions as are to have it had it in time. It stays.",
@@ -108,7 +112,8 @@ extension ProblemKind {
         remedy: "The operator frees disk space, or raises map_size. Ask again later.")
     static let behind = ProblemKind(
         "behind", 503, "This node is behind",
-        "The request's token tells of writes that this node has not, nor anybody that it could ask in time.",
+        "The request's token tells of writes that this node has not, nor anybody that it could ask in time; or a change is "
+            + "for another node to make, which cannot be reached or is behind itself.",
         remedy: "Ask again after the seconds that Retry-After gives. Without Prefer: consistency=strict a link that is "
             + "here is answered as it is here.")
     static let overloaded = ProblemKind(
@@ -177,8 +182,8 @@ extension ProblemKind {
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
-        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidExpiry, notReplicated, unauthorized,
-        invalidKey, forbidden, rateLimited,
+        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidExpiry, preconditionFailed, notReplicated,
+        unauthorized, invalidKey, forbidden, rateLimited,
         storageFull, behind, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge, methodNotAllowed,
         malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge, notImplemented,
         versionNotSupported, regionsUnchanged, invalidQuery, logTruncated, storeUnreadable,

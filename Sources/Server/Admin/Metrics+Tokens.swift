@@ -28,3 +28,24 @@ extension Metrics {
             Double(figures.malformed))
     }
 }
+
+/// What came of clients' changes of links.
+extension Metrics {
+    mutating func addChanges(_ node: Node) {
+        output.metric(
+            "edge_link_changes_total", .counter, "Changes of links by this node's clients, by what became of them.")
+        for result in ChangeResult.allCases {
+            output.sample(
+                "edge_link_changes_total", ["result": result.rawValue], Double(node.api.changeCounts.value(result)))
+        }
+        guard let changes = node.peers?.changes else { return }
+        output.metric(
+            "edge_forwarded_changes_total", .counter, "Of them, those for another node to make, by what came of that.")
+        for result in ForwardedChanges.results {
+            output.sample("edge_forwarded_changes_total", ["result": result], Double(changes.count(result)))
+        }
+        output.value(
+            "edge_forwarded_changes_waiting", .gauge, "Those that wait for another node's answer.",
+            Double(changes.waitingCount))
+    }
+}

@@ -15,6 +15,7 @@ struct Metrics {
         addLookups(workers.map(\.lookups), node.readers.counters)
         addReaders(node)
         addTokens(node)
+        addChanges(node)
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
         addRequests(workers, node.api.answers.rows)

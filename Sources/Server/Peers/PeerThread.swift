@@ -12,7 +12,7 @@ import Synchronization
 ///     store's writer ─events─▶│ Replicator │ ──effects─▶ PeerStore
 ///     admin, main ──commands─▶└────────────┘ ──alarms──▶ log, metrics
 ///
-/// Safety: all but `mail`, `intake`, `durability`, `lookups`, `pulse`, `askers` and what is atomic or behind a mutex belongs
+/// Safety: all but `mail`, `intake`, `durability`, `lookups`, `changes`, `pulse`, `askers` and what is atomic or behind a mutex belongs
 /// to the thread.
 final class PeerThread: @unchecked Sendable {
     let store: PeerStore
@@ -20,6 +20,8 @@ final class PeerThread: @unchecked Sendable {
     let durability: RegionDurability
     /// What clients wait for.
     let lookups: RemoteLookups
+    /// What they want changed, and other nodes are to change.
+    let changes: ForwardedChanges
     /// Beats once for each turn of the loop.
     let pulse = Pulse()
     let mail: PeerMail
@@ -53,6 +55,7 @@ final class PeerThread: @unchecked Sendable {
     ) throws(StoreError) {
         (self.store, self.transport, self.mail, self.live, self.now) = (store, transport, mail, live, now)
         lookups = RemoteLookups(mail, live)
+        changes = ForwardedChanges(mail, live)
         configuration = live.value
         replicator = Replicator(settings, try store.store.holdings(), now: Self.moment(now))
         durability = RegionDurability(ownRegion: settings.member.id.region, wake: { mail.wake() })
@@ -141,6 +144,7 @@ final class PeerThread: @unchecked Sendable {
         }
         transport.end()
         durability.end()
+        changes.end()
         for message in mail.takeRegisterMessages() { registers.take(message) }
         registers.end()
         askers.close()
@@ -229,6 +233,8 @@ final class PeerThread: @unchecked Sendable {
             case .acknowledged(let node, let sequence):
                 durability.acknowledged(node, of: replicator.own, through: sequence)
             case .lookedUp(let ids, let outcome): lookups.finish(ids, outcome, store.store, now: now())
+            case .change(let id, let request, let wanted): change(id, request, wanted)
+            case .forwarded(let id, let outcome): changes.finish(id, outcome)
             default: _ = store.perform(effect)
             }
         }

@@ -46,7 +46,7 @@ struct Reading: Sendable {
             // Its code may still be one that another node has.
             reading.hasAsked = false
             outcome = .current
-        case .found(_, let position):
+        case .found(_, let position, _):
             reading.seen = position
             outcome = .current
         case .absent: outcome = .current

@@ -8,8 +8,8 @@ import Synchronization
 enum LookupResult: Sendable {
     /// This node holds by now what its token tells of.
     case covered
-    /// What another node has, and how far that holds its writer's log.
-    case found(RemoteLink, LogPosition?)
+    /// What another node has, how far that holds its writer's log, and which it is.
+    case found(RemoteLink, LogPosition?, by: NodeID)
     case absent, unreachable, behind, lost
 
     var name: String {
@@ -119,8 +119,8 @@ final class RemoteLookups: Sendable {
         case .unreachable: return .unreachable
         case .behind: return .behind
         case .lost: return .lost
-        case .found(let bytes, let position):
-            if let link = RemoteLink(bytes, of: code, in: store, now: now) { return .found(link, position) }
+        case .found(let bytes, let position, let holder):
+            if let link = RemoteLink(bytes, of: code, in: store, now: now) { return .found(link, position, by: holder) }
             contents.withLock { $0.malformed += 1 }
             return .behind
         }

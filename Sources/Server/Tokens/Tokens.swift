@@ -111,14 +111,12 @@ final class Tokens: @unchecked Sendable {
         return String(decoding: (rest ?? next).text(key), as: UTF8.self)
     }
 
-    /// Fields of the answer to a write: its token, with what the writer knew before, and as a cookie if it wants one.
+    /// Fields of the answer to a write: its token, with what the writer knew by the one that it brought, and as a cookie if
+    /// it wants one.
     func fields(
-        ofWrite position: LogPosition, _ message: Message, _ counts: TokenCounts
+        ofWrite position: LogPosition, after brought: Token?, _ message: Message
     ) -> [(name: String, value: String)] {
-        let brought = message.headBytes.withUnsafeBytes {
-            reading(message.head, $0, now: Instant(milliseconds: 0), counts)
-        }
-        var token = brought.token?.dropping { coverage.isSettled($0) } ?? Token(position)
+        var token = brought?.dropping { coverage.isSettled($0) } ?? Token(position)
         token.merge([position])
         let text = String(decoding: token.text(key), as: UTF8.self)
         guard let preferences = message.value(of: .prefer),

@@ -123,7 +123,7 @@ extension Worker {
         if reading.isStrict, reading.consistency == .behind || reading.consistency == .lost {
             return behind(form, head, bytes, connection)
         }
-        if case .found(let link, _) = result, let tag {
+        if case .found(let link, _, _) = result, let tag {
             return answer(link, tag, code, form, head, bytes, connection)
         }
         answer(code, form, head, bytes, connection)

@@ -96,6 +96,10 @@ struct PeerRecord: Equatable {
         (self.key, stamp, self.origin, value) = (key, record.stamp, origin, record.value)
     }
 
+    init(_ key: RecordKey, _ value: [UInt8], stamp: Stamp, of origin: Origin) {
+        (self.key, self.stamp, self.origin, self.value) = (key, stamp.rawValue, origin, value)
+    }
+
     init(decoding bytes: inout RawSpan) throws(MalformedBytes) {
         let kind = try bytes.takeByte()
         let keyBytes = try bytes.takeLengthPrefixed()

@@ -51,12 +51,11 @@ extension Store {
 package struct RemoteLink: Sendable {
     package let record: StoredRecord
     package let origin: Origin
-    package let isAlias: Bool
+    package let key: LinkKey
     package let view: RedirectView
     /// Without `view.prefix`.
     package let destination: [UInt8]
     private let rank: RecordRank
-    private let key: RecordKey
 
     /// What a peer gave for `code`. Nil for anything but that link's one record as some node writes it, stamped no later
     /// than this node would take it in a log.
@@ -73,12 +72,11 @@ package struct RemoteLink: Sendable {
         self.record = StoredRecord(stamp: record.stamp, originIndex: 0, body: body)
         (origin, self.view) = (record.origin, view)
         destination = Array(record.value[view.destinationOffset...])
-        (rank, key) = (change.rank, record.key)
-        if case .alias = link { isAlias = true } else { isAlias = false }
+        (rank, key) = (change.rank, link)
     }
 
     /// Whether it stands where `local` stands, by the rule of the winner.
     package func beats(_ local: StoredRecord, of author: Origin) -> Bool {
-        rank.beats(RecordRank(local.body, stamp: local.stamp, origin: author), at: key)
+        rank.beats(RecordRank(local.body, stamp: local.stamp, origin: author), at: .link(key))
     }
 }

@@ -62,7 +62,7 @@ package final class PeerStore {
         case .openSnapshot, .readSnapshot, .closeSnapshot: give(effect)
         case .beginInstall, .installChunk, .finishInstall, .abandonInstall: take(effect)
         case .connect, .send, .close, .authenticated, .admitted, .setDeadline, .readiness(false), .registers,
-            .lookedUp, .acknowledged, .alarm, .cleared:
+            .lookedUp, .change, .forwarded, .acknowledged, .alarm, .cleared:
             return false
         }
         return true

@@ -33,3 +33,29 @@ extension Client {
         return try read()
     }
 }
+
+extension Client {
+    /// Sends a PATCH with `json`, or without it a DELETE.
+    func sendChange(_ code: String, _ json: String?, key: String?, _ fields: String = "") throws {
+        let target = "/api/v1/urls/" + code
+        let fields = fields + (key.map { "Authorization: Bearer \($0)\r\n" } ?? "")
+        guard let json else { return try send(Self.request("DELETE", target, fields)) }
+        let type = "Content-Type: application/json\r\nContent-Length: \(json.utf8.count)\r\n"
+        try send(Self.request("PATCH", target, fields + type) + json)
+    }
+
+    func change(_ code: String, _ json: String?, key: String?, _ fields: String = "") throws -> Answer {
+        try sendChange(code, json, key: key, fields)
+        return try read()
+    }
+
+    /// The code of a new link of the key's owner.
+    func create(_ url: String, key: String, alias: String? = nil) throws -> String {
+        let body = #"{"long_url":"\#(url)"\#(alias.map { #","custom_alias":"\#($0)""# } ?? "")}"#
+        let type = "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n"
+        try send(Self.request("POST", "/api/v1/urls", "Authorization: Bearer \(key)\r\n" + type) + body)
+        let answer = try read()
+        guard answer.status == 201 else { throw HarnessError(answer.text) }
+        return try answer.string("short_code")
+    }
+}

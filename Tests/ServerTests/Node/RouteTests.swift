@@ -54,7 +54,8 @@ extension NodeTests {
             let code = try client.create("https://example.com/")
             let table: [(path: String, allow: String)] = [
                 ("/api/v1/urls", "POST, OPTIONS"), ("/shorten", "POST, OPTIONS"),
-                ("/api/v1/urls/\(code)", "GET, HEAD, OPTIONS"), ("/\(code)", "GET, HEAD, OPTIONS"),
+                ("/api/v1/urls/\(code)", "GET, HEAD, PATCH, DELETE, OPTIONS"),
+                ("/\(code)", "GET, HEAD, OPTIONS"),
                 ("/health", "GET, HEAD, OPTIONS"), ("/health/ready", "GET, HEAD, OPTIONS"),
             ]
             for (path, allow) in table {

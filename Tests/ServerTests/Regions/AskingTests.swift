@@ -16,7 +16,7 @@ extension NodeTests.Regions {
         private final class Late { var count = 0.0 }
 
         /// A node of the first region, and the author of the third one's codes, of which nothing has come.
-        private struct Subject {
+        struct Subject {
             let cluster: Cluster
             let node: RunningNode
             let peer: FalsePeer

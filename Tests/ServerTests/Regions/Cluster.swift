@@ -80,14 +80,14 @@ final class Cluster: @unchecked Sendable {
     func arguments(_ index: Int) -> [String] {
         let peers = indices.filter { $0 != index }.map { proxies[index][$0].address.description }
         var arguments = [
-            "--region", Self.regions[index], "--node", "0", "--workers", "1", "--admin_listen", "127.0.0.1:0",
+            "--region", Self.regions[index], "--node", "0", "--admin_listen", "127.0.0.1:0",
             "--replication_listen", "0.0.0.0:0",
         ]
         let secrets = certificates?.path ?? directory.path
         var others = [
             "regions": indices.map { "\(Self.regions[$0]):\($0 + 1)" }.joined(separator: ", "),
             "cluster_secret_file": secrets + "/cluster.secret", "code_secret_file": secrets + "/code.secret",
-            "peers": peers.joined(separator: ", "),
+            "peers": peers.joined(separator: ", "), "workers": "1",
         ]
         if let certificates {
             others.merge(certificates.keys(of: Self.regions[index])) { _, new in new }

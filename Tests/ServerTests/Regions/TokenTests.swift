@@ -171,6 +171,17 @@ extension NodeTests.Regions {
                 #expect(strict.status == 503)
                 #expect(try tokens(node, "lost") == 3)
             }
+            // What nobody will ever have holds no change up, unless it is asked to; and the next token is free of it.
+            let node = cluster.node(0)
+            let (client, admin) = (try node.connect(), try node.makeKey("--scopes", "admin"))
+            func change(_ fields: String = "") throws -> Answer {
+                try client.change(old.code, #"{"title":"a"}"#, key: admin, "Edge-Token: \(written.token)\r\n" + fields)
+            }
+            try change("Prefer: consistency=strict\r\n").expectProblem(503, "behind")
+            let changed = try change()
+            #expect(changed.status == 200 && changed["x-consistency"] == "lost", "\(changed.text)")
+            let next = try get(node, "/\(old.code)", #require(changed["edge-token"]))
+            #expect(next["x-consistency"] == "current")
         }
 
         /// One that is none of this cluster's costs nothing: as if it were not there.
