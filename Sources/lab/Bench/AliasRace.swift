@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Primitives
 import Server
@@ -95,7 +96,8 @@ final class AliasRace: @unchecked Sendable {
 
     /// Nil if that is not known after a minute.
     private func settle(_ number: Int, _ region: Int, _ client: inout AliasClient?) -> Bool? {
-        let id = String(format: "%016x%016x", region + 1, number + 1)
+        // 128 bits in hexadecimal.
+        let id = String(repeating: "\(region + 1)", count: 16) + "\(1_000_000_000_000_000 + number)"
         let end = MonotonicClock.nanoseconds + 60_000_000_000
         while MonotonicClock.nanoseconds < end {
             let port = ports.withLock { $0[region] }
