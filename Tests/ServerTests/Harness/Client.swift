@@ -12,6 +12,8 @@ final class Client: @unchecked Sendable {
     private var buffer: [UInt8] = []
     /// What of the buffer has been read.
     private var offset = 0
+    /// Where the next bytes come to.
+    private var chunk = [UInt8](repeating: 0, count: 16_384)
 
     /// `receiveBytes`: of the receive buffer, for a client that shall not take much.
     convenience init(of node: RunningNode, port: UInt16? = nil, receiveBytes: Int32? = nil) throws {
@@ -118,12 +120,11 @@ final class Client: @unchecked Sendable {
     /// False at the end of the connection.
     private func receive(_ deadline: Deadline) throws -> Bool {
         while true {
-            let room = 65_536
-            let start = buffer.count
-            buffer.append(contentsOf: repeatElement(0, count: room))
-            let count = buffer.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress! + start, room, 0) }
-            buffer.removeLast(room - max(0, count))
-            if count > 0 { return true }
+            let count = chunk.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress!, $0.count, 0) }
+            if count > 0 {
+                buffer += chunk[..<count]
+                return true
+            }
             if count == 0 || errno == ECONNRESET || errno == EPIPE { return false }
             guard errno == EAGAIN || errno == EINTR else { throw HarnessError(String(cString: strerror(errno))) }
             guard deadline.wait(descriptor, for: POLLIN) else { throw HarnessError("no answer came") }
