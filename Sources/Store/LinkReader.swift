@@ -152,11 +152,7 @@ package final class LinkReader {
         if store.hasShapedAliases, case .link(let link) = find(code), link.key == .alias {
             return .alias([UInt8](code))
         }
-        return switch decoded {
-        case .generated(let region, let node, let number):
-            .generated(region: region.byte, node: node, number: number)
-        case .snowflake(_, _, let number): .snowflake(number: number)
-        }
+        return LinkKey(decoded)
     }
 
     /// As `find`, after the same work for a link that is there as for none: to find nothing takes a look around where

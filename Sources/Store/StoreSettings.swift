@@ -98,6 +98,8 @@ package enum StoreLimits {
     static let fullnessRecheckMilliseconds: Int64 = 1000
     /// How far a row whose key was damaged may lie from where a search ends: more rows than a page holds.
     static let damageScanRows = 256
+    /// Of an owner's links, that one read of the list looks at: some milliseconds where they are in memory.
+    package static let listedRows = 2000
     static let cachedDigests = 4096
     /// Damaged records that wait to be told of.
     static let damagedKeys = 256

@@ -8,7 +8,7 @@ import Server
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
-    case http, configuration, records, destination, json, forwarded, replication, tokens, imports
+    case http, configuration, records, destination, queries, json, forwarded, replication, tokens, imports
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -16,6 +16,7 @@ enum Target: String, CaseIterable {
         case .configuration: fuzzConfiguration(bytes)
         case .records: fuzzRecords(bytes)
         case .destination: fuzzDestination(bytes)
+        case .queries: fuzzQueries(bytes)
         case .json: fuzzJSON(bytes)
         case .forwarded: fuzzForwarded(bytes)
         case .replication: fuzzReplication(bytes)

@@ -53,6 +53,23 @@ private final class Place {
         }
     }
 
+    @Test func linksOfSeveralOwners() throws {
+        let place = Place()
+        _ = try LinkPopulation.make(10, in: place.path, Destinations(seed: 1), owners: 3)
+        #expect(try StoreInspection(directory: place.path).isSound)
+        let region = StoreSettings.Region(name: "local", character: RegionCharacter(0x31)!)
+        let store = try Store(
+            StoreSettings(
+                directory: place.path, regions: [region], region: region, mapSizeBytes: 1 << 30,
+                now: { .init(milliseconds: 4_000_000_000_000) }, mustEnd: { fatalError($0) }))
+        defer { store.close() }
+        for (owner, count) in [("owner-0", 4), ("owner-1", 3), ("owner-2", 3), ("owner-3", 0)] {
+            let query = OwnedQuery(owner: Array(owner.utf8), limit: 10)
+            let page = try store.ownedLinks(query, isOver: { false }, matches: { _, _ in true })
+            #expect(page.links.count == count && page.next == nil, "\(owner)")
+        }
+    }
+
     @Test func aStoreWithLinksIsNotFilled() throws {
         let place = Place()
         _ = try LinkPopulation.make(1, in: place.path, Destinations(seed: 1))

@@ -67,10 +67,12 @@ import Testing
             }
         }
 
-        func create(_ destination: String) throws -> CreatedLink {
+        func create(_ destination: String) throws -> CreatedLink { try create(body(destination)) }
+
+        func create(_ link: LinkBody) throws -> CreatedLink {
             var made: Result<CreatedLink, WriteError>?
             nonisolated(unsafe) let out: (Result<CreatedLink, WriteError>) -> Void = { made = $0 }
-            store.create(NewLink(body: body(destination))) { out($0) }
+            store.create(NewLink(body: link)) { out($0) }
             store.turn()
             return try #require(made).get()
         }

@@ -50,6 +50,25 @@ package struct CodeSpace: Sendable {
         }
     }
 
+    /// Nil for an alias, and for what no code of this space stands for: a number of another region, or one that no node
+    /// makes.
+    package func generatedCode(of key: LinkKey) -> Code? {
+        switch key {
+        case .alias: return nil
+        case .generated(let region, let node, let number):
+            guard let region = RegionCharacter(region), contains(region), number < Base62.sevenCharacters,
+                GeneratedNumber.node(of: number) == node
+            else { return nil }
+            return code(of: number, region: region)
+        case .snowflake(let number):
+            let snowflake = Snowflake(number: number)
+            guard let region = RegionCharacter(index: snowflake.regionIndex), contains(region),
+                UInt64(snowflake.node) < GeneratedNumber.nodes
+            else { return nil }
+            return code(of: snowflake)
+        }
+    }
+
     /// What `code` names; nil if it has no generated shape or cannot exist by arithmetic: another region's character,
     /// seven characters for a number that six write, a body beyond 2^64, a Snowflake of another region or node.
     package func decode(_ code: RawSpan) -> DecodedCode? {

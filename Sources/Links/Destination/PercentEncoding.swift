@@ -63,4 +63,4 @@ func percentDecoded(_ text: [UInt8], at index: Int) -> UInt8? {
     return high << 4 | low
 }
 
-private func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? ASCII.zero + value : UInt8(ascii: "A") + value - 10 }
+func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? ASCII.zero + value : UInt8(ascii: "A") + value - 10 }

@@ -21,6 +21,15 @@ package enum LinkKey: Hashable, Sendable {
     /// The longest encoded key: an alias of 255 bytes.
     package static let maximumSizeBytes = 256
 
+    /// That of a generated code.
+    package init(_ decoded: DecodedCode) {
+        switch decoded {
+        case .generated(let region, let node, let number):
+            self = .generated(region: region.byte, node: node, number: number)
+        case .snowflake(_, _, let number): self = .snowflake(number: number)
+        }
+    }
+
     /// The form used in log entries and digests, the same on every node.
     ///
     ///     generated   01  region  node  number (6 bytes, big-endian)

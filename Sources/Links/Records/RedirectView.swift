@@ -11,6 +11,10 @@ package struct RedirectView: Equatable, Sendable {
     /// The prefix to be put before the stored part.
     package var prefix: StaticString { LinkBody.prefixes[Int(flags.rawValue & LinkBody.Flags.prefixMask.rawValue)] }
 
+    /// What a kept answer has behind its destination: when the link expires, and, as the complement of that, that the
+    /// visitor's query is appended. One word for both, so that links without it cost nothing more.
+    package var keptWord: Int64 { flags.contains(.forwardsQuery) ? ~expiresAtMilliseconds : expiresAtMilliseconds }
+
     /// Whether the link redirects at `now`; if not, it answers 410.
     package func redirects(at now: Instant) -> Bool {
         flags.isDisjoint(with: [.inactive, .deleted, .reduced]) && now.milliseconds < expiresAtMilliseconds

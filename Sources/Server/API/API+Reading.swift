@@ -32,14 +32,17 @@ extension API {
 
     func show(_ call: APICall, _ code: String) {
         look(call, code) { link in
-            let text = text(
-                link.code, isAlias: link.isAlias, Stamp(rawValue: link.record.stamp), link.origin, link.record.body)
+            let text = text(of: link)
             return Response(
                 status: 200,
                 fields: [
                     ("Content-Type", "application/json"), ("ETag", text.entityTag), ("Cache-Control", "no-store"),
                 ], body: text.json)
         }
+    }
+
+    func text(of link: ShownLink) -> LinkText {
+        text(link.code, isAlias: link.isAlias, Stamp(rawValue: link.record.stamp), link.origin, link.record.body)
     }
 
     /// A link as it was written last, by `origin`.
@@ -82,10 +85,8 @@ extension API {
         guard let environment = read(&call, bytes) else { return }
         do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
         defer { reader.end() }
-        if call.reading.consistency == .current, tokens.coverage.environment != environment {
-            (call.reading.consistency, call.marks) = (.behind, [("X-Consistency", "behind")])
-            if call.isTooFarBehind { return call.answer(Problem.behind.response) }
-        }
+        noteReplacement(&call, since: environment)
+        if call.isTooFarBehind { return call.answer(Problem.behind.response) }
         let found = reader.findEvenly(bytes.span.bytes)
         if case .found(let link, _, let holder) = call.handedOver.result, beats(link, found) {
             return hand(
@@ -136,9 +137,15 @@ extension API {
 
     // MARK: Tokens
 
+    /// To be called with a snapshot: another store may have taken the place of the one that covered the request's token.
+    func noteReplacement(_ call: inout APICall, since environment: UInt64) {
+        guard call.reading.consistency == .current, tokens.coverage.environment != environment else { return }
+        (call.reading.consistency, call.marks) = (.behind, [("X-Consistency", "behind")])
+    }
+
     /// Looks at what the request brings, or at what came of it. Nil: it waits, or is answered. Else the environment of the
-    /// store in which its token is covered, if it is.
-    private func read(_ call: inout APICall, _ code: [UInt8]) -> UInt64? {
+    /// store in which its token is covered, if it is. Without a code no other node can be asked, and it does not wait.
+    func read(_ call: inout APICall, _ code: [UInt8]) -> UInt64? {
         let environment = tokens.coverage.environment
         if let result = call.handedOver.result {
             call.reading = call.handedOver.reading.after(result, environment: environment)

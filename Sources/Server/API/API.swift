@@ -210,7 +210,7 @@ final class API: RequestHandler, @unchecked Sendable {
         if head.method == .other { return call.answer(Problem(.notImplemented).response) }
         let path = call.message.path
         switch path {
-        case "/api/v1/urls": resource(call, path, [.post: { self.create($0, .full) }])
+        case "/api/v1/urls": resource(call, path, [.get: { self.list($0) }, .post: { self.create($0, .full) }])
         case "/shorten": resource(call, path, [.post: { self.create($0, .short) }])
         // GET of these is the workers'; what comes here has another method.
         case "/health": resource(call, path, [.get: { $0.answer(Self.health(true)) }])

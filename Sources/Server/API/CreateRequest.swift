@@ -13,7 +13,8 @@ struct CreateRequest {
 
         var members: [String] {
             switch self {
-            case .full: ["long_url", "custom_alias", "claim_id", "expires_in", "expires_at", "title", "tags"]
+            case .full:
+                ["long_url", "custom_alias", "claim_id", "expires_in", "expires_at", "title", "tags", "forward_query"]
             case .short: ["long_url", "custom_alias", "claim_id", "expiry"]
             }
         }
@@ -27,6 +28,7 @@ struct CreateRequest {
     let expiresAt: String?
     let title: String?
     let tags: [String]?
+    let forwardsQuery: Bool
 
     /// Throws a `Problem` that says what is wrong with the body.
     init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
@@ -36,6 +38,7 @@ struct CreateRequest {
         claimID = try Self.claimID(members, hasAlias: customAlias != nil)
         title = try members.string("title")
         tags = try members.strings("tags")
+        forwardsQuery = try members.bool("forward_query") ?? false
         switch form {
         case .full:
             expiresIn = try members.integer("expires_in")
@@ -81,6 +84,7 @@ extension CreateRequest {
         body.title = try LinkRules.title(title)
         body.tags = try LinkRules.tags(tags ?? [])
         body.claimID = claimID
+        if forwardsQuery { body.flags.insert(.forwardsQuery) }
         return (NewLink(alias: try alias(space), body: body), destination.hostName)
     }
 

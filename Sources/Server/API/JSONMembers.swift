@@ -51,6 +51,14 @@ struct JSONMembers {
         }
     }
 
+    func bool(_ name: String) throws(RefusedRequest) -> Bool? {
+        switch values[name] {
+        case nil, .null: return nil
+        case .bool(let flag): return flag
+        default: throw mismatch(name, "true or false")
+        }
+    }
+
     func strings(_ name: String) throws(RefusedRequest) -> [String]? {
         switch values[name] {
         case nil, .null: return nil

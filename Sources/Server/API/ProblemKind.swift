@@ -162,7 +162,7 @@ extension ProblemKind {
         remedy: "Use HTTP/1.1.")
 }
 
-/// Orders and snapshots, on the admin port.
+/// Queries, and orders and snapshots on the admin port.
 extension ProblemKind {
     static let regionsUnchanged = ProblemKind(
         "regions-unchanged", 409, "The acceptors stay as they are",

@@ -4,7 +4,7 @@ import Store
 /// What a reader thread found of a code, in memory of its own.
 struct FoundCode: Sendable {
     enum Content: Sendable {
-        /// `entry` is what a worker's cache keeps of a redirect: the destination, and behind it the expiry in eight bytes.
+        /// `entry` is what a worker's cache keeps of a redirect: the destination, and behind it `RedirectView.keptWord`.
         case link(RedirectView, entry: [UInt8])
         case absent, impossible, damaged
     }
@@ -24,7 +24,7 @@ struct FoundCode: Sendable {
         var entry: [UInt8] = []
         view.prefix.withUTF8Buffer { entry += $0 }
         appendDestination(&entry)
-        withUnsafeBytes(of: view.expiresAtMilliseconds) { entry += $0 }
+        withUnsafeBytes(of: view.keptWord) { entry += $0 }
         return entry
     }
 

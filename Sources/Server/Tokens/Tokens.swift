@@ -72,6 +72,11 @@ final class Tokens: @unchecked Sendable {
         }
     }
 
+    // MARK: Lists
+
+    /// Cursors of an owner's list, the same on all nodes.
+    func listCursor(owner: [UInt8]) -> ListCursor { ListCursor(key, store.codeSpace, owner: owner) }
+
     // MARK: Writing
 
     /// Fields of the answer to a request with a token.

@@ -7,7 +7,7 @@ import Primitives
 ///
 ///     status line, Content-Length, X-Served-By, Date, Cache-Control, "Location: "     head
 ///     destination
-///     CRLF, what hangs on the connection and on the link's expiry, CRLF               tail
+///     CRLF, what hangs on the connection, on the link's expiry and on its code, CRLF  tail
 /// Not to be copied, because a copy would count references at each answer.
 struct RedirectText: ~Copyable {
     /// Where the destination was found.
@@ -75,12 +75,16 @@ struct RedirectText: ~Copyable {
     /// After the destination. `expiresAtMilliseconds`: of the link, later than now.
     @inline(__always)
     func appendTail(
-        _ form: Response.Form, expiresAtMilliseconds: Int64, now: Instant, to output: inout OutputBuffer
+        _ form: Response.Form, code: UnsafeRawBufferPointer, expiresAtMilliseconds: Int64, now: Instant,
+        to output: inout OutputBuffer
     ) {
         if cacheTTLSeconds > 0 {
             let left = (expiresAtMilliseconds - now.milliseconds) / 1000
             output.append("\r\nCache-Control: public, max-age=")
             output.append(decimal: Int(min(cacheTTLSeconds, left)))
+            // By this name a cache in front drops what it keeps of a link that was changed.
+            output.append("\r\nSurrogate-Key: ")
+            output.append(code)
         }
         if !form.keepsAlive {
             output.append("\r\nConnection: close\r\n\r\n")

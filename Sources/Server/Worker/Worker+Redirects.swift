@@ -5,8 +5,9 @@ import Store
 
 /// Answering requests for codes: from the cache, else from the store.
 ///
-/// What the cache holds of a redirect is the destination and behind it, in eight bytes, when the link expires: all that
-/// is this link's own. The answer's other parts come from the configuration and the clock.
+/// What the cache holds of a redirect is the destination and behind it, in eight bytes, when the link expires and whether
+/// the visitor's query is appended: all that is this link's own. The answer's other parts come from the configuration, the
+/// clock and the request.
 extension Worker {
     /// Answers a plain redirect into the output; false if the request is for the API thread.
     func redirect(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Bool {
@@ -36,9 +37,10 @@ extension Worker {
         case .redirect:
             let start = output.count
             redirects.appendHead(.cache, to: &output)
+            let destination = output.count
             cache.copy(hit, to: output.reserve(hit.byteCount))
             output.advance(by: hit.byteCount)
-            finish(start, output.takeExpiry(), form, head, bytes, connection)
+            finish(start, destination, form, head, bytes, connection)
         // Where it was written may know better.
         case .notFound where reading.region != nil && !reading.hasAsked: find(code, form, head, bytes, connection)
         case .notFound: unknown(form, head, bytes, connection)
@@ -62,13 +64,11 @@ extension Worker {
             let destination = output.count
             output.append(link.view.prefix)
             output.append(link.destination)
-            let expiresAt = link.view.expiresAtMilliseconds
-            output.append(expiry: expiresAt)
+            output.append(word: link.view.keptWord)
             keep(
                 .redirect, code, UnsafeRawBufferPointer(rebasing: output.bytes[destination...]),
-                until: Instant(milliseconds: expiresAt), tag: reader.tag)
-            _ = output.takeExpiry()
-            finish(start, expiresAt, form, head, bytes, connection)
+                until: Instant(milliseconds: link.view.expiresAtMilliseconds), tag: reader.tag)
+            finish(start, destination, form, head, bytes, connection)
         case .link:
             keep(.gone, code, tag: reader.tag)
             gone(form, head, bytes, connection)
@@ -128,8 +128,9 @@ extension Worker {
         guard view.redirects(at: now) else { return gone(form, head, bytes, connection) }
         let start = output.count
         redirects.appendHead(source, to: &output)
+        let destination = output.count
         output.append(entry)
-        finish(start, output.takeExpiry(), form, head, bytes, connection)
+        finish(start, destination, form, head, bytes, connection)
     }
 
     private func absent(
@@ -161,14 +162,22 @@ extension Worker {
         }
     }
 
-    /// The rest of a redirect's answer that begins at `start` of the output and goes as far as its destination.
+    /// The rest of a redirect's answer that begins at `start` of the output, and ends with what is kept of it from
+    /// `destination` on.
     @inline(__always)
     private func finish(
-        _ start: Int, _ expiresAtMilliseconds: Int64, _ form: Response.Form, _ head: RequestHead,
-        _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+        _ start: Int, _ destination: Int, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
+        _ connection: Connection
     ) {
+        var expiresAtMilliseconds = output.takeWord()
+        if expiresAtMilliseconds < 0 {
+            expiresAtMilliseconds = ~expiresAtMilliseconds
+            output.forward(UnsafeRawBufferPointer(rebasing: bytes[head.query.range]), from: destination)
+        }
         if !marks.isEmpty { output.append(marks) }
-        redirects.appendTail(form, expiresAtMilliseconds: expiresAtMilliseconds, now: now, to: &output)
+        redirects.appendTail(
+            form, code: UnsafeRawBufferPointer(rebasing: bytes[head.path.range].dropFirst()),
+            expiresAtMilliseconds: expiresAtMilliseconds, now: now, to: &output)
         redirectsSent += 1
         noteClick(head, bytes, connection)
         if logsAccess {
@@ -217,12 +226,20 @@ extension Worker {
 }
 
 extension OutputBuffer {
-    fileprivate mutating func append(expiry milliseconds: Int64) {
-        withUnsafeBytes(of: milliseconds) { append($0) }
+    fileprivate mutating func append(word: Int64) { withUnsafeBytes(of: word) { append($0) } }
+
+    /// Appends a visitor's query to the URL that begins at `start` and ends here. Apart from the rest: few links want it.
+    @inline(never)
+    fileprivate mutating func forward(_ query: UnsafeRawBufferPointer, from start: Int) {
+        let url = UnsafeMutableRawBufferPointer(
+            start: reserve(ForwardedQuery.urlBytes) - (count - start), count: count - start + ForwardedQuery.urlBytes)
+        var span = url.mutableBytes
+        let length = ForwardedQuery.append(query.bytes, to: &span, count: count - start)
+        advance(by: length - (count - start))
     }
 
     @inline(__always)
-    fileprivate mutating func takeExpiry() -> Int64 {
+    fileprivate mutating func takeWord() -> Int64 {
         let rest = count - MemoryLayout<Int64>.size
         defer { truncate(to: rest) }
         return bytes.loadUnaligned(fromByteOffset: rest, as: Int64.self)

@@ -8,6 +8,7 @@ enum BenchCommand {
                lab bench mixed    [STORE] [LAW] [--connections 64] [--redirects-each 100]
                lab bench cold     [STORE] [--connections 64]
                lab bench scale    [--links 1000000,10000000 | --data DIR,DIR] [--zipf 1.0] [--connections 64] [--settle 5]
+               lab bench list     [--links 1000000] [--owners 100] [--urls FILE] [--seed 1]
                lab bench store    [--links 1000000] [--urls FILE] [--seed 1]
                lab bench start    [STORE] [--cold]
                lab bench slow     [--clients 2000] [--rate 10000]
@@ -39,7 +40,8 @@ enum BenchCommand {
         cache. With --limits a second node is beside the first, whose limit of redirects is on. `mixed` makes a link for each
         hundred redirects. `cold` asks for all links alike, of a node whose file is not in memory. `scale` sets stores of
         several sizes beside each other; each node is asked for --settle seconds before it counts. `start` measures the time to the first
-        redirect, with --cold also with the file out of memory.
+        redirect, with --cold also with the file out of memory. `list` asks for the first and the thousandth page of the links of
+        each of some owners.
 
         `slow` compares the latency of a steady load with and without clients that trickle or take no answers; `overload`
         finds the best that the node answers in a closed loop, and then asks for twice that, and for links besides;
@@ -76,6 +78,7 @@ enum BenchCommand {
             case "mixed": try MixedBench(try options(rest, MixedBench.options, flags: ["uniform"])).run()
             case "cold": try ColdBench(try options(rest, ColdBench.options)).run()
             case "scale": try ScaleBench(try options(rest, ScaleBench.options)).run()
+            case "list": try ListBench(try options(rest, ListBench.options)).run()
             case "store": try StoreBench(try options(rest, StoreBench.options)).run()
             case "start": try StartBench(try options(rest, StartBench.options, flags: ["cold"])).run()
             case "slow": try SlowBench(try options(rest, ["clients", "rate"])).run()
@@ -116,6 +119,7 @@ enum BenchCommand {
         try MixedBench(rounds, links: isSmall ? 10_000 : 100_000).run()
         try ColdBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
         try ScaleBench(rounds, links: isSmall ? [10_000, 50_000] : [1_000_000, 10_000_000]).run()
+        try ListBench(rounds, links: isSmall ? 20_000 : 10_000_000, owners: isSmall ? 2 : 1000).run()
         try StoreBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
         try SlowBench(rounds, clients: isSmall ? 200 : 2000).run()
         try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()

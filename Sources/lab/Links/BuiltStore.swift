@@ -19,9 +19,11 @@ struct BuiltStore {
     }
 
     /// A new one.
-    init(_ links: Int, in directory: String, _ destinations: Destinations = Destinations(seed: 1)) throws {
+    init(
+        _ links: Int, in directory: String, _ destinations: Destinations = Destinations(seed: 1), owners: Int = 0
+    ) throws {
         self.directory = directory
-        population = try LinkPopulation.make(links, in: directory, destinations)
+        population = try LinkPopulation.make(links, in: directory, destinations, owners: owners)
         codes = try IssuedCodes(directory: directory)
     }
 

@@ -22,11 +22,12 @@ package enum LinkPopulation {
     /// Makes `count` links in a new store in `directory`, such that `edge serve --data` takes it over. The links get
     /// ascending numbers in the order of `destinations`, so that `IssuedCodes` tells their codes.
     ///
-    /// `secret` keys the codes; nil: a random one. `inFlight`: links that wait or are being committed, so no commit takes more.
+    /// `secret` keys the codes; nil: a random one. `owners`: to how many the links belong in turn, as `owner(_:)` names them;
+    /// 0: to nobody. `inFlight`: links that wait or are being committed, so no commit takes more.
     /// `report` is called with the number of links so far, now and then.
     package static func make(
         _ count: Int, in directory: String, _ destinations: Destinations, secret: [UInt8]? = nil,
-        inFlight: Int = LinkPopulation.inFlight, report: (Int) -> Void = { _ in }
+        owners: Int = 0, inFlight: Int = LinkPopulation.inFlight, report: (Int) -> Void = { _ in }
     ) throws -> Outcome {
         var settings = settings(directory)
         settings.codeSecret = secret
@@ -41,6 +42,7 @@ package enum LinkPopulation {
             for place in 0..<count {
                 var body = LinkBody()
                 body.destination = destinations[place]
+                if owners > 0 { body.owner = Array(owner(place % owners).utf8) }
                 outcome.destinationBytes += body.destination.count
                 if made.failure != nil { break }
                 made.awaitPlace()
@@ -54,6 +56,8 @@ package enum LinkPopulation {
         if let failure = made.failure { throw failure }
         return outcome
     }
+
+    static func owner(_ number: Int) -> String { "owner-\(number)" }
 
     /// Of a store that gives out as many numbers as it is asked for.
     static func settings(_ directory: String, node: UInt8 = 0) -> StoreSettings {

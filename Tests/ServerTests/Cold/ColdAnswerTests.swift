@@ -54,7 +54,8 @@ extension NodeTests {
                 let expired = try client.create("https://example.com/", #","expires_in":60"#)
                 let later = try client.create("https://example.com/", #","expires_in":360000"#)
                 let alias = try client.create("http://www.example.com/alias", #","custom_alias":"some-name""#)
-                paths = [damaged, expired, later, alias, "no-name", "1zzzzzz"]
+                let forwarding = try client.create("https://example.com/?a=1#b", #","forward_query":true"#)
+                paths = [damaged, expired, later, alias, "no-name", "1zzzzzz", "\(forwarding)?a=2&c=3"]
             } afterwards: { data in
                 var bytes = try Data(contentsOf: URL(filePath: data + "/data.mdb"))
                 while let place = bytes.range(of: Data("to-be-damaged".utf8)) { bytes[place.lowerBound] = 0x54 }
@@ -67,6 +68,7 @@ extension NodeTests {
             for (one, other) in zip(inline, threads) { #expect(one == other) }
             #expect(Set(inline.map(\.status)) == [0, 302, 404, 410, 500])
             #expect(inline.count == threads.count)
+            #expect(threads.contains { $0.fields.contains("location: https://example.com/?a=1&c=3#b") })
         }
 
         /// A 404 takes its token when it is answered, wherever it was looked up.

@@ -40,7 +40,8 @@ extension NodeTests {
                 #""expires_in":true"#, #""expires_in":[]"#, #""expires_in":99999999999999999999"#,
                 #""expires_in":1e999999999"#, #""expires_in":-99999999999999999999"#,
                 #""expires_in":\#(String(repeating: "9", count: 100_000))"#, #""expires_at":60"#, #""expires_at":{}"#,
-                #""expiry":60"#, #""unknown":1"#, #""":1"#, #""is_active":false"#, #""a\u0000b":1"#,
+                #""expiry":60"#, #""unknown":1"#, #""":1"#, #""is_active":false"#,
+                #""forward_query":1"#, #""forward_query":"true""#, #""forward_query":[true]"#, #""a\u0000b":1"#,
                 #""\#(String(repeating: "e\u{301}", count: 100_000))":1"#,
             ].map { #"{"long_url":"https://a.example/",\#($0)}"# }
 

@@ -53,7 +53,7 @@ extension NodeTests {
             let client = try node.connect()
             let code = try client.create("https://example.com/")
             let table: [(path: String, allow: String)] = [
-                ("/api/v1/urls", "POST, OPTIONS"), ("/shorten", "POST, OPTIONS"),
+                ("/api/v1/urls", "POST, GET, HEAD, OPTIONS"), ("/shorten", "POST, OPTIONS"),
                 ("/api/v1/urls/\(code)", "GET, HEAD, PATCH, DELETE, OPTIONS"),
                 ("/\(code)", "GET, HEAD, OPTIONS"),
                 ("/health", "GET, HEAD, OPTIONS"), ("/health/ready", "GET, HEAD, OPTIONS"),
@@ -119,7 +119,7 @@ extension NodeTests {
             #expect(try client.get("/\(code)", method: "HEAD").status == status)
         }
 
-        /// Caches may keep a redirect, but not beyond its expiry.
+        /// Caches may keep a redirect, but not beyond its expiry, and find it again by its code.
         @Test func cacheTTL() throws {
             let node = try RunningNode(["--redirect_cache_ttl", "1h"])
             let client = try node.connect()
@@ -134,6 +134,15 @@ extension NodeTests {
             #expect(try (0...100).contains(maxAge(#","expires_in":100"#)))
             #expect(try (0...30).contains(maxAge(#","expires_in":30"#)))
             #expect(try client.get("/nothing-here")["cache-control"] == "no-store")
+            let named = try client.create("https://example.com/", #","custom_alias":"my-name""#)
+            for path in [try client.create("https://example.com/"), named] {
+                for method in ["GET", "HEAD", "GET"] {
+                    #expect(try client.get("/\(path)", method: method)["surrogate-key"] == path)
+                }
+            }
+            #expect(try client.get("/nothing-here")["surrogate-key"] == nil)
+            let other = try RunningNode().connect()
+            #expect(try other.get("/\(other.create("https://example.com/"))")["surrogate-key"] == nil)
         }
 
         @Test func expired() throws {
