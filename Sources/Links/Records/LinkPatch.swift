@@ -16,8 +16,18 @@ package struct LinkPatch: Equatable, Sendable {
         package static let tags = Members(rawValue: 1 << 3)
         /// Whether the flag `inactive` is set.
         package static let isActive = Members(rawValue: 1 << 4)
+        /// The flag of that name.
+        package static let forwardsQuery = Members(rawValue: 1 << 5)
 
-        static let all: Members = [.destination, .expiresAt, .title, .tags, .isActive]
+        static let all: Members = [.destination, .expiresAt, .title, .tags, .isActive, .forwardsQuery]
+
+        /// Those flags of the body that count.
+        var flags: LinkBody.Flags {
+            var flags: LinkBody.Flags = []
+            if contains(.isActive) { flags.insert(.inactive) }
+            if contains(.forwardsQuery) { flags.insert(.forwardsQuery) }
+            return flags
+        }
     }
 
     package var members: Members = []
@@ -31,10 +41,8 @@ package struct LinkPatch: Equatable, Sendable {
         if members.contains(.expiresAt) { link.expiresAt = body.expiresAt }
         if members.contains(.title) { link.title = body.title }
         if members.contains(.tags) { link.tags = body.tags }
-        if members.contains(.isActive) {
-            link.flags.remove(.inactive)
-            link.flags.formUnion(body.flags.intersection(.inactive))
-        }
+        link.flags.subtract(members.flags)
+        link.flags.formUnion(body.flags.intersection(members.flags))
         return link
     }
 

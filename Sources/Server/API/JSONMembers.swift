@@ -27,14 +27,6 @@ struct JSONMembers {
 
     var isEmpty: Bool { values.isEmpty }
 
-    func bool(_ name: String) throws(RefusedRequest) -> Bool? {
-        switch values[name] {
-        case nil, .null: return nil
-        case .bool(let flag): return flag
-        default: throw mismatch(name, "true or false")
-        }
-    }
-
     func string(_ name: String) throws(RefusedRequest) -> String? {
         switch values[name] {
         case nil, .null: return nil

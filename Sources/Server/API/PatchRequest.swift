@@ -5,7 +5,7 @@ import Primitives
 /// need not have.
 struct PatchRequest {
     private static let removable = ["expires_at", "title", "tags"]
-    private static let others = ["long_url", "expires_in", "is_active"]
+    private static let others = ["long_url", "expires_in", "is_active", "forward_query"]
 
     let longURL: String?
     let expiresIn: Int64?
@@ -13,6 +13,7 @@ struct PatchRequest {
     let title: String?
     let tags: [String]?
     let isActive: Bool?
+    let forwardsQuery: Bool?
     /// Those of `removable` that are null.
     let removed: Set<String>
 
@@ -32,6 +33,7 @@ struct PatchRequest {
         title = try members.string("title")
         tags = try members.strings("tags")
         isActive = try members.bool("is_active")
+        forwardsQuery = try members.bool("forward_query")
         removed = Set(Self.removable.filter(members.isNull))
     }
 
@@ -59,6 +61,10 @@ struct PatchRequest {
         if let isActive {
             if !isActive { patch.body.flags.insert(.inactive) }
             patch.members.insert(.isActive)
+        }
+        if let forwardsQuery {
+            if forwardsQuery { patch.body.flags.insert(.forwardsQuery) }
+            patch.members.insert(.forwardsQuery)
         }
         return (patch, hostName)
     }

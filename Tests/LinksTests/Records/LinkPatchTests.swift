@@ -29,7 +29,7 @@ import Testing
         var nothing = LinkBody()
         nothing.destination = wanted.destination
         for body in [wanted, nothing] {
-            for bits in UInt8(1)..<32 {
+            for bits in UInt8(1)..<64 {
                 var patch = LinkPatch()
                 (patch.members, patch.body) = (LinkPatch.Members(rawValue: bits), body)
                 #expect(try LinkPatch(decoding: Self.encoded(patch).span.bytes) == patch)
@@ -38,7 +38,8 @@ import Testing
                 if bits & 2 != 0 { expected.expiresAt = body.expiresAt }
                 if bits & 4 != 0 { expected.title = body.title }
                 if bits & 8 != 0 { expected.tags = body.tags }
-                if bits & 16 != 0 { expected.flags = body.flags.union(.forwardsQuery) }
+                if bits & 16 != 0, body.flags.contains(.inactive) { expected.flags.insert(.inactive) }
+                if bits & 32 != 0 { expected.flags.remove(.forwardsQuery) }
                 #expect(patch.applied(to: Self.link) == expected, "\(bits)")
             }
         }
@@ -52,8 +53,16 @@ import Testing
         #expect(patch.applied(to: link) == Self.link)
     }
 
+    @Test func forwards() {
+        var patch = LinkPatch()
+        (patch.members, patch.body.flags) = (.forwardsQuery, [.forwardsQuery, .inactive])
+        var link = Self.link
+        link.flags.remove(.forwardsQuery)
+        #expect(patch.applied(to: link) == Self.link)
+    }
+
     /// No member, an unknown one, no destination, no body.
-    @Test(arguments: [[], [0, 0], [32, 0], [1, 0], [4]] as [[UInt8]])
+    @Test(arguments: [[], [0, 0], [64, 0], [1, 0], [4]] as [[UInt8]])
     func malformed(bytes: [UInt8]) {
         #expect(throws: MalformedBytes.self) { try LinkPatch(decoding: bytes.span.bytes) }
     }

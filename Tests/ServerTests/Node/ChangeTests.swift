@@ -62,6 +62,19 @@ extension NodeTests {
             }
         }
 
+        /// From the next request on, also where the redirect is kept.
+        @Test func theVisitorsQuery() throws {
+            let (_, client, key) = try node()
+            let code = try client.create("https://example.com/", key: key)
+            for forwards in [true, false] {
+                #expect(try client.change(code, #"{"forward_query":\#(forwards)}"#, key: key).status == 200)
+                for _ in 0..<2 {
+                    #expect(
+                        try client.get("/\(code)?a=1")["location"] == "https://example.com/" + (forwards ? "?a=1" : ""))
+                }
+            }
+        }
+
         @Test func deleted() throws {
             let (node, client, key) = try node("--workers", "4")
             let clients = try (0..<8).map { _ in try node.connect() }
@@ -116,6 +129,7 @@ extension NodeTests {
                 (#"{"titel":"a"}"#, 400, "invalid-json"), (#"{"custom_alias":"abc"}"#, 400, "invalid-json"),
                 (#"{"long_url":null}"#, 400, "invalid-json"), (#"{"is_active":null}"#, 400, "invalid-json"),
                 (#"{"expires_in":null}"#, 400, "invalid-json"), (#"{"is_active":1}"#, 400, "invalid-json"),
+                (#"{"forward_query":null}"#, 400, "invalid-json"),
                 (#"{"tags":"a"}"#, 400, "invalid-json"), (#"{"long_url":"no"}"#, 400, "invalid-url"),
                 (#"{"long_url":"http://127.0.0.1/"}"#, 422, "invalid-url"),
                 (#"{"expires_at":"2020-01-01T00:00:00Z"}"#, 422, "invalid-expiry"),
