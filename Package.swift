@@ -10,8 +10,8 @@ let instrumentation = ["-sanitize=fuzzer,address"]
 let strict: [SwiftSetting] =
     [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)] + (isFuzzing ? [.unsafeFlags(instrumentation)] : [])
 
-/// Tests are compiled without optimization, which would take longer than they run.
-let tests: [SwiftSetting] = strict + [.unsafeFlags(["-Onone"])]
+/// For the many tests that wait for processes most of the time: to optimize them takes longer than it saves.
+let unoptimized: [SwiftSetting] = strict + [.unsafeFlags(["-Onone"])]
 
 /// Pure modules also mark each unsafe expression.
 let pure: [SwiftSetting] = strict + [.strictMemorySafety()]
@@ -74,21 +74,21 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: tests),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: tests),
-        .testTarget(name: "LinksTests", dependencies: ["Links", "CountedAllocator"], swiftSettings: tests),
-        .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: tests),
-        .testTarget(name: "ImportTests", dependencies: ["Import"], swiftSettings: tests),
-        .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: tests),
-        .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: tests),
-        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: tests),
-        .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: tests),
+        .testTarget(name: "PrimitivesTests", dependencies: ["Primitives"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP"], swiftSettings: strict),
+        .testTarget(name: "LinksTests", dependencies: ["Links", "CountedAllocator"], swiftSettings: strict),
+        .testTarget(name: "AnalyticsTests", dependencies: ["Analytics"], swiftSettings: strict),
+        .testTarget(name: "ImportTests", dependencies: ["Import"], swiftSettings: strict),
+        .testTarget(name: "ReplicationTests", dependencies: ["Replication"], swiftSettings: strict),
+        .testTarget(name: "StoreTests", dependencies: ["Store", "Analytics", "CLMDB"], swiftSettings: strict),
+        .testTarget(name: "SimulationTests", dependencies: ["Simulation"], swiftSettings: strict),
+        .testTarget(name: "LabTests", dependencies: ["lab", "edge"], swiftSettings: strict),
         .testTarget(
-            name: "PowerTests", dependencies: ["Store", "Server", "Simulation", "edge"], swiftSettings: tests),
+            name: "PowerTests", dependencies: ["Store", "Server", "Simulation", "edge"], swiftSettings: strict),
         .testTarget(
             name: "ServerTests", dependencies: ["Server", "Replication", "Store", "COpenSSL", "edge", "lab"],
-            swiftSettings: tests),
-        .testTarget(name: "StyleTests", swiftSettings: tests),
+            swiftSettings: unoptimized),
+        .testTarget(name: "StyleTests", swiftSettings: strict),
     ]
 )
 
