@@ -111,8 +111,10 @@ import Testing
         try withStore(settings(directory, clock: clock)) { store in
             let count = StoreLimits.listedRows + 10
             var codes: [[UInt8]] = []
-            for _ in 0..<2 {
-                codes += try store.createMany((0..<count / 2).map { _ in NewLink(body: owned()) }).map {
+            // No more in a second than a node gives numbers for.
+            for _ in 0..<10 {
+                clock.advance(milliseconds: 1000)
+                codes += try store.createMany((0..<count / 10).map { _ in NewLink(body: owned()) }).map {
                     try $0.get().code
                 }
             }
