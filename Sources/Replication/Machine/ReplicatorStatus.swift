@@ -16,6 +16,8 @@ package struct ReplicatorStatus: Sendable {
     package struct Peer: Sendable {
         package var node: NodeID
         package var isConnected: Bool
+        /// This node opened the connection: of two that dial one another the one with the smaller id, in the end.
+        package var isDialled: Bool
         /// Milliseconds; nil without a connection.
         package var roundTrip: Int64?
         /// Milliseconds since it was heard; nil: not since the start.
@@ -63,7 +65,8 @@ extension Replicator {
         let session = sessions.values.first { $0.isOpen && $0.node == node }
         let knowledge = peers[node]
         return ReplicatorStatus.Peer(
-            node: node, isConnected: session != nil, roundTrip: session?.roundTrip,
+            node: node, isConnected: session != nil, isDialled: session?.role == .dialler,
+            roundTrip: session?.roundTrip,
             silence: knowledge?.heardAt.map { now.ticks - $0 }, clockOffset: knowledge?.clock?.offset,
             acknowledged: knowledge?.head(own) ?? 0,
             unacknowledgedBytes: session.map { session in

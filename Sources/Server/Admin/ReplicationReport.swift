@@ -25,6 +25,8 @@ struct ReplicationReport: Codable {
         /// As in the configuration; like `node` if its region is not there.
         var name: String
         var connected: Bool
+        /// By this node; of two that dial one another the one with the smaller id, in the end.
+        var dialled: Bool
         var retired: Bool
         var roundTripMilliseconds: Int64?
         var silentMilliseconds: Int64?
@@ -106,7 +108,8 @@ extension ReplicationReport.Peer {
         let region = regions.first { $0.character == peer.node.region }
         self.init(
             node: "\(peer.node)", name: region.map { "\($0.name)/\(peer.node.node)" } ?? "\(peer.node)",
-            connected: peer.isConnected, retired: status.members.contains { $0.id == peer.node && $0.isRetired },
+            connected: peer.isConnected, dialled: peer.isDialled,
+            retired: status.members.contains { $0.id == peer.node && $0.isRetired },
             roundTripMilliseconds: peer.roundTrip, silentMilliseconds: peer.silence,
             clockOffsetMilliseconds: peer.clockOffset,
             missingEntries: status.logs.filter { NodeID($0.state.origin) == peer.node }.reduce(0) { $0 + $1.missing },

@@ -34,7 +34,8 @@ extension PeerThread {
         case .refused(let objection): why = "refused: \(objection)"
         case .malformed, .violation, .authenticationTimeout, .silence, .newIncarnation: why = "\(reason)"
         }
-        let known = connected.removeValue(forKey: id)?.description ?? transport.dialledAddress(id)
+        let node = forgetConnection(id)
+        let known = node?.description ?? transport.dialledAddress(id)
         let peer = known ?? transport.host(id) ?? "unknown"
         // Behind one address there may be several strangers, each with a reason of its own.
         guard watch.isNews(why, of: known ?? "\(peer) \(why)") else { return }

@@ -248,13 +248,18 @@ final class PeerThread: @unchecked Sendable {
             pace.spent(
                 bytes: chunk.count, of: configuration.snapshotBytesPerSecond, at: System.monotonicMilliseconds())
         case .closed(let id):
-            guard let node = connected.removeValue(forKey: id) else { return }
-            tellLoss(of: node)
-            registers.closed(node)
+            if let node = forgetConnection(id) { tellLoss(of: node) }
         case .incarnationBegan: registers.handle(.lost)
         case .command(.noPeers): registers.isAlone()
         default: break
         }
+    }
+
+    /// Whose it was. Of two connections with a node one may stay.
+    func forgetConnection(_ id: ConnectionID) -> NodeID? {
+        guard let node = connected.removeValue(forKey: id) else { return nil }
+        if !connected.values.contains(node) { registers.closed(node) }
+        return node
     }
 
     // MARK: Figures

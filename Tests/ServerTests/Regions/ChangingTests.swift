@@ -8,7 +8,7 @@ extension NodeTests.Regions {
         /// Nodes that hold the same, with a key that all know.
         private func cluster(_ count: Int, _ flags: [String] = []) throws -> (Cluster, key: String) {
             let cluster = try Cluster(count, flags)
-            try cluster.converge()
+            try cluster.settleConnections()
             let key = try cluster.node(0).makeKey("--owner", "team", "--scopes", "links:create,links:manage")
             try cluster.converge()
             return (cluster, key)

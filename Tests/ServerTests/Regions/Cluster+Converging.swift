@@ -30,6 +30,7 @@ struct Standing: Decodable {
     struct Peer: Decodable {
         var node: String
         var connected: Bool
+        var dialled: Bool
         var roundTripMilliseconds: Int64?
         var acknowledged: UInt64
     }
@@ -137,6 +138,18 @@ extension Cluster {
             return standings.allSatisfy { standing in
                 standing.isLevel && standing.agrees(with: standings[0])
                     && standing.peers.filter(\.connected).count == running.count - 1
+            }
+        }
+    }
+
+    /// Until of each two nodes the connection is there that stays, which the one with the smaller id has dialled: what was
+    /// asked over the other one gets no answer when that goes.
+    func settleConnections() throws {
+        try wait("the connections are those that stay") {
+            try running.allSatisfy { here in
+                let peers = try node(here).standing.peers.filter(\.connected)
+                return peers.count == running.count - 1
+                    && peers.allSatisfy { $0.dialled == ($0.node > "\(here + 1)/0") }
             }
         }
     }
