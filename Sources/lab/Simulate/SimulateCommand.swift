@@ -61,6 +61,7 @@ struct SimulationBatch {
         var (minutes, happenings): (Int64, UInt64) = (0, 0)
         var (operations, acknowledged) = (0, 0)
         var faults = FaultTable()
+        var claims = ClaimSums()
         var lastTrace: UInt64 = 0
         /// A line for each seed that failed, with the first thing that did not hold.
         var failures: [String] = []
@@ -79,6 +80,7 @@ struct SimulationBatch {
             operations += report.operations
             acknowledged += report.acknowledged
             faults.add(report.faults)
+            claims += report.claims
             lastTrace = report.trace
         }
 
@@ -88,6 +90,7 @@ struct SimulationBatch {
             return
                 "\(seeds) seeds from \(batch.first) clean\(failed): \(minutes) virtual minutes, \(operations) operations, "
                 + "\(acknowledged) acknowledged, \(faults.total) faults, \(happenings) happenings\(trace)\n"
+                + "\(claims.text)\n"
         }
     }
 
