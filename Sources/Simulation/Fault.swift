@@ -29,9 +29,11 @@ package enum Fault: String, CaseIterable, Sendable {
     case laterFormat = "later log format"
     case join = "member joins"
     case retire = "member retires"
+    case damagedRegister = "register damaged"
+    case acceptorsChange = "acceptors changed"
 }
 
-/// What a node was about when a fault met it.
+/// What a node was about when a fault met it: one thing as a replica, and maybe one more as an acceptor or for a client.
 package enum Phase: String, CaseIterable, Sendable {
     /// No peer is connected.
     case alone
@@ -45,6 +47,12 @@ package enum Phase: String, CaseIterable, Sendable {
     case giving
     /// It has what its peers have.
     case level
+    /// A client waits for its claim.
+    case claiming
+    /// It is an acceptor that does not know enough to vote.
+    case learning
+    /// It has confirmed the next epoch of acceptors.
+    case changing
 }
 
 /// How often each fault met each phase.

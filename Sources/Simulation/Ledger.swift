@@ -6,7 +6,7 @@ import Store
 /// What clients asked for and were told.
 struct Ledger {
     struct Attempt {
-        enum Kind { case create, importAlias, update, delete }
+        enum Kind { case create, importAlias, claim, update, delete }
         var kind: Kind
         /// Unknown for a generated code until it was seen.
         var key: LinkKey?
@@ -56,6 +56,8 @@ struct ShownLink {
     var rank: WriteRank
     var creation: Creation
     var destination: [UInt8]
+    /// Which made it, if one did.
+    var claim: UInt128?
 }
 
 extension Simulation {
@@ -76,10 +78,13 @@ extension Simulation {
             return .link(
                 ShownLink(
                     rank: WriteRank(
-                        isDeleted: record.body.flags.contains(.deleted), stamp: record.stamp, origin: author),
+                        isDeleted: record.body.flags.contains(.deleted),
+                        isClaimed: record.body.claimID != nil && record.body.creation == nil, stamp: record.stamp,
+                        origin: author),
                     creation: record.body.creation ?? Creation(stamp: record.stamp, origin: author),
                     destination: record.body.flags.isDisjoint(with: [.deleted, .reduced])
-                        ? record.body.destination : []))
+                        ? record.body.destination : [],
+                    claim: record.body.claimID))
         }
     }
 
@@ -109,7 +114,13 @@ extension Simulation {
             }
             return
         }
-        if let first = ledger.creations[key], first != link.creation {
+        if Self.isClaimed(key) {
+            let bytes = key.encoded
+            claims.showed(
+                bytes, of: link.rank.isDeleted ? nil : link.claim ?? 0, at: "\(node.id)",
+                chosen: votes.chosen[bytes] ?? [])
+            takeFindings()
+        } else if let first = ledger.creations[key], first != link.creation {
             violated(.oneLinkForever, "\(name) is of \(link.creation), was of \(first)")
         }
         ledger.saw(key)
@@ -179,7 +190,8 @@ extension Simulation {
             ledger.acknowledged.append(
                 Ledger.Write(
                     key: link.key,
-                    rank: WriteRank(isDeleted: isDeleted, stamp: link.stamp.rawValue, origin: link.origin),
+                    rank: WriteRank(
+                        isDeleted: isDeleted, isClaimed: false, stamp: link.stamp.rawValue, origin: link.origin),
                     operation: operation, node: node.index))
         }
     }
@@ -191,7 +203,8 @@ extension Simulation {
 
     private func noteCreation(_ link: CreatedLink, _ operation: UInt64) {
         let creation = link.body.creation ?? Creation(stamp: link.stamp.rawValue, origin: link.origin)
-        if let first = ledger.creations[link.key], first != creation {
+        // Of a claimed one several nodes may log the creation.
+        if !Self.isClaimed(link.key), let first = ledger.creations[link.key], first != creation {
             violated(.numberOnce, "\(link.key) by \(creation), first by \(first)")
         }
         ledger.saw(link.key)

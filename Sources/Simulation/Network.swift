@@ -105,6 +105,12 @@ extension Simulation {
             after: trip)
     }
 
+    private static let standAlone = Set(
+        [
+            FrameType.entries, .pull, .prepare, .accept, .votes, .chosen, .registerRequest, .register, .epochs, .learn,
+            .learned,
+        ].map(\.rawValue))
+
     /// This end is gone; the other one hears of it, or not before it has waited long enough.
     func drop(_ id: ConnectionID, tellsOther: Bool) {
         guard let end = network.ends.removeValue(forKey: id), let other = network.ends[end.other] else { return }
@@ -112,8 +118,8 @@ extension Simulation {
         queue.schedule(.hangUp(end.other), at: max(other.arrivedUntil, time) + 1)
     }
 
-    /// The transport keeps the order of its stream, so what is lost there is lost with all behind it. ENTRIES and PULL,
-    /// whose rules have to stand alone, also get lost, repeated and overtaken one by one.
+    /// The transport keeps the order of its stream, so what is lost there is lost with all behind it. ENTRIES, PULL and the
+    /// frames of the registers, whose rules have to stand alone, also get lost, repeated and overtaken one by one.
     func send(_ node: SimulatedNode, _ id: ConnectionID, _ bytes: [UInt8]) {
         guard let end = network.ends[id], let other = network.ends[end.other] else { return }
         checkSent(node, bytes)
@@ -128,7 +134,7 @@ extension Simulation {
             }
         }
         guard network.ends[end.other]?.isDeaf == false else { return }
-        let isAlone = bytes[1] == FrameType.entries.rawValue || bytes[1] == FrameType.pull.rawValue
+        let isAlone = Self.standAlone.contains(bytes[1])
         if isAlone, way.lossUntil > time, chance(1, of: 4) { return }
         var delay = way.latency + .random(in: 0...way.latency / 4 + 1, using: &random)
         if way.delayUntil > time { delay += .random(in: 0...way.delay, using: &random) }

@@ -11,6 +11,8 @@ final class NodeMachine: @unchecked Sendable {
     /// Events for the replicator, and answers to clients, since they were last taken.
     var events: [Event] = []
     var answers: [(operation: UInt64, result: Result<CreatedLink, WriteError>)] = []
+    /// For the registers.
+    var kept = KeptRegisters()
     var random: SeededRandom
     var diskIsFull = false
     /// The next commit fails after the side file went ahead, and the node with it.
@@ -49,6 +51,7 @@ final class SimulatedNode {
     /// Goes with the reader.
     var cache: CodeCache?
     var replicator: Replicator?
+    var registers: SimulatedRegisters?
     /// Grows with each end, so that what was under way for an earlier run is recognised.
     var life: UInt64 = 0
     var deadline: Int64?
@@ -57,7 +60,11 @@ final class SimulatedNode {
     var connections: [ConnectionID] = []
     /// Events reach the replicator in the order in which the store told them.
     var toldUntil: Int64 = 0
-    var frozenUntil: Int64 = 0
+    var frozenUntil: Int64 = 0 {
+        didSet { thawedAt = max(thawedAt, frozenUntil) }
+    }
+    /// When it was frozen last, until then.
+    private(set) var thawedAt: Int64 = -1
     var slowUntil: Int64 = 0
     /// Delays and losses of what it sends end then.
     var isAbsent = false
@@ -83,7 +90,11 @@ final class SimulatedNode {
     var shownDeleted: Set<LinkKey> = []
     /// As well, all that it has shown.
     var shown: Set<LinkKey> = []
-    var backup: [String: [UInt8]]?
+    var backup: Backup?
+    /// A bit of a row of its acceptor's is wrong.
+    var registersAreDamaged = false
+    /// It has claimed a name in the quiet.
+    var hasClaimedLast = false
     /// What its disk holds, of a node that is down.
     var heldWhileDown: [LinkKey: WriteRank] = [:]
 
@@ -96,7 +107,14 @@ final class SimulatedNode {
     var isUp: Bool { replicator != nil }
 
     /// What it is about.
-    var phase: Phase { replicator.map(Phase.init) ?? .alone }
+    var phases: [Phase] { [replicator.map(Phase.init) ?? .alone] + [registers?.phase].compactMap(\.self) }
+}
+
+/// A disk as it was at some time.
+struct Backup {
+    var files: [String: [UInt8]]
+    var acceptor: VoteWitness.Disk
+    var registersAreDamaged: Bool
 }
 
 extension Phase {
@@ -116,11 +134,14 @@ extension Phase {
 /// another one when its node had to log it again.
 struct WriteRank {
     var isDeleted: Bool
+    /// The creation that a claim decided on, which may be logged again after what users did to the link.
+    var isClaimed: Bool
     var stamp: UInt64
     var origin: Origin
 
     /// This write or a later one stands there.
     func covers(_ other: WriteRank) -> Bool {
-        (isDeleted ? 1 : 0, stamp) >= (other.isDeleted ? 1 : 0, other.stamp)
+        (isDeleted ? 1 : 0, isClaimed ? 0 : 1, stamp)
+            >= (other.isDeleted ? 1 : 0, other.isClaimed ? 0 : 1, other.stamp)
     }
 }

@@ -91,6 +91,7 @@ extension Simulation {
     /// A damaged record takes its digest and its place in the index with it, and a peer's copy may be older than an entry
     /// that came meanwhile.
     private func isMeant(_ problem: String, _ node: SimulatedNode) -> Bool {
+        if node.registersAreDamaged, problem.hasPrefix("registers: ") { return true }
         let ofDamage = ["damaged", "digest", "tells of", "owners", "newer than its record"]
         return node.wasPoisoned || node.wasDamaged && ofDamage.contains { problem.contains($0) }
     }
@@ -106,7 +107,6 @@ extension Simulation {
             (node.clockOffset, node.clockDrift, node.slowUntil, node.frozenUntil) = (0, 0, 0, 0)
             (node.machine.diskIsFull, node.machine.crashesBeforeCommit) = (false, false)
             (node.machine.crashesAfterCommit, node.isAbsent, node.backup) = (false, false, nil)
-            if node.wasPoisoned { wipe(node) }
             if nodes.contains(where: { $0.logFormat > 1 }), node.logFormat == 1 {
                 node.logFormat = 2
                 if node.isUp { stop(node, .orderly) }
@@ -118,6 +118,9 @@ extension Simulation {
             advance(to: time + 10_000)
             guard report.violations.isEmpty else { return }
             if round % 3 == 2 { visitAll() }
+            for node in nodes where node.wasPoisoned && !node.isRetired && mayLoseRegisters(node) { wipe(node) }
+            mendAcceptors()
+            if settings.claims, round >= Self.lastClaims { claimLastNames() }
             found = differences()
             if found.isEmpty, round >= Self.leastQuietRounds { break }
         }
@@ -129,6 +132,8 @@ extension Simulation {
     /// Of ten seconds each.
     private static let quietRounds = 90
     private static let leastQuietRounds = 12
+    /// When nodes claim for the last time.
+    private static let lastClaims = 6
 
     private var living: [SimulatedNode] { nodes.filter { !$0.isRetired } }
 
@@ -171,6 +176,8 @@ extension Simulation {
             }
         }
         found += livesWithoutEnd()
+        found += unsettledAcceptors(living)
+        if found.isEmpty { found = unsettledNames(living) }
         let roots = living.map { $0.store!.store.digests(.root)?.children.map(\.sum) }
         for (node, root) in zip(living, roots) where root == nil || root != roots[0] {
             found.append((.equalDigests, "\(node.id) and \(living[0].id)"))

@@ -15,6 +15,7 @@ enum Plan {
     case roomOnDisk(node: Int)
     case cure(node: Int)
     case retired(node: Int)
+    case operateAcceptors
 }
 
 extension Simulation {
@@ -22,23 +23,23 @@ extension Simulation {
         guard !isQuiet else { return }
         let fault = inclinations[Int.random(in: 0..<inclinations.count, using: &random)]
         let node = target()
-        strike(fault, node, node.phase)
+        strike(fault, node, node.phases)
         schedule(.trouble, after: .random(in: 2000...14_000, using: &random))
     }
 
-    func strike(_ fault: Fault, _ node: SimulatedNode, _ phase: Phase) {
-        if strike(fault, node) { met(fault, phase, node) }
+    func strike(_ fault: Fault, _ node: SimulatedNode, _ phases: [Phase]) {
+        if strike(fault, node) { met(fault, phases, node) }
     }
 
-    func met(_ fault: Fault, _ phase: Phase, _ node: SimulatedNode) {
-        report.faults[fault, phase] += 1
-        tell("fault: \(fault.rawValue), \(node.id), \(phase.rawValue)")
+    func met(_ fault: Fault, _ phases: [Phase], _ node: SimulatedNode) {
+        for phase in phases { report.faults[fault, phase] += 1 }
+        tell("fault: \(fault.rawValue), \(node.id), \(phases.map(\.rawValue).joined(separator: ", "))")
     }
 
     /// Rare phases are preferred, so that each fault meets each.
     private func target() -> SimulatedNode {
         let running = nodes.filter(\.isUp)
-        let rare = running.filter { ![.level, .alone].contains($0.phase) }
+        let rare = running.filter { $0.phases != [.level] && $0.phases != [.alone] }
         let pool = !rare.isEmpty && chance(1, of: 2) ? rare : running.isEmpty ? nodes : running
         return pool[Int.random(in: 0..<pool.count, using: &random)]
     }
@@ -54,7 +55,8 @@ extension Simulation {
             return strikeNetwork(fault, node)
         case .crash, .crashBeforeCommit, .crashAfterCommit, .restart, .lostIdentity:
             return strikeProcess(fault, node)
-        case .wipedDisk, .oldDisk, .fullDisk, .damagedRecord: return strikeDisk(fault, node)
+        case .wipedDisk, .oldDisk, .fullDisk, .damagedRecord, .damagedRegister: return strikeDisk(fault, node)
+        case .acceptorsChange: return changeAcceptors(about: node)
         case .clockSkew:
             node.clockOffset = .random(in: -45_000...45_000, using: &random)
             node.clockDrift = .random(in: -300...300, using: &random)
@@ -127,6 +129,7 @@ extension Simulation {
             return true
         case .restart: stop(node, .orderly)
         case .lostIdentity:
+            guard mayDoubt(node) else { return false }
             stop(node)
             node.disk.removeIdentity()
         default: stop(node)
@@ -138,7 +141,7 @@ extension Simulation {
     private func strikeDisk(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         switch fault {
         case .wipedDisk:
-            guard hasOthers(node) else { return false }
+            guard hasOthers(node), mayLoseRegisters(node) else { return false }
             guard chance(1, of: 2) else {
                 wipe(node)
                 return true
@@ -150,12 +153,14 @@ extension Simulation {
             return false
         case .oldDisk:
             guard node.backup == nil else { return false }
-            node.backup = node.disk.image()
+            node.backup = Backup(
+                files: node.disk.image(), acceptor: votes.disk(node.id), registersAreDamaged: node.registersAreDamaged)
             schedule(.plan(.restoreOldDisk(node: node.index)), after: .random(in: 5000...60_000, using: &random))
             return false
         case .fullDisk:
             node.machine.diskIsFull = true
             schedule(.plan(.roomOnDisk(node: node.index)), after: .random(in: 2000...25_000, using: &random))
+        case .damagedRegister: return damageRegister(node)
         default: return damage(node)
         }
         return true
@@ -170,8 +175,9 @@ extension Simulation {
         forget(node)
         stop(node)
         node.disk.wipe()
+        loseRegisters(node)
         node.heldWhileDown = [:]
-        (node.backup, node.wasPoisoned) = (nil, false)
+        (node.backup, node.wasPoisoned, node.registersAreDamaged) = (nil, false, false)
         rightClock(node)
         schedule(.start(node: node.index), after: .random(in: 500...15_000, using: &random))
     }
@@ -239,7 +245,9 @@ extension Simulation {
     private func strikeMembership(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         switch fault {
         case .poison:
-            guard hasOthers(node), !nodes.contains(where: \.wasPoisoned) else { return false }
+            guard hasOthers(node), mayLoseRegisters(node), !isChangeWanted, !nodes.contains(where: \.wasPoisoned) else {
+                return false
+            }
             node.wasPoisoned = true
             writePoison(node)
             schedule(.plan(.cure(node: node.index)), after: .random(in: 10_000...50_000, using: &random))
@@ -255,12 +263,14 @@ extension Simulation {
             schedule(.start(node: added.index), after: 100)
         default:
             // Else nearly all would be level.
-            guard node.phase != .level || chance(1, of: 3), hasOthers(node),
+            guard node.phases != [.level] || chance(1, of: 3), hasOthers(node), mayRetire(node),
                 nodes.count(where: { !$0.isRetired }) > 4,
                 let teller = nodes.first(where: { $0.isUp && $0.isReady && $0.index != node.index }),
                 !nodes.contains(where: \.isRetired)
             else { return false }
             tell(teller, .command(.retire(node.id)))
+            // Its acceptor's word does not count from now on.
+            votes.gone.insert(node.id)
             schedule(.plan(.retired(node: node.index)), after: .random(in: 0...8000, using: &random))
         }
         return true
@@ -273,7 +283,12 @@ extension Simulation {
         case .restoreOldDisk(let index):
             let node = nodes[index]
             guard let backup = node.backup, !node.isRetired, !isQuiet else { return }
-            met(.oldDisk, node.phase, node)
+            let isSame = backup.acceptor.commits == votes.disk(node.id).commits
+            guard mayLoseRegisters(node) || isSame && mayDoubt(node) else {
+                node.backup = nil
+                return
+            }
+            met(.oldDisk, node.phases, node)
             restoreDisk(node, backup)
         case .strike(let index):
             let node = nodes[index]
@@ -281,11 +296,11 @@ extension Simulation {
             if node.backup != nil, chance(1, of: 2) { return carryOut(.restoreOldDisk(node: index)) }
             // What a run has once at most would else hardly ever meet what is rare.
             let fault = chance(1, of: 8) ? Fault.retire : inclinations.randomElement(using: &random)!
-            strike(fault, node, node.phase)
+            strike(fault, node, node.phases)
         case .wipe(let index):
             let node = nodes[index]
-            guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node) else { return }
-            met(.wipedDisk, node.phase, node)
+            guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node), mayLoseRegisters(node) else { return }
+            met(.wipedDisk, node.phases, node)
             wipe(node)
         case .rush(let index):
             guard nodes[index].isUp, !isQuiet else { return }
@@ -297,7 +312,8 @@ extension Simulation {
             start(ifDown: nodes[index])
         case .roomOnDisk(let index): nodes[index].machine.diskIsFull = false
         case .cure(let index):
-            guard nodes[index].wasPoisoned, !nodes[index].isRetired else { return }
+            guard nodes[index].wasPoisoned, !nodes[index].isRetired, !isQuiet else { return }
+            guard mayLoseRegisters(nodes[index]) else { return schedule(.plan(plan), after: 5000) }
             tell("\(nodes[index].id) is cured of its poison entry")
             wipe(nodes[index])
         case .retired(let index):
@@ -306,17 +322,23 @@ extension Simulation {
             stop(node)
             node.isRetired = true
             node.disk.wipe()
+            if votes.newest?.acceptors.contains(node.id) == true { report.claims.dead += 1 }
+            loseRegisters(node)
             tell("\(node.id) is retired")
+        case .operateAcceptors: operateAcceptors()
         }
     }
 
-    private func restoreDisk(_ node: SimulatedNode, _ backup: [String: [UInt8]]) {
+    private func restoreDisk(_ node: SimulatedNode, _ backup: Backup) {
         forget(node)
         stop(node)
-        node.disk.restore(backup)
-        node.heldWhileDown = [:]
-        node.backup = nil
-        if chance(1, of: 3) { node.disk.removeIdentity() }
+        node.disk.restore(backup.files)
+        (node.heldWhileDown, node.backup, node.registersAreDamaged) = ([:], nil, backup.registersAreDamaged)
+        // Only peers could tell that a disk which comes back with its side file is an earlier one, and only if they know more of
+        // its log; of what its acceptor said no log tells.
+        let isSame = backup.acceptor.commits == votes.disk(node.id).commits
+        if !isSame { loseRegisters(node, earlier: backup.acceptor) }
+        if !isSame || chance(1, of: 3) { node.disk.removeIdentity() }
         rightClock(node)
         let delay = Int64.random(in: 500...15_000, using: &random)
         schedule(.start(node: node.index), after: delay)

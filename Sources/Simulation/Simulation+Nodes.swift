@@ -51,12 +51,14 @@ extension Simulation {
             node.life += 1
             (node.isReady, node.turnIsDue, node.toldUntil, node.deadline) = (false, false, time, nil)
             node.replicator = Replicator(settings, holdings, now: moment(node))
+            openRegisters(node)
             tell("\(node.id) starts\(holdings.isFresh ? " fresh" : "") as \(holdings.own)")
         } catch {
             return violated(.opens, "\(node.id): \(error)")
         }
         scrubLater(node)
         perform(node.replicator!.start(), node)
+        startRegisters(node)
     }
 
     static func heads(_ store: Store) -> [Origin: UInt64] {
@@ -95,8 +97,11 @@ extension Simulation {
         node.heldWhileDown = held(node)
         closeReader(node)
         setClock(node)
-        if end == .orderly { store.store.close() }
-        (node.store, node.replicator) = (nil, nil)
+        if end == .orderly {
+            store.store.close()
+            takeKept(node, isTold: false)
+        }
+        (node.store, node.replicator, node.registers, node.machine.kept) = (nil, nil, nil, KeptRegisters())
         node.life += 1
         node.frozenUntil = 0
         for id in node.connections { drop(id, tellsOther: end == .orderly || chance(1, of: 2)) }
@@ -116,10 +121,12 @@ extension Simulation {
             node.durable = Self.heads(node.store!.store)
         default: break
         }
+        look(at: event, node)
         let effects = node.replicator!.handle(event, now: moment(node))
         node.replicator!.checkInvariants()
         judge(effects)
         perform(effects, node)
+        lookForCovered(node)
     }
 
     func perform(_ effects: [Effect], _ node: SimulatedNode) {
@@ -157,7 +164,10 @@ extension Simulation {
             case .truncate(let order):
                 checkTruncation(node, order)
                 carryOut(.truncate(hastened(order, node)), node)
-            case .authenticated, .admitted, .acknowledged, .registers: break
+            case .authenticated(let id, let peer): node.registers?.connected[id] = peer
+            case .admitted(_, let peer): inform(node, .connected(peer))
+            case .registers(let peer, let frame, let request): received(node, frame, request, from: peer)
+            case .acknowledged: break
             default: carryOut(effect, node)
             }
         }
@@ -179,7 +189,7 @@ extension Simulation {
         if case .finishInstall = effect { return finishInstall(effect, node, store) }
         if case .beginIncarnation(let reason) = effect {
             tell("\(node.id) begins a new life: \(reason)")
-            if !isQuiet, chance(1, of: 4) { strike(.crashAfterCommit, node, node.phase) }
+            if !isQuiet, chance(1, of: 4) { strike(.crashAfterCommit, node, node.phases) }
         }
         switch effect {
         case .beginInstall, .openSnapshot:
@@ -224,6 +234,7 @@ extension Simulation {
         note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
         if node.machine.didCrash {
             tell("\(node.id) crashes before a commit")
+            takeKept(node, isTold: false)
             return crashNow(node)
         }
         if node.machine.crashesAfterCommit {
@@ -231,14 +242,16 @@ extension Simulation {
             (node.machine.crashesAfterCommit, node.machine.sideFileAtCommit) = (false, (nil, false))
             tell("\(node.id) crashes after a commit")
             noteUntold(node)
+            takeKept(node, isTold: false)
             crashNow(node)
             // What came after the commit in that turn was a new side file at most, which may not have come any more.
             // Before another store took the place of this one, its side file was gone for good.
-            if side.isKnown, chance(1, of: 2) { node.disk.putBack(isOther ? nil : side.bytes) }
+            if side.isKnown, mayDoubt(node), chance(1, of: 2) { node.disk.putBack(isOther ? nil : side.bytes) }
             return
         }
         checkApplied(node, before)
         takeAnswers(node, clockBefore)
+        takeKept(node)
         deliver(node)
         turnSoon(node)
     }

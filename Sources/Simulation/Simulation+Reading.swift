@@ -73,18 +73,23 @@ extension Simulation {
     private enum InstallStep: CaseIterable { case prepared, withoutIdentity, renamed }
 
     private func crashWhileInstalling(_ effect: Effect, _ node: SimulatedNode, _ store: PeerStore) {
-        let step = InstallStep.allCases.randomElement(using: &random)!
+        let step = mayDoubt(node) ? InstallStep.allCases.randomElement(using: &random)! : .prepared
         let (before, prepared, held) = (node.disk.image(), node.disk.joining, held(node))
+        let acceptor = votes.disk(node.id)
         _ = store.perform(effect)
         store.store.turn()
-        met(.crash, .joining, node)
+        met(.crash, node.phases, node)
         tell("it crashes while it installs: \(step)")
-        if step == .renamed { noteUntold(node) }
+        if step == .renamed {
+            noteUntold(node)
+            takeKept(node, isTold: false)
+        }
         stop(node)
         if step != .renamed {
             node.disk.restore(before)
             node.disk.writeJoining(prepared)
             node.heldWhileDown = held
+            votes.undo(node.id, acceptor)
         }
         if step != .prepared { node.disk.removeIdentity() }
         schedule(.start(node: node.index), after: .random(in: 100...8000, using: &random))

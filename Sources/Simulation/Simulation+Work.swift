@@ -15,6 +15,7 @@ extension Simulation {
                 for _ in 0..<Int.random(in: 4...24, using: &random) { operate(node) }
                 turnSoon(node)
             }
+            if settings.claims, chance(2, of: 3) { claimName() }
             for _ in 0..<12 where !ledger.keys.isEmpty {
                 visit(up[Int.random(in: 0..<up.count, using: &random)], anyKey())
             }
@@ -49,12 +50,13 @@ extension Simulation {
         }
         let key = anyKey()
         let isDelete = dice >= 92
+        if isDelete, Self.isClaimed(key) { claims.isDeleted(key.encoded) }
         let operation = ledger.begin(
             Ledger.Attempt(kind: isDelete ? .delete : .update, key: key, node: node.index))
         store.change(key, isDelete ? .delete : .update(body(operation))) { machine.answers.append((operation, $0)) }
     }
 
-    private func body(_ operation: UInt64) -> LinkBody {
+    func body(_ operation: UInt64) -> LinkBody {
         var body = LinkBody()
         body.destination = Ledger.destination(operation)
         if chance(1, of: 6) {

@@ -14,6 +14,8 @@ package struct SimulationSettings: Sendable {
     package var directory: String
     /// The directory stays after a failure.
     package var keepsFiles = false
+    /// Nodes have the registers of aliases, and clients claim names.
+    package var claims = true
 
     package init(seed: UInt64, directory: String) { (self.seed, self.directory) = (seed, directory) }
 }
@@ -32,6 +34,7 @@ package struct SimulationReport: Sendable {
     package var reducedRecords = 0
     /// Answers that caches gave.
     package var cacheHits = 0
+    package var claims = ClaimSums()
     package var happenings: UInt64 = 0
     package var faults = FaultTable()
     /// What did not hold; empty: all did.
@@ -56,6 +59,14 @@ package final class Simulation {
         case deadline(node: Int, life: UInt64, Int64)
         /// Housekeeping goes on with the scrub.
         case scrub(node: Int, life: UInt64)
+        case register(node: Int, life: UInt64, RegisterNews)
+        case registerDeadline(node: Int, life: UInt64, Int64)
+        /// A client claims a name.
+        case claim(node: Int, LinkKey)
+        /// With the same claim, at this node or at any.
+        case askAgain(UInt128, node: Int?)
+        /// Of the claim's client who asked this node, for the time of this number.
+        case patience(UInt128, node: Int, life: UInt64, time: Int)
         case arrive(ConnectionID, [UInt8])
         /// Bytes that no member sent so.
         case arriveForeign(ConnectionID, [UInt8])
@@ -74,13 +85,28 @@ package final class Simulation {
     var time: Int64 = 0
     var network = Network()
     var ledger = Ledger()
+    var votes = VoteWitness()
+    var claims = ClaimWitness()
+    /// What clients wish, by their claims, and how often they asked.
+    var wishes: [UInt128: Claim] = [:]
+    var asked: [UInt128: Int] = [:]
+    var nameCount = 0
+    var firstEpoch = Epoch(number: 1, acceptors: [])
+    /// Whom operators have asked to become acceptors in the epoch after that of `wantedOf`.
+    var wanted: Set<NodeID> = []
+    var wantedOf: UInt64 = 0
+    /// When operators gave their word for an acceptor last.
+    var vouchedAt: Int64 = 0
     var report: SimulationReport
     /// A record was damaged, or a log has two versions or an end that nobody can apply: only digests make nodes equal then.
     var mayDiverge = false
     /// Origins whose node lost the end of their logs, and may have written another.
     var mayFork: Set<Origin> = []
     /// Faults are over, and all that is left of them is mended.
-    var isQuiet = false
+    var isQuiet = false {
+        didSet { quietSince = time }
+    }
+    private(set) var quietSince: Int64 = 0
     /// Log entries may go after so long, once all have them, and after so long in any case.
     var retention: (settled: Int64, capped: Int64)
     /// Faults that this run is inclined to.
@@ -108,6 +134,7 @@ package final class Simulation {
         report.virtualMilliseconds = time
         report.happenings = queue.scheduled
         report.acknowledged = ledger.acknowledged.count
+        (report.claims.raced, report.claims.epochs) = (claims.raced.count, max(0, votes.epochs.count - 1))
         report.story = story
         if report.violations.isEmpty || !settings.keepsFiles { Disk.remove(settings.directory) }
         return report
@@ -124,6 +151,7 @@ package final class Simulation {
     private func prepare() {
         let count = Int.random(in: 5...6, using: &random)
         for index in 0..<count { addNode(index) }
+        firstEpoch = drawFirstEpoch()
         retention = (.random(in: 10_000...60_000, using: &random), .random(in: 100_000...200_000, using: &random))
         network.prepare(count: Self.mostNodes, &random)
         // Each run is inclined to some faults, so that they meet one another.
@@ -132,6 +160,7 @@ package final class Simulation {
         for node in nodes { schedule(.start(node: node.index), after: .random(in: 0...3000, using: &random)) }
         schedule(.work, after: 4000)
         schedule(.trouble, after: 10_000)
+        if settings.claims { schedule(.plan(.operateAcceptors), after: 20_000) }
     }
 
     static let mostNodes = 8
@@ -180,6 +209,13 @@ package final class Simulation {
             turnSoon(nodes[index])
             tell(nodes[index], .deadline)
         case .scrub(let index, let life): if nodes[index].life == life { scrub(nodes[index]) }
+        case .register(let index, let life, let news): if nodes[index].life == life { hear(nodes[index], news) }
+        case .registerDeadline(let index, let life, let at):
+            if nodes[index].life == life { passRegisterDeadline(nodes[index], at) }
+        case .claim(let index, let key): claim(nodes[index], key)
+        case .askAgain(let claim, let index): askAgain(claim, at: index)
+        case .patience(let claim, let index, let life, let number):
+            loosePatience(claim, nodes[index], life, number)
         case .arrive(let id, let bytes):
             guard let end = network.ends[id], nodes[end.node].isUp else { return }
             tell(nodes[end.node], .received(id, bytes))
@@ -197,9 +233,11 @@ package final class Simulation {
 
     private func target(_ happening: Happening) -> Int? {
         switch happening {
-        case .event(let node, _, _), .turn(let node, _), .deadline(let node, _, _), .scrub(let node, _): node
+        case .event(let node, _, _), .turn(let node, _), .deadline(let node, _, _), .scrub(let node, _),
+            .register(let node, _, _), .registerDeadline(let node, _, _):
+            node
         case .arrive(let id, _), .arriveForeign(let id, _), .hangUp(let id): network.ends[id]?.node
-        case .start, .work, .trouble, .plan: nil
+        case .start, .work, .trouble, .plan, .claim, .askAgain, .patience: nil
         }
     }
 
@@ -252,4 +290,13 @@ package enum Rule: String, CaseIterable, Sendable {
     case becomesReady = "a node becomes ready again"
     case bounded = "queues stay bounded"
     case opens = "a store opens again"
+    case oneWinner = "one winner a name"
+    case takenIfWon = "a 409 only if somebody won"
+    case claimsAnswered = "claims are answered"
+    case byMajority = "what wins was accepted by a majority"
+    case votesDurable = "a vote is durable before it is told"
+    case promisesKept = "a promise is kept, and by who gave it"
+    case lostLearns = "who does not know all does not vote"
+    case oneEpoch = "one epoch at a time"
+    case registersSettle = "acceptors settle when quiet"
 }

@@ -133,6 +133,27 @@ struct RegisterEpochTests {
         )
     }
 
+    /// What the givers' heads spoke of never comes: after a while it walks their registers once more, to their heads of then,
+    /// and only these count.
+    @Test func headsThatNeverCome() {
+        var bench = RegisterBench(3, acceptors: 3)
+        bench.withholdsCovers = true
+        lose(&bench, 2)
+        bench.run(for: RegisterLimits.coverPatience / 2)
+        let first = bench.withheld
+        #expect(first.count == 2)
+        bench.run(for: RegisterLimits.coverPatience)
+        let second = Array(bench.withheld.dropFirst(2))
+        #expect(second.count == 2)
+        #expect(first.allSatisfy { !bench.nodes[Self.id(2)]!.machine.awaits(cover: $0) })
+        #expect(second.allSatisfy { bench.nodes[Self.id(2)]!.machine.awaits(cover: $0) })
+        for number in first { bench.tell(Self.id(2), .covered(number)) }
+        #expect(!bench.votes(2))
+        for number in second { bench.tell(Self.id(2), .covered(number)) }
+        #expect(bench.votes(2))
+        #expect(second.allSatisfy { !bench.nodes[Self.id(2)]!.machine.awaits(cover: $0) })
+    }
+
     /// Two of three: nobody votes, until the operator gives the word to one of them; the other learns from both.
     @Test func majorityLost() {
         var bench = RegisterBench(3, acceptors: 3)

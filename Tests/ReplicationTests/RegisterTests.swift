@@ -26,6 +26,9 @@ struct RegisterBench {
     var answeredAt: [UInt128: Int64] = [:]
     var decided: [NodeID: [[UInt8]]] = [:]
     var readings: [RegisterReading] = []
+    /// Of what givers' heads spoke of nothing comes; the numbers by which it was asked for.
+    var withholdsCovers = false
+    var withheld: [UInt64] = []
 
     static func id(_ index: Int) -> NodeID { RegisterWorld.id(index) }
 
@@ -62,6 +65,7 @@ struct RegisterBench {
             case .setDeadline(let at): deadlines[node] = at
             case .read(let read): tell(node, .read(answer(read, nodes[node]!)))
             case .store(let write): store(write, node)
+            case .cover(let number, _) where withholdsCovers: withheld.append(number)
             case .cover(let number, _), .coverEveryone(let number):
                 for other in nodes.values { nodes[node]!.links.merge(other.links) { old, _ in old } }
                 tell(node, .covered(number))

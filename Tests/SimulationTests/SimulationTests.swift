@@ -14,7 +14,7 @@ struct SimulationTests {
     @Test func sameSeedSameTrace() {
         let (first, again, other) = (Self.run(7), Self.run(7), Self.run(8))
         #expect(first.trace == again.trace && first.happenings == again.happenings)
-        #expect(first.faults == again.faults && first.story == again.story)
+        #expect(first.faults == again.faults && first.claims == again.claims && first.story == again.story)
         #expect(first.trace != other.trace)
     }
 
@@ -25,6 +25,7 @@ struct SimulationTests {
         #expect(report.nodes >= 5 && report.virtualMilliseconds >= 600_000)
         #expect(report.operations >= 1000 && report.faults.total >= 10 && report.acknowledged >= 300)
         #expect(report.scrubRounds >= 10 && report.reducedRecords >= 10 && report.cacheHits >= 10)
+        #expect(report.claims.created >= 20 && report.claims.taken >= 20 && report.claims.raced >= 10)
     }
 
     @Test func storyNamesTheSeed() {

@@ -38,14 +38,14 @@ package struct Epoch: Equatable, Sendable {
     }
 
     /// The register in which the epoch of this number is decided. No link's key begins with zero.
-    static func key(_ number: UInt64) -> [UInt8] {
+    package static func key(_ number: UInt64) -> [UInt8] {
         var key: [UInt8] = [0]
         key.append(bigEndian: number)
         return key
     }
 
     /// The number of the epoch that is decided in this register; nil if it is another's.
-    static func number(of key: [UInt8]) -> UInt64? {
+    package static func number(of key: [UInt8]) -> UInt64? {
         guard key.count == 9, key[0] == 0 else { return nil }
         return key.dropFirst().reduce(0) { $0 << 8 | UInt64($1) }
     }

@@ -40,6 +40,10 @@ package struct RegisterWrite: Equatable, Sendable {
     /// Keys of registers that go: their aliases are in the store, which says for ever whose they are.
     package var forgotten: [[UInt8]]
     package var standing: Standing?
+
+    package init(batch: UInt64, rows: [RegisterRow], forgotten: [[UInt8]], standing: Standing?) {
+        (self.batch, self.rows, self.forgotten, self.standing) = (batch, rows, forgotten, standing)
+    }
 }
 
 package enum ClaimOutcome: Equatable, Sendable {

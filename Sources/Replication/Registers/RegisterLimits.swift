@@ -16,6 +16,9 @@ package enum RegisterLimits {
     /// Between two questions to acceptors that have not confirmed the next epoch, or have given no page.
     package static let gossipInterval: Int64 = 1000
 
+    /// After so long without what a giver's heads spoke of, its registers are walked again, to its heads of then.
+    package static let coverPatience: Int64 = 30_000
+
     /// After the store could not write.
     package static let storeRetry: Int64 = 1000
 

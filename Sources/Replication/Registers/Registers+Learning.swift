@@ -21,6 +21,8 @@ struct Learning: Sendable {
         /// As the last page said.
         var giver = Giver.whole
         var phase = Phase.walking
+        /// When the last page was here.
+        var walkedAt: Int64 = 0
     }
 
     enum Phase: Equatable, Sendable {
@@ -57,10 +59,16 @@ extension Registers {
     mutating func askForPages() {
         for node in learning!.walks.keys.sorted() {
             let walk = learning!.walks[node]!
-            // Who has lost its disk since may have lost what was to be covered; who had nothing may vote by now.
-            if walk.phase == .done ? walk.giver == .empty : walk.life.map({ $0 < roll[node] }) ?? false {
-                learning!.walks[node] = Learning.Walk()
-            }
+            // Who has lost its disk since may have lost what was to be covered; who had nothing may vote by now. And of a
+            // log's end as the giver had it nobody may have anything any more, once a snapshot has taken its store's place.
+            let isOver =
+                switch walk.phase {
+                case .done: walk.giver == .empty
+                case .walking: walk.life.map { $0 < roll[node] } ?? false
+                case .covering:
+                    walk.life.map { $0 < roll[node] } ?? false || now - walk.walkedAt >= RegisterLimits.coverPatience
+                }
+            if isOver { learning!.walks[node] = Learning.Walk() }
             if learning!.walks[node]!.phase == .walking { askForPage(node) }
         }
     }
@@ -113,11 +121,17 @@ extension Registers {
         if page.next.isEmpty {
             lastCover += 1
             learning!.walks[node]!.phase = .covering(lastCover)
+            learning!.walks[node]!.walkedAt = now
             effects.append(.cover(lastCover, page.heads))
         } else {
             learning!.walks[node]!.after = page.next
             askForPage(node)
         }
+    }
+
+    /// Whether the answer to `RegisterEffect.cover` or `coverEveryone` of this number still means something.
+    package func awaits(cover number: UInt64) -> Bool {
+        learning.map { $0.cover == number || $0.walks.values.contains { $0.phase == .covering(number) } } ?? false
     }
 
     mutating func covered(_ number: UInt64) {

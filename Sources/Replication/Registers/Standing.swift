@@ -26,11 +26,11 @@ package struct Standing: Equatable, Sendable {
     }
 
     /// Those that one who is not an acceptor asks.
-    func isAcceptor(_ node: NodeID) -> Bool { epoch.acceptors.contains(node) }
+    package func isAcceptor(_ node: NodeID) -> Bool { epoch.acceptors.contains(node) }
 
-    func isWhole(_ node: NodeID) -> Bool { isAcceptor(node) && wholeFor == epoch.number }
+    package func isWhole(_ node: NodeID) -> Bool { isAcceptor(node) && wholeFor == epoch.number }
 
-    func votes(_ node: NodeID) -> Bool { isWhole(node) && next == nil }
+    package func votes(_ node: NodeID) -> Bool { isWhole(node) && next == nil }
 
     /// Whether it goes from the former epoch into this one with all that it knew there.
     func enters(_ node: NodeID) -> Bool {

@@ -25,7 +25,6 @@ final class AliasRegisters {
     }
 
     private let me: NodeID
-    private let first: Epoch
     private let store: Store
     private let mail: PeerMail
     private var machine: Registers
@@ -43,7 +42,7 @@ final class AliasRegisters {
 
     /// `first`: the epoch that begins a cluster.
     init(_ me: NodeID, _ first: Epoch, _ store: Store, _ mail: PeerMail) throws(StoreError) {
-        (self.me, self.first, self.store, self.mail) = (me, first, store, mail)
+        (self.me, self.store, self.mail) = (me, store, mail)
         var state: AcceptorState?
         do throws(RegisterReadError) { state = try store.acceptor() } catch {
             guard error == .damagedRegister else {
@@ -161,7 +160,9 @@ final class AliasRegisters {
             case .read(let read): answer(read)
             case .store(let write):
                 store.keep(write) { [mail] in mail.put(.event(.stored(batch: write.batch, succeeded: $0))) }
-            case .cover(let number, let heads): covers.append(Cover(number: number, heads: heads))
+            case .cover(let number, let heads):
+                covers.removeAll { !machine.awaits(cover: $0.number) }
+                covers.append(Cover(number: number, heads: heads))
             case .coverEveryone(let number): covers.append(Cover(number: number, heads: nil))
             case .decided(let key, let value):
                 // Where it cannot be written now the acceptors hand it out again.
@@ -213,7 +214,8 @@ final class AliasRegisters {
             return
         }
         isDown = false
-        machine = Self.machine(me, first, nil)
+        // In the epoch that it was in: connected peers have told theirs, and do not tell it again.
+        machine = Self.machine(me, machine.standing.epoch, nil)
         perform(machine.start())
     }
 
@@ -279,16 +281,4 @@ struct RegisterFigures: Sendable {
     /// Of the next epoch: whom it waits for; nil: none is decided.
     var awaited: [NodeID]?
     var counts: ClaimCounts
-}
-
-extension NewLink {
-    /// The link that a claim's register holds; nil if that is none, which no node of the cluster proposes.
-    init?(claimed key: [UInt8], _ value: RegisterValue) {
-        guard case .alias(let name)? = try? LinkKey(decoding: key.span.bytes),
-            let alias = try? Alias(imported: name.span.bytes),
-            var body = try? LinkBody(decoding: value.bytes.span.bytes), value.claim != 0
-        else { return nil }
-        body.claimID = value.claim
-        self.init(alias: alias, body: body)
-    }
 }

@@ -8,12 +8,13 @@ import Synchronization
 enum SimulateCommand {
     static let help = """
         usage: lab simulate [--seed 1] [--seeds 1] [--minutes 8] [--jobs 1] [--directory DIR] [--keep]
+                            [--without-claims]
 
         Runs clusters of real stores and replicators in virtual time, one for each seed from --seed on, with faults for
         so many minutes and quiet after them. A seed that fails is told of at once, and the others are run all the same;
         at the end come how often each fault met each phase, all failures, and the story of the first. Ends with 1 if
         there was one. --jobs: runs at a time. --directory: where the stores are; if not said, in memory, where there is
-        room. --keep: a failed run's directories stay.
+        room. --keep: a failed run's directories stay. --without-claims: nodes replicate, and nobody claims a name.
 
         """
 
@@ -23,12 +24,13 @@ enum SimulateCommand {
             return
         }
         let options = try Options(
-            arguments, known: ["seed", "seeds", "minutes", "jobs", "directory"], flags: ["keep"])
+            arguments, known: ["seed", "seeds", "minutes", "jobs", "directory"], flags: ["keep", "without-claims"])
         let batch = SimulationBatch(
             first: UInt64(try options.whole("seed", 0...Int.max / 2) ?? 1),
             count: UInt64(try options.whole("seeds", 1...1_000_000) ?? 1),
             minutes: Int64(try options.whole("minutes", 1...600) ?? 8),
-            directory: options.text("directory") ?? ScratchPlace.path, keepsFiles: options.has("keep"))
+            directory: options.text("directory") ?? ScratchPlace.path, keepsFiles: options.has("keep"),
+            claims: !options.has("without-claims"))
         let totals = batch.run(jobs: try options.whole("jobs", 1...64) ?? 1)
         StandardStream.output.write(totals.text(batch))
         if batch.count > 1 { StandardStream.output.write(text(totals.faults)) }
@@ -55,12 +57,14 @@ struct SimulationBatch {
     let minutes: Int64
     let directory: String
     let keepsFiles: Bool
+    let claims: Bool
 
     struct Totals {
         var seeds: UInt64 = 0
         var (minutes, happenings): (Int64, UInt64) = (0, 0)
         var (operations, acknowledged) = (0, 0)
         var faults = FaultTable()
+        var claims = ClaimSums()
         var lastTrace: UInt64 = 0
         /// A line for each seed that failed, with the first thing that did not hold.
         var failures: [String] = []
@@ -79,6 +83,7 @@ struct SimulationBatch {
             operations += report.operations
             acknowledged += report.acknowledged
             faults.add(report.faults)
+            claims += report.claims
             lastTrace = report.trace
         }
 
@@ -88,6 +93,7 @@ struct SimulationBatch {
             return
                 "\(seeds) seeds from \(batch.first) clean\(failed): \(minutes) virtual minutes, \(operations) operations, "
                 + "\(acknowledged) acknowledged, \(faults.total) faults, \(happenings) happenings\(trace)\n"
+                + "\(claims.text)\n"
         }
     }
 
@@ -106,7 +112,7 @@ struct SimulationBatch {
                     // After a trap the directory that is left tells the seed.
                     var settings = SimulationSettings(
                         seed: seed, directory: "\(directory)/edge-simulation-\(getpid())-\(seed)")
-                    (settings.minutes, settings.keepsFiles) = (minutes, keepsFiles)
+                    (settings.minutes, settings.keepsFiles, settings.claims) = (minutes, keepsFiles, claims)
                     let report = Simulation(settings).run()
                     shared.totals.withLock { totals in
                         totals.add(report)
