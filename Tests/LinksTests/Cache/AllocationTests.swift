@@ -61,4 +61,24 @@ private func allocations(_ body: () -> Void) -> Int {
             #expect(happened > 0, "\(counters)")
         }
     }
+
+    /// A visitor's query goes into the room that is there. The first time the runtime may make what all later ones use.
+    @Test func nothingForAVisitorsQuery() {
+        let (query, url) = (Array("x=1&b=2&é=3&y=%zz".utf8), Array("https://a.example/?b=1#fragment".utf8))
+        var room = url + [UInt8](repeating: 0, count: ForwardedQuery.urlBytes)
+        var length = 0
+        func forward(times: Int) {
+            for _ in 0..<times {
+                var span = room.mutableSpan
+                var bytes = span.mutableBytes
+                for place in url.indices { bytes.storeBytes(of: url[place], toByteOffset: place, as: UInt8.self) }
+                length = ForwardedQuery.append(query.span.bytes, to: &bytes, count: url.count)
+            }
+        }
+        forward(times: 1)
+        #expect(allocations { forward(times: 100) } == 0)
+        #expect(
+            String(decoding: room[..<length], as: UTF8.self)
+                == "https://a.example/?b=1&x=1&%C3%A9=3&y=%25zz#fragment")
+    }
 }

@@ -1,4 +1,3 @@
-import CountedAllocator
 import Primitives
 import Testing
 
@@ -134,24 +133,6 @@ struct ForwardedQueryTests {
             }
             fuzzQueries(bytes.span.bytes)
         }
-    }
-
-    @Test func nothingIsAllocated() {
-        let query = Array("x=1&b=2&é=3&y=%zz".utf8)
-        let url = Array("https://a.example/?b=1#fragment".utf8)
-        var room = url + [UInt8](repeating: 0, count: ForwardedQuery.urlBytes)
-        var length = 0
-        CountedAllocator.watchThisThread()
-        for _ in 0..<100 {
-            var span = room.mutableSpan
-            var bytes = span.mutableBytes
-            for place in url.indices { bytes.storeBytes(of: url[place], toByteOffset: place, as: UInt8.self) }
-            length = ForwardedQuery.append(query.span.bytes, to: &bytes, count: url.count)
-        }
-        #expect(CountedAllocator.stop() == 0)
-        #expect(
-            String(decoding: room[..<length], as: UTF8.self)
-                == "https://a.example/?b=1&x=1&%C3%A9=3&y=%25zz#fragment")
     }
 }
 

@@ -132,8 +132,7 @@ extension NodeTests {
                 ("limit=05", "1 to 100"), ("limit=x", "1 to 100"), ("limit=", "1 to 100"),
                 ("limit=99999999999999999999", "1 to 100"), ("limit=5&limit=6", "limit"), ("limit", "limit"),
                 ("page=2", "page"), ("tag=", "1 to 64"), ("tag=" + String(repeating: "t", count: 65), "1 to 64"),
-                ("tag=%", "percent"), ("tag=%4", "percent"), ("tag=%zz", "percent"), ("tag=%FF", "UTF-8"),
-                ("tag=%+1", "percent"), ("q=", "1 to 128"), ("q=" + String(repeating: "%20", count: 129), "1 to 128"),
+                ("tag=%FF", "UTF-8"), ("q=", "1 to 128"), ("q=" + String(repeating: "%20", count: 129), "1 to 128"),
                 ("created_after=yesterday", "RFC 3339"), ("created_before=2030-01-01", "RFC 3339"),
                 ("created_after=2030-01-01T00:00:00+00:00", "%2B"), ("created_after=", "RFC 3339"),
                 ("owner=", "1 to 64"), ("&", ""),
@@ -185,14 +184,15 @@ extension NodeTests {
 
         /// More links than one request looks at: it says so, and its cursor goes on.
         @Test func incomplete() throws {
-            let (node, client, key) = try start()
-            let first = try create(client, key: key, #""long_url":"https://example.com/the-first""#)
+            let (node, maker, key) = try start()
+            let first = try create(maker, key: key, #""long_url":"https://example.com/the-first""#)
             let creation = Client.creation("https://example.com/", path, "X-Api-Key: \(key)\r\n")
-            let clients = try (0..<30).map { _ in try node.connect() }
-            for _ in 0..<70 {
+            let clients = try (0..<150).map { _ in try node.connect() }
+            for _ in 0..<14 {
                 for client in clients { try client.send(creation) }
                 for client in clients { #expect(try client.read().status == 201) }
             }
+            let client = try node.connect()
             var (found, isIncomplete, cursor) = ([String](), false, "")
             for _ in 0..<2200 {
                 let page = try self.page(client, key: key, "q=The-First" + cursor)

@@ -53,7 +53,7 @@ extension NodeTests {
             let client = try node.connect()
             let code = try client.create("https://example.com/")
             let table: [(path: String, allow: String)] = [
-                ("/api/v1/urls", "POST, GET, HEAD, OPTIONS"), ("/shorten", "POST, OPTIONS"),
+                ("/api/v1/urls", "GET, HEAD, POST, OPTIONS"), ("/shorten", "POST, OPTIONS"),
                 ("/api/v1/urls/\(code)", "GET, HEAD, PATCH, DELETE, OPTIONS"),
                 ("/\(code)", "GET, HEAD, OPTIONS"),
                 ("/health", "GET, HEAD, OPTIONS"), ("/health/ready", "GET, HEAD, OPTIONS"),
