@@ -75,7 +75,8 @@ import Testing
                 logs: [.init(state: state, bestHead: head, quarantine: nil)],
                 peers: [
                     .init(
-                        node: node, isConnected: isConnected, roundTrip: nil, silence: nil, clockOffset: nil,
+                        node: node, isConnected: isConnected, isDialled: false, roundTrip: nil, silence: nil,
+                        clockOffset: nil,
                         acknowledged: acknowledged, unacknowledgedBytes: 0)
                 ], members: [], alarms: [], counters: Counters())
         }
