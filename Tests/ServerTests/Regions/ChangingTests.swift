@@ -84,6 +84,7 @@ extension NodeTests.Regions {
             let key = try cluster.node(0).makeKey("--scopes", "links:create,links:manage")
             let code = try cluster.node(0).connect().create("https://example.com/", key: key)
             #expect(code.utf8.count == 12)
+            try cluster.settleConnections()
             try cluster.converge()
             let first = try shown(code, at: cluster.node(1), key: key)
             let condition = "If-Match: \(try #require(first["etag"]))\r\n"
