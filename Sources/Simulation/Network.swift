@@ -107,7 +107,7 @@ extension Simulation {
 
     private static let standAlone = Set(
         [
-            FrameType.entries, .pull, .prepare, .accept, .votes, .chosen, .registerRequest, .register, .epochs, .learn,
+            FrameType.entries, .pull, .prepare, .accept, .votes, .chosen, .epochs, .learn,
             .learned,
         ].map(\.rawValue))
 

@@ -68,6 +68,8 @@ final class SimulatedNode {
     var slowUntil: Int64 = 0
     /// Delays and losses of what it sends end then.
     var isAbsent = false
+    /// Its retirement was told, and it goes soon.
+    var leaves = false
     var isRetired = false
     /// Its program reads, and may write, a later format.
     var logFormat: UInt16 = 1
@@ -85,7 +87,8 @@ final class SimulatedNode {
     /// As its store last told.
     var scrubbed = ScrubFigures()
     var wasPoisoned = false
-    var wasDamaged = false
+    /// Records that were damaged, as they were before.
+    var damaged: [LinkKey: WriteRank] = [:]
     /// Keys of links that it has shown deleted, since its disk is the one it is.
     var shownDeleted: Set<LinkKey> = []
     /// As well, all that it has shown.
@@ -105,6 +108,7 @@ final class SimulatedNode {
     }
 
     var isUp: Bool { replicator != nil }
+    var wasDamaged: Bool { !damaged.isEmpty }
 
     /// What it is about.
     var phases: [Phase] { [replicator.map(Phase.init) ?? .alone] + [registers?.phase].compactMap(\.self) }

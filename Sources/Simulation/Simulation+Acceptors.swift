@@ -33,12 +33,12 @@ extension Simulation {
     // MARK: What may be lost
 
     /// Acceptors of `list` whose disks hold the registers of that epoch, or more.
-    private func whole(_ number: UInt64, _ list: [NodeID], without node: SimulatedNode) -> Set<NodeID> {
+    private func whole(_ number: UInt64, _ list: [NodeID], without node: SimulatedNode? = nil) -> Set<NodeID> {
         Set(
             list.filter { id in
                 let disk = votes.disk(id)
                 // Of a poisoned log nobody who learns can have all.
-                return id != node.id && !votes.gone.contains(id) && !disk.isInDoubt && !self.node(id).wasPoisoned
+                return id != node?.id && !votes.gone.contains(id) && !disk.isInDoubt && !self.node(id).wasPoisoned
                     && !self.node(id).registersAreDamaged && disk.standing?.wholeFor ?? 0 >= number
             })
     }
@@ -194,7 +194,8 @@ extension Simulation {
             // So that one may be lost; and so that there is one at all.
             guard others.count == 2, chance(1, of: 3) else { return false }
         }
-        guard epoch.acceptors.allSatisfy({ !votes.gone.contains($0) }) else { return false }
+        // Whoever comes in learns from all that stay, and of two who know too little neither learns from the other.
+        guard whole(epoch.number, epoch.acceptors).count == epoch.acceptors.count else { return false }
         return change(to: goal)
     }
 

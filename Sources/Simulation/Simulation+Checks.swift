@@ -118,12 +118,13 @@ extension Simulation {
             advance(to: time + 10_000)
             guard report.violations.isEmpty else { return }
             if round % 3 == 2 { visitAll() }
-            for node in nodes where node.wasPoisoned && !node.isRetired && mayLoseRegisters(node) { wipe(node) }
+            for node in nodes where node.wasPoisoned && !node.isRetired && mayLoseDisk(node) { wipe(node) }
             mendAcceptors()
             if settings.claims, round >= Self.lastClaims { claimLastNames() }
             found = differences()
             if found.isEmpty, round >= Self.leastQuietRounds { break }
         }
+        if found.contains(where: { $0.rule == .equalDigests }) { tellWhatDiffers() }
         for difference in found { violated(difference.rule, difference.text) }
         if report.violations.isEmpty { checkWrites() }
         if report.violations.isEmpty { checkStores() }
@@ -185,6 +186,21 @@ extension Simulation {
         return found
     }
 
+    /// For the story: records that are not the same everywhere.
+    private func tellWhatDiffers() {
+        for key in ledger.keys {
+            let shown = living.map { node in
+                switch show(node, key) {
+                case .absent, .impossible: "\(node.id) lacks it"
+                case .damaged: "\(node.id) has it damaged"
+                case .link(let link): "\(node.id) has \(link.rank.stamp) of \(link.rank.origin)"
+                }
+            }
+            let kinds = Set(shown.map { $0.drop { $0 != " " } })
+            if kinds.count > 1 { tell("\(key): \(shown.joined(separator: ", "))") }
+        }
+    }
+
     private func checkWrites() {
         for node in living {
             let held = held(node)
@@ -210,7 +226,7 @@ extension Simulation {
         let living = self.living
         let now = Instant(milliseconds: Self.wallAtZero + time)
         for node in living {
-            (node.wasDamaged, node.wasPoisoned) = (false, false)
+            (node.damaged, node.wasPoisoned) = ([:], false)
             stop(node, .orderly)
         }
         var first: [UInt8]?

@@ -90,7 +90,7 @@ extension Simulation {
         if let holder = try? store.holder(of: wish.key) {
             return answered(node, claim, wish.key, holder.claim == claim ? .won(holder) : .taken(holder))
         }
-        guard node.registers?.isDown == false, !node.registers!.machine.readers.isEmpty else {
+        guard node.registers?.isDown == false, !node.registers!.machine.standing.epoch.acceptors.isEmpty else {
             return answered(node, claim, wish.key, .unavailable)
         }
         node.registers!.waiting.insert(claim)

@@ -141,7 +141,7 @@ extension Simulation {
     private func strikeDisk(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         switch fault {
         case .wipedDisk:
-            guard hasOthers(node), mayLoseRegisters(node) else { return false }
+            guard hasOthers(node), mayLoseDisk(node) else { return false }
             guard chance(1, of: 2) else {
                 wipe(node)
                 return true
@@ -168,7 +168,25 @@ extension Simulation {
 
     /// A disk may go only while others have one.
     private func hasOthers(_ node: SimulatedNode) -> Bool {
-        nodes.count { $0.index != node.index && !$0.isRetired && $0.isUp && $0.isReady } >= 2
+        nodes.count { $0.index != node.index && !$0.leaves && $0.isUp && $0.isReady } >= 2
+    }
+
+    /// What is damaged elsewhere has another copy than this one's, and its registers are not needed.
+    func mayLoseDisk(_ node: SimulatedNode) -> Bool { !holdsLastCopy(node) && mayLoseRegisters(node) }
+
+    /// Of what was damaged at another node, and was not repaired there as far as anyone can see.
+    private func holdsLastCopy(_ node: SimulatedNode) -> Bool {
+        nodes.contains { other in
+            other.index != node.index && !other.isRetired
+                && other.damaged.contains { key, rank in
+                    !nodes.contains { $0.index != node.index && !$0.leaves && holds($0, key, rank) }
+                }
+        }
+    }
+
+    private func holds(_ node: SimulatedNode, _ key: LinkKey, _ rank: WriteRank) -> Bool {
+        guard node.isUp, case .link(let link) = show(node, key) else { return false }
+        return link.rank.covers(rank)
     }
 
     func wipe(_ node: SimulatedNode) {
@@ -202,7 +220,7 @@ extension Simulation {
         // All of the row is looked for: a part of an earlier one may lie right before the head of another in the page.
         let count = node.disk.flip(in: bytes(of: key, node), at: Self.damagedByte)
         guard count > 0, case .damaged = show(node, key) else { return false }
-        (node.wasDamaged, mayDiverge) = (true, true)
+        (node.damaged[key], mayDiverge) = (link.rank, true)
         visit(node, key)
         return true
     }
@@ -219,7 +237,9 @@ extension Simulation {
 
     private func copies(of link: ShownLink, _ key: LinkKey, elsewhereThan node: SimulatedNode) -> Int {
         nodes.count { other in
-            guard other.index != node.index, other.isUp, case .link(let copy) = show(other, key) else { return false }
+            guard other.index != node.index, !other.leaves, other.isUp, case .link(let copy) = show(other, key) else {
+                return false
+            }
             return copy.rank.covers(link.rank) && copy.creation == link.creation
         }
     }
@@ -245,7 +265,7 @@ extension Simulation {
     private func strikeMembership(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         switch fault {
         case .poison:
-            guard hasOthers(node), mayLoseRegisters(node), !isChangeWanted, !nodes.contains(where: \.wasPoisoned) else {
+            guard hasOthers(node), mayLoseDisk(node), !isChangeWanted, !nodes.contains(where: \.wasPoisoned) else {
                 return false
             }
             node.wasPoisoned = true
@@ -263,11 +283,12 @@ extension Simulation {
             schedule(.start(node: added.index), after: 100)
         default:
             // Else nearly all would be level.
-            guard node.phases != [.level] || chance(1, of: 3), hasOthers(node), mayRetire(node),
+            guard node.phases != [.level] || chance(1, of: 3), hasOthers(node), mayRetire(node), !holdsLastCopy(node),
                 nodes.count(where: { !$0.isRetired }) > 4,
                 let teller = nodes.first(where: { $0.isUp && $0.isReady && $0.index != node.index }),
-                !nodes.contains(where: \.isRetired)
+                !nodes.contains(where: \.leaves)
             else { return false }
+            node.leaves = true
             tell(teller, .command(.retire(node.id)))
             // Its acceptor's word does not count from now on.
             votes.gone.insert(node.id)
@@ -284,7 +305,7 @@ extension Simulation {
             let node = nodes[index]
             guard let backup = node.backup, !node.isRetired, !isQuiet else { return }
             let isSame = backup.acceptor.commits == votes.disk(node.id).commits
-            guard mayLoseRegisters(node) || isSame && mayDoubt(node) else {
+            guard !holdsLastCopy(node), mayLoseRegisters(node) || isSame && mayDoubt(node) else {
                 node.backup = nil
                 return
             }
@@ -299,7 +320,7 @@ extension Simulation {
             strike(fault, node, node.phases)
         case .wipe(let index):
             let node = nodes[index]
-            guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node), mayLoseRegisters(node) else { return }
+            guard node.isUp, !node.isRetired, !isQuiet, hasOthers(node), mayLoseDisk(node) else { return }
             met(.wipedDisk, node.phases, node)
             wipe(node)
         case .rush(let index):
@@ -313,7 +334,7 @@ extension Simulation {
         case .roomOnDisk(let index): nodes[index].machine.diskIsFull = false
         case .cure(let index):
             guard nodes[index].wasPoisoned, !nodes[index].isRetired, !isQuiet else { return }
-            guard mayLoseRegisters(nodes[index]) else { return schedule(.plan(plan), after: 5000) }
+            guard mayLoseDisk(nodes[index]) else { return schedule(.plan(plan), after: 5000) }
             tell("\(nodes[index].id) is cured of its poison entry")
             wipe(nodes[index])
         case .retired(let index):

@@ -166,7 +166,7 @@ extension Simulation {
                 carryOut(.truncate(hastened(order, node)), node)
             case .authenticated(let id, let peer): node.registers?.connected[id] = peer
             case .admitted(_, let peer): inform(node, .connected(peer))
-            case .registers(let peer, let frame, let request): received(node, frame, request, from: peer)
+            case .registers(let peer, let frame): received(node, frame, from: peer)
             case .acknowledged: break
             default: carryOut(effect, node)
             }

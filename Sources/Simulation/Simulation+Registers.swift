@@ -69,15 +69,16 @@ extension Simulation {
     func look(at event: Event, _ node: SimulatedNode) {
         switch event {
         case .closed(let id):
-            if let peer = node.registers?.connected.removeValue(forKey: id) { node.registers!.heard.remove(peer) }
+            guard let peer = node.registers?.connected.removeValue(forKey: id) else { return }
+            if !node.registers!.connected.values.contains(peer) { node.registers!.heard.remove(peer) }
         case .incarnationBegan: inform(node, .lost)
         default: break
         }
     }
 
-    func received(_ node: SimulatedNode, _ frame: Frame, _ request: UInt32, from peer: NodeID) {
+    func received(_ node: SimulatedNode, _ frame: Frame, from peer: NodeID) {
         if case .epochs = frame { node.registers?.heard.insert(peer) }
-        inform(node, .received(peer, frame, request: request))
+        inform(node, .received(peer, frame))
     }
 
     /// What waits for the store to hold more looks again.
@@ -98,9 +99,9 @@ extension Simulation {
         for effect in effects {
             guard let store = node.store?.store, node.registers?.isDown == false else { return }
             switch effect {
-            case .send(let peer, let frame, let request):
+            case .send(let peer, let frame):
                 votes.sent(frame, by: node.id) { holder(node, $0) }
-                if let id = node.replicator!.connection(to: peer) { send(node, id, frame.encoded(request: request)) }
+                if let id = node.replicator!.connection(to: peer) { send(node, id, frame.encoded()) }
             case .setDeadline(let at):
                 node.registers!.deadline = at
                 queue.schedule(.registerDeadline(node: node.index, life: node.life, at), at: at)
@@ -121,7 +122,6 @@ extension Simulation {
                 if let link = NewLink(claimed: key, value) { store.adopt(link) { _ in } }
                 turnSoon(node)
             case .answer(let claim, let key, let outcome): answered(node, claim, key, outcome)
-            case .looked: break
             }
         }
         takeFindings()
@@ -214,9 +214,8 @@ extension RegisterEvent {
     fileprivate var word: UInt64 {
         switch self {
         case .claim(let claim): UInt64(truncatingIfNeeded: claim.value.claim)
-        case .look: 1
         // Of the frame itself the replicator's event tells.
-        case .received(let node, _, _): UInt64(node.region) << 16 | UInt64(node.node) << 8 | 2
+        case .received(let node, _): UInt64(node.region) << 16 | UInt64(node.node) << 8 | 2
         case .connected(let node): UInt64(node.region) << 16 | UInt64(node.node) << 8 | 3
         case .deadline: 4
         case .read(let answers): answers.batch << 8 | 5

@@ -88,6 +88,36 @@ struct LivesTests {
         }
     }
 
+    /// Its number may be of the other version: nobody can say what is held of it, until an operator does.
+    @Test func ofALogWithTwoVersionsNothingIsHeld() {
+        let asked = [Ack.Row(origin: Bench.third, head: 4)]
+        var bench = Bench(rows: [Bench.row(Bench.third, 5, chain: 5)])
+        #expect(bench.machine.holds(asked))
+        _ = bench.connect(state: [Bench.row(Bench.third, 5, chain: 55)])
+        #expect(!bench.machine.holds(asked))
+        bench.tell(.command(.release(Bench.third)))
+        #expect(bench.machine.holds(asked))
+    }
+
+    /// A life that ended in doubt: what a peer has of it shows whether its log has two versions.
+    @Test(arguments: [0, 1, 2, 3])
+    func lifeThatEndedInDoubt(shown: Int) {
+        let asked = [Ack.Row(origin: Bench.own, head: 4)]
+        var bench = Bench(rows: [Bench.row(Bench.own, 5, chain: 5)])
+        #expect(bench.machine.holds(asked))
+        _ = bench.connect(state: [Bench.row(Bench.own, shown == 0 ? 5 : 6, chain: 66)])
+        #expect(bench.alarms.contains(.quarantined(Bench.own, .fork)) == (shown == 0))
+        bench.tell(.incarnationBegan(Self.born))
+        #expect(!bench.machine.holds(asked))
+        let head: UInt64 = shown == 1 ? 5 : 6
+        let id = bench.connect(state: [Bench.row(Bench.own, head, chain: UInt128(head))])
+        if shown > 1 {
+            bench.receive(id, .entries(Bench.entries(6...6, Bench.own)))
+            bench.applied(Bench.own, shown == 2 ? 6 : 5, shown == 2 ? .done : .chainMismatch)
+        }
+        #expect(bench.machine.holds(asked) == (shown == 1 || shown == 2))
+    }
+
     // MARK: Seals
 
     /// The highest head that anyone reports; it only grows.

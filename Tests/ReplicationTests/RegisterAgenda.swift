@@ -128,7 +128,6 @@ struct RegisterCounts {
     var rolledBack = 0
     var changes = 0
     var deaths = 0
-    var looks = 0
     var won = 0
     var taken = 0
     var unknown = 0
@@ -136,7 +135,7 @@ struct RegisterCounts {
 
     static func += (left: inout RegisterCounts, right: RegisterCounts) {
         for path in [
-            \.events, \.frames, \.crashes, \.failedCommits, \.lostDisks, \.rolledBack, \.changes, \.deaths, \.looks,
+            \.events, \.frames, \.crashes, \.failedCommits, \.lostDisks, \.rolledBack, \.changes, \.deaths,
             \.won, \.taken, \.unknown, \.unavailable,
         ] as [WritableKeyPath<RegisterCounts, Int>] { left[keyPath: path] += right[keyPath: path] }
     }

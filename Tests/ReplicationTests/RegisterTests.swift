@@ -25,7 +25,6 @@ struct RegisterBench {
     var answers: [UInt128: ClaimOutcome] = [:]
     var answeredAt: [UInt128: Int64] = [:]
     var decided: [NodeID: [[UInt8]]] = [:]
-    var readings: [RegisterReading] = []
     /// Of what givers' heads spoke of nothing comes; the numbers by which it was asked for.
     var withholdsCovers = false
     var withheld: [UInt64] = []
@@ -59,7 +58,7 @@ struct RegisterBench {
     private mutating func perform(_ effects: [RegisterEffect], _ node: NodeID) {
         for effect in effects {
             switch effect {
-            case .send(let to, let frame, _):
+            case .send(let to, let frame):
                 sent.append(frame)
                 if !down.contains(node), !down.contains(to) { wires.append((now + delay, node, to, frame)) }
             case .setDeadline(let at): deadlines[node] = at
@@ -73,7 +72,6 @@ struct RegisterBench {
                 decided[node, default: []].append(key)
                 nodes[node]!.links[key] = nodes[node]!.links[key] ?? value
             case .answer(let claim, _, let outcome): (answers[claim], answeredAt[claim]) = (outcome, now)
-            case .looked(_, _, let reading): readings.append(reading)
             }
         }
     }
@@ -108,7 +106,7 @@ struct RegisterBench {
             if frameAt <= timer?.value ?? .max {
                 let next = wires.remove(at: frame!)
                 now = max(now, next.at)
-                if !down.contains(next.to) { tell(next.to, .received(next.from, next.frame, request: 0)) }
+                if !down.contains(next.to) { tell(next.to, .received(next.from, next.frame)) }
             } else {
                 now = max(now, timer!.value)
                 deadlines[timer!.key] = nil
@@ -269,7 +267,7 @@ struct RegisterTests {
         let rows = (0..<1024).map { Prepare.Row(key: [3, UInt8($0 >> 8), UInt8($0 & 255)], ballot: Samples.ballot) }
         for _ in 0..<200 {
             _ = machine.handle(
-                .received(RegisterBench.id(1), .prepare(Prepare(epoch: 1, rows: rows)), request: 0), now: 0)
+                .received(RegisterBench.id(1), .prepare(Prepare(epoch: 1, rows: rows))), now: 0)
             machine.checkInvariants()
         }
         #expect(machine.queuedRows > RegisterLimits.queuedRows - 1026)
@@ -288,23 +286,5 @@ struct RegisterTests {
         bench.claim(0, key, 1)
         bench.run(for: 1900)
         #expect(bench.answers == [1: .won(value(1))])
-    }
-
-    // MARK: Reading
-
-    @Test func reading() {
-        var bench = RegisterBench(3, acceptors: 3)
-        let look = RegisterEvent.look(RegisterLook(request: 5, key: key), at: RegisterBench.id(1))
-        bench.tell(RegisterBench.id(0), look)
-        bench.run(for: 100)
-        bench.claim(0, key, 1)
-        // Accepted there, and CHOSEN is not: what may be chosen is not served.
-        bench.run(for: 125)
-        bench.tell(RegisterBench.id(1), .look(RegisterLook(request: 6, key: key), at: RegisterBench.id(1)))
-        bench.run(for: 400)
-        bench.tell(RegisterBench.id(0), look)
-        bench.run(for: 100)
-        #expect(bench.readings == [.nothing, .undecided, .chosen(value(1))])
-        #expect(bench.nodes[RegisterBench.id(1)]!.machine.readers.first == RegisterBench.id(1))
     }
 }

@@ -24,7 +24,6 @@ struct RegisterWitness {
     private var holders: [Ballots: [Holder]] = [:]
     /// Claims; more than one is a violation.
     var chosen: [[UInt8]: Set<UInt128>] = [:]
-    var handedOut: Set<[UInt8]> = []
     /// What was chosen when an acceptor lost its disk, and when an epoch began to be heard of.
     private var chosenAtLoss: [NodeID: [[UInt8]: Set<UInt128>]] = [:]
     /// Acceptors whose disks hold all that they ever voted for.
@@ -35,8 +34,6 @@ struct RegisterWitness {
     mutating func found(_ violation: String) { violations.append(violation) }
 
     func isChosen(_ key: [UInt8], _ claim: UInt128) -> Bool { chosen[key]?.contains(claim) ?? false }
-
-    func isServable(_ claim: UInt128) -> Bool { chosen.values.contains { $0.contains(claim) } }
 
     func isWon(_ outcome: ClaimOutcome) -> Bool { if case .won = outcome { true } else { false } }
 

@@ -29,8 +29,6 @@ extension RegisterWorld {
             // Each node makes an entry of its own of it.
             let value = RegisterValue(claim: claim, bytes: [UInt8(truncatingIfNeeded: claim), UInt8(index)])
             tell(index, .claim(Claim(key: wish.key, value: value)))
-            let reader = below(nodes.count)
-            tell(reader, .look(RegisterLook(request: 7, key: wish.key), at: Self.id(below(nodes.count))))
         }
     }
 

@@ -52,7 +52,7 @@ struct RegisterWorld {
     }
 
     enum Happening {
-        case arrive(from: Int, to: Int, Frame, request: UInt32)
+        case arrive(from: Int, to: Int, Frame)
         case tell(node: Int, life: UInt64, RegisterEvent)
         case read(node: Int, life: UInt64, RegisterRead)
         case commit(node: Int, life: UInt64, RegisterWrite)
@@ -133,8 +133,8 @@ struct RegisterWorld {
     private mutating func perform(_ happening: Happening) {
         counts.events += 1
         switch happening {
-        case .arrive(let from, let to, let frame, let request):
-            tell(to, .received(nodes[from].id, frame, request: request))
+        case .arrive(let from, let to, let frame):
+            tell(to, .received(nodes[from].id, frame))
         case .tell(let node, let life, let event):
             guard nodes[node].life == life else { return }
             if event == .deadline {
@@ -172,7 +172,7 @@ struct RegisterWorld {
 
     private mutating func perform(_ effect: RegisterEffect, _ index: Int, _ life: UInt64) {
         switch effect {
-        case .send(let node, let frame, let request): transmit(index, Self.index(node), frame, request)
+        case .send(let node, let frame): transmit(index, Self.index(node), frame)
         case .setDeadline(let at):
             nodes[index].deadline = at
             queue.add(.tell(node: index, life: life, .deadline), at: at)
@@ -188,33 +188,28 @@ struct RegisterWorld {
         case .decided(let key, let value):
             witness.votedForOwn(key, nodes[index].id, nodes[index].disk)
             if !witness.isChosen(key, value.claim) { witness.found("logged and not chosen: \(key)") }
-            witness.handedOut.insert(key)
             nodes[index].disk.log(Claim(key: key, value: value))
         case .answer(let claim, let key, let outcome): answered(claim, key, outcome)
-        case .looked(_, let node, let reading):
-            counts.looks += 1
-            guard case .chosen(let value) = reading else { return }
-            if !witness.isServable(value.claim) { witness.found("\(node) serves what is not chosen") }
         }
     }
 
     static func index(_ node: NodeID) -> Int { Int(node.region - UInt8(ascii: "1")) }
 
-    private mutating func transmit(_ from: Int, _ to: Int, _ frame: Frame, _ request: UInt32) {
+    private mutating func transmit(_ from: Int, _ to: Int, _ frame: Frame) {
         witness.sent(frame, by: nodes[from].id, nodes[from].disk)
         counts.frames += 1
         guard to < nodes.count, !cuts.contains([from, to]) else { return }
         var frame = frame
-        if isEncoded { frame = try! Frame.decode(frame.encoded(request: request).span.bytes).frame }
+        if isEncoded { frame = try! Frame.decode(frame.encoded().span.bytes).frame }
         var delay = 1 + below(40)
         if isFaulty {
             if chance(plan.lossPercent, of: 100) { return }
             if chance(plan.latePercent, of: 100) { delay += below(plan.lateBy) }
             if chance(plan.twicePercent, of: 100) {
-                schedule(.arrive(from: from, to: to, frame, request: request), after: 1 + below(plan.lateBy))
+                schedule(.arrive(from: from, to: to, frame), after: 1 + below(plan.lateBy))
             }
         }
-        schedule(.arrive(from: from, to: to, frame, request: request), after: delay)
+        schedule(.arrive(from: from, to: to, frame), after: delay)
     }
 
     // MARK: The disk
@@ -265,7 +260,7 @@ struct RegisterWorld {
             guard let machine = nodes[other].machine, !cuts.contains([other, index]) else { return false }
             let epochs = machine.epochs(machine.standing, isAnswer: true)
             schedule(
-                .tell(node: index, life: nodes[index].life, .received(machine.me, .epochs(epochs), request: 0)),
+                .tell(node: index, life: nodes[index].life, .received(machine.me, .epochs(epochs))),
                 after: 0)
         }
         return true

@@ -70,7 +70,6 @@ enum Samples {
                     .init(key: [3, 102], ballot: ballot, verdict: .refused(promised: .none)),
                 ])),
         .chosen(Chosen(rows: [.init(key: [3, 97], proposal: proposal)])),
-        .registerRequest(RegisterRequest(key: [3, 97])), .register(.chosen(proposal.value)),
         .epochs(Epochs(isAnswer: true, roll: roll, current: epoch, next: epoch.followed(by: [NodeID(origin)]))),
         .learn(Learn(epoch: 5, life: 1 << 32 | 7, isEntering: true, after: [3, 97])),
         .learned(

@@ -340,7 +340,7 @@ struct StreamTests {
             let id = bench.connect(hello)
             bench.receive(id, frame, request: 9)
             #expect(bench.closes == [], "\(frame.type)")
-            #expect(bench.effects.contains(.registers(NodeID(Bench.second), frame, request: 9)), "\(frame.type)")
+            #expect(bench.effects.contains(.registers(NodeID(Bench.second), frame)), "\(frame.type)")
             #expect(bench.machine.connection(to: NodeID(Bench.second)) == id)
         }
         #expect(Bench().machine.connection(to: NodeID(Bench.second)) == nil)

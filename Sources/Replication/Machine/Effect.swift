@@ -67,7 +67,7 @@ package enum Effect: Equatable, Sendable {
     case localChanges(allowed: Bool)
     case readiness(Bool)
     /// A frame that is the registers', of a peer that is let in.
-    case registers(NodeID, Frame, request: UInt32)
+    case registers(NodeID, Frame)
     /// A peer has synced the own log so far.
     case acknowledged(NodeID, through: UInt64)
     case alarm(Alarm)

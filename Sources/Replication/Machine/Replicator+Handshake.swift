@@ -45,8 +45,8 @@ extension Replicator {
         case .changeRequest(let wanted): received(wanted, request, session)
         case .changeAnswer(let answer): received(answer, request, session)
         case .hello, .auth, .state, .reject: close(session.id, .violation)
-        case .prepare, .accept, .votes, .chosen, .registerRequest, .register, .epochs, .learn, .learned:
-            effects.append(.registers(session.node, frame, request: request))
+        case .prepare, .accept, .votes, .chosen, .epochs, .learn, .learned:
+            effects.append(.registers(session.node, frame))
         }
     }
 

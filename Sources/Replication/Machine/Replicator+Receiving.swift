@@ -114,6 +114,7 @@ extension Replicator {
             rows[applied.origin]!.seal = row.head
             effects.append(.seal(applied.origin, row.head))
         }
+        prove(applied.origin)
         lookups.hasMoved = true
         announce(applied.origin)
         for id in sessions.keys where sessions[id]!.isOpen {

@@ -67,7 +67,9 @@ extension Replicator {
                 if row.ceiling > 0 { numbersWereHeard() }
                 continue
             }
-            if row.head == head(row.origin), row.head > 0, row.chain != rows[row.origin]!.chain { fork(row.origin) }
+            if row.head == head(row.origin), row.head > 0 {
+                if row.chain != rows[row.origin]!.chain { fork(row.origin) } else { prove(row.origin) }
+            }
             raiseCeiling(row)
             if row.isSealed || rows[row.origin]?.isSealed == true {
                 raiseSeal(row.origin, row.isSealed ? row.seal : row.head)
@@ -76,6 +78,9 @@ extension Replicator {
         }
         return true
     }
+
+    /// What is here of a log is what others have of it.
+    mutating func prove(_ origin: Origin) { if origin == doubted { doubted = nil } }
 
     private mutating func raiseCeiling(_ row: OriginState) {
         guard row.ceiling > rows[row.origin]?.ceiling ?? 0 else { return }
@@ -122,6 +127,7 @@ extension Replicator {
         if joining != .no { leaveJoining() }
         joining = .reborn
         raise(.incarnationInDoubt)
+        if case .chainMismatch = reason { fork(own) }
         effects.append(.beginIncarnation(reason))
         judgeReadiness()
     }

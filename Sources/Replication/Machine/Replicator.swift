@@ -21,6 +21,8 @@ package struct Replicator: Sendable {
     /// Addresses to begin with; the members' are added.
     var addresses: [String]
     var intakes: [Origin: Intake] = [:]
+    /// A life that this node was made to end, until what is here of its log is known to be what others have.
+    var doubted: Origin?
     /// When a head of an origin was last seen to move, here or at a peer.
     var movedAt: [Origin: Int64] = [:]
     var joining = Joining.no
@@ -117,7 +119,11 @@ package struct Replicator: Sendable {
         case .membersChanged(let list):
             members = Dictionary(uniqueKeysWithValues: list.map { ($0.id, $0) })
             membersChanged()
-        case .incarnationBegan(let holdings): beginAnew(holdings)
+        case .incarnationBegan(let holdings):
+            let former = own
+            let isForked = intakes[former]?.quarantine == .fork
+            beginAnew(holdings)
+            if isForked { fork(former) } else { doubted = former }
         default: preconditionFailure("not of the log")
         }
     }
@@ -168,9 +174,13 @@ package struct Replicator: Sendable {
         }.map(\.id).min()
     }
 
-    /// Whether all of this is durably here, or, of an ended life, as much as there is.
+    /// Whether all of this is durably here, or, of an ended life, as much as there is. Of a log with two versions nobody
+    /// can say: what is here under a number may be of the other one.
     package func holds(_ heads: [Ack.Row]) -> Bool {
-        heads.allSatisfy { min($0.head, rows[$0.origin]?.seal ?? .max) <= head($0.origin) }
+        heads.allSatisfy {
+            $0.origin != doubted && intakes[$0.origin]?.quarantine != .fork
+                && min($0.head, rows[$0.origin]?.seal ?? .max) <= head($0.origin)
+        }
     }
 
     /// Whether all that `nodes` and every other member and configured address hold is durably here; they are all heard.
@@ -216,8 +226,7 @@ package struct Replicator: Sendable {
         rows = Dictionary(uniqueKeysWithValues: holdings.rows.map { ($0.origin, $0) })
         if rows[own] == nil { rows[own] = OriginState(origin: own) }
         members = Dictionary(uniqueKeysWithValues: holdings.members.map { ($0.id, $0) })
-        intakes = [:]
-        goals = [:]
+        (intakes, goals, doubted) = ([:], [:], nil)
         (lookups.lives, lookups.hasMoved) = (nil, true)
     }
 

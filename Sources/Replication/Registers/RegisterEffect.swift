@@ -4,7 +4,7 @@ import Primitives
 /// What the registers want done, in this order. The store is asked for one batch at a time.
 package enum RegisterEffect: Equatable, Sendable {
     /// To another node; lost if it is not connected.
-    case send(NodeID, Frame, request: UInt32)
+    case send(NodeID, Frame)
     /// One deadline at a time, in ticks; a new one replaces it.
     case setDeadline(Int64)
 
@@ -22,8 +22,6 @@ package enum RegisterEffect: Equatable, Sendable {
     case decided(key: [UInt8], RegisterValue)
     /// To a claim. `decided` comes before `won` where this node found it out; the client is told after that is durable.
     case answer(claim: UInt128, key: [UInt8], ClaimOutcome)
-    /// To a look. What may be chosen and is not known to be is not served: to the reader the alias does not exist yet.
-    case looked(request: UInt32, at: NodeID, RegisterReading)
 }
 
 package struct RegisterRead: Equatable, Sendable {

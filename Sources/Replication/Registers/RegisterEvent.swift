@@ -5,10 +5,8 @@ import Primitives
 package enum RegisterEvent: Equatable, Sendable {
     /// The client's wish, of this node.
     case claim(Claim)
-    /// An alias that the store does not have: what does this acceptor know of it?
-    case look(RegisterLook, at: NodeID)
     /// A frame of an authenticated peer, of one of the types for claims.
-    case received(NodeID, Frame, request: UInt32)
+    case received(NodeID, Frame)
     /// A peer is there again.
     case connected(NodeID)
     /// The instant of `RegisterEffect.setDeadline` has come.
@@ -42,13 +40,6 @@ package struct Claim: Equatable, Sendable {
     package var value: RegisterValue
 
     package init(key: [UInt8], value: RegisterValue) { (self.key, self.value) = (key, value) }
-}
-
-package struct RegisterLook: Hashable, Sendable {
-    package var request: UInt32
-    package var key: [UInt8]
-
-    package init(request: UInt32, key: [UInt8]) { (self.request, self.key) = (request, key) }
 }
 
 /// What the store holds of the registers that a batch is about.

@@ -18,7 +18,6 @@ extension Registers {
         case .chosen(let chosen):
             guard batch.standing.isAcceptor(me) else { return }
             for row in chosen.rows { note(row, &batch) }
-        case .look(let key, let request): look(key, request, job.from, &batch)
         case .learn(let learn): give(learn, page!, to: job.from, &batch)
         case .take(let learned): take(learned, from: job.from, &batch)
         case .confirm(let next): confirm(next, &batch)
@@ -35,7 +34,7 @@ extension Registers {
         let standing = batch.standing
         if epoch == standing.epoch.number, standing.votes(me) { return true }
         if node != me, epoch != standing.epoch.number || standing.next != nil {
-            batch.answers.append(.frame(node, .epochs(epochs(standing, isAnswer: true)), request: 0))
+            batch.answers.append(.frame(node, .epochs(epochs(standing, isAnswer: true))))
         }
         return false
     }
@@ -99,21 +98,6 @@ extension Registers {
         (row.accepted, row.isChosen) = (told.proposal, true)
         write(row, &batch)
         if let next = Epoch(told.proposal.value), Epoch.key(next.number) == told.key { confirm(next, &batch) }
-    }
-
-    private func look(_ key: [UInt8], _ request: UInt32, _ node: NodeID, _ batch: inout RegisterBatch) {
-        var reading = RegisterReading.nothing
-        if let value = chosen(key, &batch) {
-            reading = .chosen(value)
-        } else if batch.known[key]!.row?.accepted != nil {
-            reading = .undecided
-        }
-        batch.answers.append(
-            node == me ? .looked(request: request, reading) : .frame(node, .register(reading), request: request))
-    }
-
-    mutating func looked(_ reading: RegisterReading, _ request: UInt32, from node: NodeID) {
-        effects.append(.looked(request: request, at: node, reading))
     }
 
     /// Registers of a giver, on top of what is here.

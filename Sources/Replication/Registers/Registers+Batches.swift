@@ -14,7 +14,6 @@ struct Job: Sendable {
         case prepare(Prepare)
         case accept(Accept)
         case chosen(Chosen)
-        case look([UInt8], request: UInt32)
         case learn(Learn)
         case take(Learned)
         case confirm(Epoch)
@@ -33,7 +32,6 @@ struct Job: Sendable {
         case .prepare(let prepare): prepare.rows.map(\.key)
         case .accept(let accept): accept.rows.map(\.key)
         case .chosen(let chosen): chosen.rows.map(\.key)
-        case .look(let key, _): [key]
         case .take(let page): page.rows.map(\.key)
         case .learn, .confirm, .finish, .become, .lost: []
         }
@@ -43,7 +41,7 @@ struct Job: Sendable {
         switch work {
         case .learn(let learn): learn.after
         case .finish(let after): after
-        case .prepare, .accept, .chosen, .look, .take, .confirm, .become, .lost: nil
+        case .prepare, .accept, .chosen, .take, .confirm, .become, .lost: nil
         }
     }
 
@@ -51,7 +49,7 @@ struct Job: Sendable {
     var standsAlone: Bool {
         switch work {
         case .become, .lost: true
-        case .prepare, .accept, .chosen, .look, .learn, .take, .confirm, .finish: false
+        case .prepare, .accept, .chosen, .learn, .take, .confirm, .finish: false
         }
     }
 }
@@ -61,8 +59,7 @@ struct Job: Sendable {
 struct RegisterBatch: Sendable {
     enum Answer: Sendable {
         case vote(NodeID, Votes.Row)
-        case frame(NodeID, Frame, request: UInt32)
-        case looked(request: UInt32, RegisterReading)
+        case frame(NodeID, Frame)
         case decided([UInt8], RegisterValue)
         /// A register that was left half done.
         case half([UInt8], RegisterValue)
@@ -156,8 +153,7 @@ extension Registers {
     private mutating func tell(_ answer: RegisterBatch.Answer) {
         switch answer {
         case .vote(let node, let row): outbox[node].votes.append(row)
-        case .frame(let node, let frame, let request): send(frame, request: request, to: node)
-        case .looked(let request, let reading): effects.append(.looked(request: request, at: me, reading))
+        case .frame(let node, let frame): send(frame, to: node)
         case .decided(let key, let value): effects.append(.decided(key: key, value))
         case .half(let key, let value): join(Claim(key: key, value: value), isClient: false)
         case .learned(let node, let page): learned(page, from: node)

@@ -62,20 +62,4 @@ extension Registers {
         rounds[key]!.waiters.removeAll { $0.until <= now }
         if rounds[key]!.waiters.isEmpty { rounds[key] = nil }
     }
-
-    // MARK: Reading
-
-    /// Whom to ask for an alias that is not here, the first one first: the own region's acceptor, then the others.
-    package var readers: [NodeID] {
-        let own = standing.epoch.acceptors.filter { $0.region == me.region }
-        return own + standing.epoch.acceptors.filter { $0.region != me.region }
-    }
-
-    mutating func look(_ look: RegisterLook, at node: NodeID) {
-        if node == me {
-            enqueue(Job(me, .look(look.key, request: look.request)))
-        } else {
-            send(.registerRequest(RegisterRequest(key: look.key)), request: look.request, to: node)
-        }
-    }
 }

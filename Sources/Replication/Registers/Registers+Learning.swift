@@ -158,7 +158,7 @@ extension Registers {
     func give(_ learn: Learn, _ page: RegisterAnswers.Page, to node: NodeID, _ batch: inout RegisterBatch) {
         let standing = batch.standing
         guard learn.epoch == standing.epoch.number else {
-            return batch.answers.append(.frame(node, .epochs(epochs(standing, isAnswer: true)), request: 0))
+            return batch.answers.append(.frame(node, .epochs(epochs(standing, isAnswer: true))))
         }
         let wasWhole = standing.epoch.former.contains(me) && standing.wholeFor + 1 >= standing.epoch.number
         let isEmpty = !learn.isEntering && standing.mayFound
@@ -173,6 +173,6 @@ extension Registers {
             after: learn.after, next: isGranted ? page.next : [],
             heads: isGranted && page.next.isEmpty ? page.heads : [],
             rows: isGranted ? page.rows.filter { !page.linked.contains($0.key) } : [])
-        batch.answers.append(.frame(node, .learned(answer), request: 0))
+        batch.answers.append(.frame(node, .learned(answer)))
     }
 }

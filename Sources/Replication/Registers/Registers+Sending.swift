@@ -21,11 +21,11 @@ struct Outbox: Sendable {
 }
 
 extension Registers {
-    mutating func send(_ frame: Frame, request: UInt32 = 0, to node: NodeID) {
+    mutating func send(_ frame: Frame, to node: NodeID) {
         if node == me {
             inbox.append(frame)
         } else {
-            effects.append(.send(node, frame, request: request))
+            effects.append(.send(node, frame))
         }
     }
 

@@ -80,8 +80,7 @@ package struct Registers: Sendable {
         self.now = now
         switch event {
         case .claim(let claim): self.claim(claim)
-        case .look(let look, let node): self.look(look, at: node)
-        case .received(let node, let frame, let request): received(frame, request, from: node)
+        case .received(let node, let frame): received(frame, from: node)
         case .connected(let node): connected(node)
         case .deadline: deadline = nil
         case .read(let answers): read(answers)
@@ -102,14 +101,12 @@ package struct Registers: Sendable {
         }
     }
 
-    private mutating func received(_ frame: Frame, _ request: UInt32, from node: NodeID) {
+    private mutating func received(_ frame: Frame, from node: NodeID) {
         switch frame {
         case .prepare(let prepare): enqueue(Job(node, .prepare(prepare)))
         case .accept(let accept): enqueue(Job(node, .accept(accept)))
         case .votes(let votes): received(votes, from: node)
         case .chosen(let chosen): enqueue(Job(node, .chosen(chosen)))
-        case .registerRequest(let wanted): enqueue(Job(node, .look(wanted.key, request: request)))
-        case .register(let reading): looked(reading, request, from: node)
         case .epochs(let epochs): received(epochs, from: node)
         case .learn(let learn): enqueue(Job(node, .learn(learn)))
         case .learned(let page): received(page, from: node)
@@ -124,10 +121,7 @@ package struct Registers: Sendable {
     private mutating func finish() -> [RegisterEffect] {
         if nextDue <= now { runTimers() }
         repeat {
-            while !inbox.isEmpty {
-                let frame = inbox.removeFirst()
-                received(frame, 0, from: me)
-            }
+            while !inbox.isEmpty { received(inbox.removeFirst(), from: me) }
             beginBatch()
             flush()
         } while !inbox.isEmpty || canBeginBatch

@@ -23,8 +23,6 @@ package enum Frame: Equatable, Sendable {
     case accept(Accept)
     case votes(Votes)
     case chosen(Chosen)
-    case registerRequest(RegisterRequest)
-    case register(RegisterReading)
     case epochs(Epochs)
     case learn(Learn)
     case learned(Learned)
@@ -56,8 +54,6 @@ package enum Frame: Equatable, Sendable {
         case .accept: .accept
         case .votes: .votes
         case .chosen: .chosen
-        case .registerRequest: .registerRequest
-        case .register: .register
         case .epochs: .epochs
         case .learn: .learn
         case .learned: .learned
@@ -111,8 +107,6 @@ package enum Frame: Equatable, Sendable {
         case .accept(let frame): frame.encode(into: &bytes)
         case .votes(let frame): frame.encode(into: &bytes)
         case .chosen(let frame): frame.encode(into: &bytes)
-        case .registerRequest(let frame): frame.encode(into: &bytes)
-        case .register(let frame): frame.encode(into: &bytes)
         case .epochs(let frame): frame.encode(into: &bytes)
         case .learn(let frame): frame.encode(into: &bytes)
         case .learned(let frame): frame.encode(into: &bytes)
@@ -161,8 +155,6 @@ package enum Frame: Equatable, Sendable {
         case .accept: .accept(try Accept(decoding: &bytes))
         case .votes: .votes(try Votes(decoding: &bytes))
         case .chosen: .chosen(try Chosen(decoding: &bytes))
-        case .registerRequest: .registerRequest(try RegisterRequest(decoding: &bytes))
-        case .register: .register(try RegisterReading(decoding: &bytes))
         case .epochs: .epochs(try Epochs(decoding: &bytes))
         case .learn: .learn(try Learn(decoding: &bytes))
         case .learned: .learned(try Learned(decoding: &bytes))

@@ -24,8 +24,6 @@ package enum FrameType: UInt8, Sendable, CaseIterable {
     case accept = 33
     case votes = 34
     case chosen = 35
-    case registerRequest = 36
-    case register = 37
     case epochs = 38
     case learn = 39
     case learned = 40

@@ -75,9 +75,9 @@ final class AliasRegisters {
         }
     }
 
-    func received(_ frame: Frame, _ request: UInt32, from node: NodeID) {
+    func received(_ frame: Frame, from node: NodeID) {
         if case .epochs = frame { heard.insert(node) }
-        handle(.received(node, frame, request: request))
+        handle(.received(node, frame))
     }
 
     func closed(_ node: NodeID) { heard.remove(node) }
@@ -117,7 +117,7 @@ final class AliasRegisters {
         if let holder = try? store.holder(of: claim.key) {
             return tell([completion], holder.claim == id ? .won(holder) : .taken(holder))
         }
-        guard !isDown, !machine.readers.isEmpty else { return tell([completion], .unavailable) }
+        guard !isDown, !machine.standing.epoch.acceptors.isEmpty else { return tell([completion], .unavailable) }
         guard waiting.count < RegisterLimits.rounds else { return tell([completion], .overloaded) }
         waiting[Asked(claim: id, key: claim.key), default: []].append(completion)
         handle(.claim(claim))
@@ -154,8 +154,8 @@ final class AliasRegisters {
         for effect in effects {
             guard !isDown else { return }
             switch effect {
-            case .send(let node, let frame, let request):
-                outgoing.append((node, frame.encoded(request: request)))
+            case .send(let node, let frame):
+                outgoing.append((node, frame.encoded()))
             case .setDeadline(let at): deadline = at
             case .read(let read): answer(read)
             case .store(let write):
@@ -172,8 +172,6 @@ final class AliasRegisters {
                 for asked in waiting.removeValue(forKey: Asked(claim: claim, key: Self.ofEpochs)) ?? [] {
                     asked(outcome)
                 }
-            // Nobody here asks so; a peer may answer all the same.
-            case .looked: break
             }
         }
         tellVoting()

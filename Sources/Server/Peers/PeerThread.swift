@@ -214,7 +214,7 @@ final class PeerThread: @unchecked Sendable {
             case .admitted(let id, let node):
                 tellConnection(id, node)
                 registers.handle(.connected(node))
-            case .registers(let node, let frame, let request): registers.received(frame, request, from: node)
+            case .registers(let node, let frame): registers.received(frame, from: node)
             case .setDeadline(let ticks): deadline = ticks
             case .readSnapshot(let id):
                 if !pace.holds(id, at: System.monotonicMilliseconds()) { _ = store.perform(effect) }

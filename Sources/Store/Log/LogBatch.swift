@@ -53,7 +53,8 @@ package enum ApplyOutcome: Equatable, Sendable {
     case gap(expected: UInt64)
     /// The log that it is of is not the one known under this origin, though sequences are the same. Nothing was applied.
     case chainMismatch
-    /// An entry, or the batch's origin (sequence 0), is not as it could have been written. Nothing was applied.
+    /// An entry, or the batch's origin (sequence 0), is not as it could have been written. The entries before it are durable
+    /// if the batch's chain is right.
     case malformed(sequence: UInt64)
     /// An entry of a kind that this program does not know. Those before it are durable.
     case unknownKind(UInt8, sequence: UInt64)

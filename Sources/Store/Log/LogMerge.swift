@@ -62,8 +62,9 @@ struct LogMerge {
             return try take(batch.ceiling, of: row, at: known) == nil ? .tooManyOrigins : .applied
         }
         let steps: [Step]
+        let malformed: UInt64?
         switch look(at: batch, after: row) {
-        case .sound(let sound): steps = sound
+        case .sound(let sound, let end): (steps, malformed) = (sound, end)
         case .refused(let outcome): return outcome
         }
         guard let index = try take(batch.ceiling, of: row, at: known) else { return .tooManyOrigins }
@@ -85,7 +86,7 @@ struct LogMerge {
             }
             figures.entries += 1
         }
-        return .applied
+        return malformed.map { .malformed(sequence: $0) } ?? .applied
     }
 
     private mutating func noteReceived(_ change: EntryChange, at index: UInt16, of origin: Origin) {
@@ -130,11 +131,12 @@ struct LogMerge {
     }
 
     private enum Steps {
-        case sound([Step])
+        /// And the sequence of the entry behind them that cannot be applied, if there is one: all nodes come as far.
+        case sound([Step], malformed: UInt64?)
         case refused(ApplyOutcome)
     }
 
-    /// Decodes all of a batch that is new, so that nothing of a bad one is applied.
+    /// Decodes all of a batch that is new, and follows its chain to the end: a batch that is not what was sent is refused.
     private func look(at batch: LogBatch, after row: OriginRow) -> Steps {
         var steps: [Step] = []
         var (running, stamp) = (row.headChain, row.headStamp)
@@ -158,8 +160,10 @@ struct LogMerge {
                     format: entry.format, sequence: sequence, stamp: stamp, bytes: bytes, chain: running,
                     change: change))
         }
-        if let malformed { return .refused(.malformed(sequence: malformed)) }
-        return batch.chain.isEmpty || running == batch.chain ? .sound(steps) : .refused(.chainMismatch)
+        guard batch.chain.isEmpty || running == batch.chain, malformed == nil || !steps.isEmpty else {
+            return .refused(malformed.map { .malformed(sequence: $0) } ?? .chainMismatch)
+        }
+        return .sound(steps, malformed: malformed)
     }
 
     /// Nil if the entry is malformed.

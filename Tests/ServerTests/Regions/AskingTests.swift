@@ -224,7 +224,7 @@ extension NodeTests.Regions {
         /// What nobody asked for changes nothing, and ends nothing.
         @Test func answersWithoutAQuestion() throws {
             let subject = try Subject()
-            try subject.peer.send(.register(.nothing))
+            try subject.peer.send(.linkAnswer(LinkAnswer(.notHere)), request: 0)
             try subject.peer.send(.linkAnswer(LinkAnswer(.notHere)), request: 77)
             #expect(try subject.get(5, LinkAnswer(.here, record: subject.record(5))).status == 302)
         }
