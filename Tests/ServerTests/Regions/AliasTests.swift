@@ -181,7 +181,7 @@ extension NodeTests.Regions {
         @Test func aDamagedRegister() throws {
             let cluster = try cluster(delay: 0)
             cluster.stop(2)
-            try damageStanding(cluster.data(2))
+            try damage(RegisterRows.standingKey, in: cluster.data(2))
             let verdict = try Finished(["verify", "--data", cluster.data(2)])
             #expect(verdict.ending == .exited(1), "\(verdict.output)")
             let node = try cluster.start(2)
@@ -194,12 +194,12 @@ extension NodeTests.Regions {
     }
 }
 
-/// A standing that no program writes, in the store of a stopped node.
-private func damageStanding(_ data: String) throws {
+/// Makes a row of an acceptor what no program writes.
+func damage(_ registerRow: [UInt8], in data: String) throws {
     let environment = try Environment(directory: data, mapSizeBytes: 1 << 30, maximumTables: 64, readOnly: false)
     let transaction = try environment.beginWrite()
     let table = try transaction.openTable("registers")
-    try transaction.put(table, RegisterRows.standingKey, [1, 2, 3, 4, 5])
+    try transaction.put(table, registerRow, [1, 2, 3, 4, 5])
     try transaction.commit()
 }
 

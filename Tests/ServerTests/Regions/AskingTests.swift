@@ -53,24 +53,24 @@ extension NodeTests.Regions {
             func code(_ counter: UInt64) -> String { space.text(of: Self.key(counter)) }
 
             /// The link's record, as a node gives it.
-            func record(_ counter: UInt64, of other: UInt64? = nil, aheadMilliseconds: Int64 = 0, deleted: Bool = false)
-                -> [UInt8]
-            {
+            func record(
+                _ counter: UInt64, of other: UInt64? = nil, aheadMilliseconds: Int64 = 0, flags: LinkBody.Flags = []
+            ) -> [UInt8] {
                 record(
                     Self.key(other ?? counter), Self.destination(counter), aheadMilliseconds: aheadMilliseconds,
-                    deleted: deleted)
+                    flags: flags)
             }
 
-            func record(_ link: LinkKey, _ destination: String, aheadMilliseconds: Int64 = 0, deleted: Bool = false)
-                -> [UInt8]
-            {
+            func record(
+                _ link: LinkKey, _ destination: String, aheadMilliseconds: Int64 = 0, flags: LinkBody.Flags = []
+            ) -> [UInt8] {
                 var (bytes, key, value): ([UInt8], [UInt8], [UInt8]) = ([1], [], [])
                 link.encode(into: &key)
                 var body = LinkBody()
-                body.destination = deleted ? [] : Array(destination.utf8)
+                body.destination = flags.contains(.deleted) ? [] : Array(destination.utf8)
+                body.flags = flags
                 let stamp = UInt64(Int64(time(nil)) * 1000 + aheadMilliseconds) << 16
-                if deleted {
-                    body.flags = .deleted
+                if flags.contains(.deleted) {
                     body.creation = Creation(stamp: stamp, origin: log.origin)
                 }
                 body.encode(into: &value)
@@ -179,10 +179,10 @@ extension NodeTests.Regions {
 
         @Test func deleted() throws {
             let subject = try Subject()
-            let record = subject.record(5, deleted: true)
+            let record = subject.record(5, flags: .deleted)
             #expect(try subject.get(5, LinkAnswer(.here, record: record)).status == 410)
             #expect(
-                try subject.get(6, LinkAnswer(.here, record: subject.record(6, deleted: true)), path: "/api/v1/urls/")
+                try subject.get(6, LinkAnswer(.here, record: subject.record(6, flags: .deleted)), path: "/api/v1/urls/")
                     .status == 410)
         }
 
@@ -210,6 +210,17 @@ extension NodeTests.Regions {
                 #expect(try client.get("/" + code).status == 404, "\(code)")
             }
             #expect(try subject.asked() == before)
+        }
+
+        /// What the visitor asks with goes on to a destination that another node tells, and to the one that is kept here.
+        @Test func forwardsTheQuery() throws {
+            let subject = try Subject()
+            let told = LinkAnswer(.here, record: subject.record(5, flags: .forwardsQuery))
+            let first = try subject.get("/\(subject.code(5))?a=1", told)
+            #expect(first.status == 302 && first["x-served-by"] == "origin", "\(first.fields)")
+            #expect(first["location"] == Subject.destination(5) + "?a=1")
+            let second = try subject.node.connect().get("/\(subject.code(5))?b=2")
+            #expect(second["location"] == Subject.destination(5) + "?b=2")
         }
 
         /// Another link's record, one of another minute, and no record at all change nothing.

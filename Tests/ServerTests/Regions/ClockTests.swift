@@ -36,6 +36,10 @@ extension NodeTests.Regions {
             #expect(line.contains("level=error"), "\(line)")
             #expect(try node.activeAlarms("clock-wrong") == 1)
             #expect(try !node.standing.changesAllowed)
+            let admin = try node.makeKey("--scopes", "admin")
+            let known = try #require(links.destinations.keys.first)
+            try node.connect().change(known, #"{"title":"a"}"#, key: admin).expectProblem(503, "overloaded")
+            try node.connect().change(known, nil, key: admin).expectProblem(503, "overloaded")
             try cluster.create(50, into: &links)
             try cluster.converge()
             for index in cluster.indices { try links.expect(on: cluster.node(index)) }

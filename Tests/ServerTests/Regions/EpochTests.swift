@@ -1,6 +1,9 @@
 import Glibc
+import Links
 import Testing
 import lab
+
+@testable import Store
 
 extension NodeTests.Regions {
     /// Who decides about aliases is changed while they are claimed, and a node is killed in the midst of each step.
@@ -101,6 +104,29 @@ extension NodeTests.Regions {
             try cluster.waitForVotes([0, 1, 2])
             #expect(try cluster.node(2).connect().claim("name", "https://example.com/").status == 201)
             #expect(try cluster.node(2).connect().claim("before", "https://example.org/").status == 409)
+        }
+
+        /// A row goes bad under a running acceptor: it begins anew in the epoch that runs, not in the first one.
+        @Test func damagedInALaterEpoch() throws {
+            let cluster = try Cluster()
+            try cluster.waitForVotes([0, 1, 2])
+            let node = cluster.node(2)
+            for (epoch, order) in [(2, "remove"), (3, "add")] as [(UInt64, String)] {
+                try change(cluster, [order, "ap/0"], at: 0)
+                try cluster.wait("epoch \(epoch)") {
+                    try cluster.indices.allSatisfy { try cluster.node($0).standing.aliases.epoch == epoch }
+                }
+            }
+            try cluster.waitForVotes([0, 1, 2])
+            var key: [UInt8] = []
+            LinkKey.alias(Array("name".utf8)).encode(into: &key)
+            try damage(RegisterRows.rowKey(key), in: cluster.data(2))
+            #expect(try cluster.node(0).connect().claim("name", "https://example.com/").status == 201)
+            _ = try node.log.next("event=registers-damaged")
+            #expect(try node.standing.aliases.epoch == 3)
+            try cluster.waitForVotes([0, 1, 2])
+            #expect(try node.standing.aliases.epoch == 3)
+            #expect(try node.connect().claim("name", "https://example.org/").status == 409)
         }
 
         /// Started without its peers it does not give aliases away that others decide about too.

@@ -43,7 +43,8 @@ extension NodeTests.Regions {
         /// The link as the peer has changed it.
         private func made(_ subject: Subject, deleted: Bool = false) -> ChangeAnswer {
             ChangeAnswer(
-                .made, at: LogPosition(LifeTag(subject.log.origin)!, 9), record: subject.record(5, deleted: deleted))
+                .made, at: LogPosition(LifeTag(subject.log.origin)!, 9),
+                record: subject.record(5, flags: deleted ? .deleted : []))
         }
 
         /// Whoever has it changes it; with a condition whoever made it, which here is the same.

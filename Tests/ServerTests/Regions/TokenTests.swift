@@ -107,6 +107,15 @@ extension NodeTests.Regions {
             #expect(try node.metric("edge_remote_lookups_waiting") == 0)
         }
 
+        /// A list waits for nothing and asks nobody: it shows what is here and says so; who is strict gets none.
+        private func expectLists(_ node: RunningNode, _ token: String) throws {
+            let key = "Authorization: Bearer \(try node.makeKey())\r\n"
+            let list = try get(node, "/api/v1/urls", token, key)
+            #expect(list.status == 200 && list["x-consistency"] == "behind", "\(list.fields)")
+            let strict = try get(node, "/api/v1/urls", token, key + "Prefer: consistency=strict\r\n")
+            strict.expectProblem(503, "behind")
+        }
+
         /// They do not come in time: what is here is answered and marked, what may be what was written is 503.
         @Test func behind() throws {
             let (cluster, old) = try pair(["--read_your_writes_timeout", "200ms"])
@@ -124,6 +133,7 @@ extension NodeTests.Regions {
                 #expect(try get(node, path + "some-alias", written.token).status == 503)
             }
             #expect(try tokens(node, "behind") == 8)
+            try expectLists(node, written.token)
             cluster.set(.open, from: [0], to: [1])
             try cluster.converge()
             for path in ["/", "/api/v1/urls/"] {
@@ -170,6 +180,7 @@ extension NodeTests.Regions {
                 let strict = try get(node, "/\(old.code)", written.token, "Prefer: consistency=strict\r\n")
                 #expect(strict.status == 503)
                 #expect(try tokens(node, "lost") == 3)
+                try expectLists(node, written.token)
             }
             // What nobody will ever have holds no change up, unless it is asked to; and the next token is free of it.
             let node = cluster.node(0)
