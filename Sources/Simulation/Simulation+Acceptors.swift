@@ -73,7 +73,11 @@ extension Simulation {
 
     /// Whether it may begin a new life though it lost nothing: the operator's word helps acceptors of the present epoch
     /// alone, and none of those that enter it learns from one that was left out and knows no more that it was whole.
+    /// Nor do the others learn from a new life of a founder that they may begin as founders too.
     func mayDoubt(_ node: SimulatedNode) -> Bool {
+        if present.former.isEmpty, whole(present.number, present.acceptors).count < present.acceptors.count {
+            return mayLoseRegisters(node)
+        }
         let wasLeftOut = present.former.contains(node.id) && !present.acceptors.contains(node.id)
         let leaves = present.acceptors.contains(node.id) && next?.acceptors.contains(node.id) == false
         return !wasLeftOut && !leaves || mayLoseRegisters(node)

@@ -15,6 +15,7 @@ import Primitives
 ///     ceiling       8    counter below which they lie
 ///     seal          6    last sequence of an ended incarnation; 2^48 - 1 while it lives
 ///     wall          6    of the own life: milliseconds of the wall clock at the latest commit, of all lives so far
+///     marks         1    bit 0: two versions of the log are known
 ///     [later fields]
 struct OriginRow: Equatable {
     var origin: Origin
@@ -27,6 +28,7 @@ struct OriginRow: Equatable {
     var ceiling: UInt64 = 0
     var seal: UInt64 = Self.unsealed
     var wall: UInt64 = 0
+    var isForked = false
     var later: [UInt8] = []
 
     static let unsealed: UInt64 = 1 << 48 - 1
@@ -66,6 +68,7 @@ struct OriginRow: Equatable {
         bytes.append(bigEndian: ceiling)
         bytes.append(bigEndian48: seal)
         bytes.append(bigEndian48: wall)
+        bytes.append(isForked ? 1 : 0)
         return bytes + later
     }
 
@@ -80,8 +83,9 @@ struct OriginRow: Equatable {
         firstCounter = try bytes.takeUInt64()
         ceiling = try bytes.takeUInt64()
         seal = try bytes.takeUInt48()
-        // Rows of the first programs end here.
+        // Rows of the first programs end here, and those of later ones behind the next field.
         if bytes.byteCount >= 6 { wall = try bytes.takeUInt48() }
+        if bytes.byteCount >= 1 { isForked = try bytes.takeByte() & 1 != 0 }
         later = try bytes.takeBytes(bytes.byteCount)
     }
 }

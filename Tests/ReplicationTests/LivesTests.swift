@@ -94,9 +94,22 @@ struct LivesTests {
         var bench = Bench(rows: [Bench.row(Bench.third, 5, chain: 5)])
         #expect(bench.machine.holds(asked))
         _ = bench.connect(state: [Bench.row(Bench.third, 5, chain: 55)])
+        #expect(bench.effects.contains(.forked(Bench.third, true)))
         #expect(!bench.machine.holds(asked))
         bench.tell(.command(.release(Bench.third)))
+        #expect(bench.effects.contains(.forked(Bench.third, false)))
         #expect(bench.machine.holds(asked))
+    }
+
+    /// The next start knows it too.
+    @Test func twoVersionsAreRemembered() {
+        let rows = [Bench.row(Bench.third, 5, chain: 5)]
+        var machine = Replicator(
+            Bench.settings(), Holdings(own: Bench.own, rows: rows, members: [], isFresh: false, forked: [Bench.third]),
+            now: Bench.start)
+        #expect(machine.start().contains(.alarm(.quarantined(Bench.third, .fork))))
+        #expect(machine.quarantines == [Bench.third: .fork])
+        #expect(!machine.holds([Ack.Row(origin: Bench.third, head: 4)]))
     }
 
     /// A life that ended in doubt: what a peer has of it shows whether its log has two versions.

@@ -18,7 +18,7 @@ extension World {
         case .continuityProven: nodes[index].isProven = true
         case .alarm(let alarm): nodes[index].alarms.append(alarm)
         case .cleared(let alarm): nodes[index].cleared.append(alarm)
-        case .authenticated, .admitted, .writableFormat, .acknowledged, .issuing, .registers: break
+        case .authenticated, .admitted, .writableFormat, .acknowledged, .issuing, .registers, .forked: break
         case .logMember(let member):
             write(
                 index, [member.id.region, member.id.node], [member.isRetired ? 1 : 0, UInt8(member.logFormat)], kind: 2)

@@ -149,6 +149,10 @@ import Testing
         // A seal only grows.
         peer.perform(.seal(origin, 5))
         #expect(peer.store.position(origin)?.seal == 9)
+        for isForked in [true, false] {
+            peer.perform(.forked(origin, isForked))
+            #expect(try peer.store.holdings().forked == (isForked ? [origin] : []))
+        }
     }
 
     @Test func membersAreLoggedAndRetireForGood() throws {

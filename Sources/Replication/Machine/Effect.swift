@@ -19,6 +19,8 @@ package enum Effect: Equatable, Sendable {
     case truncate(Truncation)
     /// An ended incarnation's last sequence; to be persisted; only grows.
     case seal(Origin, UInt64)
+    /// Two versions of another life's log are known; or no longer, by an operator's word. To be persisted.
+    case forked(Origin, Bool)
     /// Another node's codes may reach this counter.
     case ceiling(Origin, UInt64)
     /// Begin a new life: never write under the old incarnation again, and issue no number before `continuityProven`.

@@ -144,10 +144,12 @@ extension Replicator {
     mutating func fork(_ origin: Origin) {
         guard intakes[origin]?.quarantine != .fork else { return }
         quarantine(origin, .fork)
+        effects.append(.forked(origin, true))
     }
 
     mutating func release(_ origin: Origin) {
         guard let reason = intakes[origin]?.quarantine else { return }
+        if reason == .fork { effects.append(.forked(origin, false)) }
         intakes[origin]!.quarantine = nil
         intakes[origin]!.retryAt = nil
         clear(.quarantined(origin, reason))

@@ -227,6 +227,7 @@ package struct Replicator: Sendable {
         if rows[own] == nil { rows[own] = OriginState(origin: own) }
         members = Dictionary(uniqueKeysWithValues: holdings.members.map { ($0.id, $0) })
         (intakes, goals, doubted) = ([:], [:], nil)
+        for origin in holdings.forked { quarantine(origin, .fork) }
         (lookups.lives, lookups.hasMoved) = (nil, true)
     }
 

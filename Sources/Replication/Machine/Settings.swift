@@ -39,9 +39,12 @@ package struct Holdings: Equatable, Sendable {
     package var members: [Member]
     /// It has never covered a peer's heads: it was made at this start, or left while it joined.
     package var isFresh: Bool
+    /// Logs of which two versions are known, ascending.
+    package var forked: [Origin]
 
-    package init(own: Origin, rows: [OriginState], members: [Member], isFresh: Bool) {
+    package init(own: Origin, rows: [OriginState], members: [Member], isFresh: Bool, forked: [Origin] = []) {
         (self.own, self.rows, self.members, self.isFresh) = (own, rows, members, isFresh)
+        self.forked = forked
     }
 }
 

@@ -45,7 +45,7 @@ package final class PeerStore {
     /// Carries out an effect of the store; false for one that is the shell's.
     package func perform(_ effect: Effect) -> Bool {
         switch effect {
-        case .apply, .truncate, .seal, .ceiling, .beginIncarnation, .logMember, .writableFormat, .merge,
+        case .apply, .truncate, .seal, .forked, .ceiling, .beginIncarnation, .logMember, .writableFormat, .merge,
             .continuityProven, .readiness(true):
             write(effect)
         case .readLog(let read): tell(.logRead(read, store.entries(read)))

@@ -28,9 +28,8 @@ extension Store {
     /// What is durable here, for a replicator to begin with.
     package func holdings() throws(StoreError) -> Holdings {
         try reading { (view, transaction) throws(LMDBError) in
-            let rows = try vector(view, transaction).map { OriginState($0.row) }
             return Holdings(
-                own: origin, rows: rows.sorted { $0.origin < $1.origin },
+                origin, try vector(view, transaction).map(\.row),
                 members: try Self.members(transaction.cursor(view.catalogue.members!)),
                 isFresh: try transaction.get(view.catalogue.meta, MetaRow.joining) != nil)
         }

@@ -16,6 +16,7 @@ extension Writer {
             return (.events(try found(transaction) + [.applied(applied)]), false)
         case .seal(let origin, let seal):
             changeRow(of: origin) { row in if row.seal == OriginRow.unsealed || row.seal < seal { row.seal = seal } }
+        case .forked(let origin, let isForked): changeRow(of: origin) { $0.isForked = isForked }
         case .ceiling(let origin, let counter):
             changeRow(of: origin) { $0.ceiling = max($0.ceiling, counter) }
         case .truncate(let order):
@@ -80,9 +81,8 @@ extension Writer {
     }
 
     private func holdings(_ transaction: borrowing WriteTransaction) throws(LMDBError) -> Holdings {
-        let rows = (Array(state.merge.origins.rows.values) + [state.row]).map(OriginState.init)
         return Holdings(
-            own: state.row.origin, rows: rows.sorted { $0.origin < $1.origin },
+            state.row.origin, Array(state.merge.origins.rows.values) + [state.row],
             members: try transaction.members(catalogue),
             isFresh: try transaction.get(catalogue.meta, MetaRow.joining) != nil)
     }
@@ -171,6 +171,15 @@ extension Writer {
             catalogue.meta, MetaRow.identity, Row.sealed(.meta, MetaRow.identity, identity.payload))
         try transaction.doubtAcceptor(catalogue)
         state.issuer.doubted(now: now)
+    }
+}
+
+extension Holdings {
+    init(_ own: Origin, _ rows: [OriginRow], members: [Member], isFresh: Bool) {
+        let rows = rows.sorted { $0.origin < $1.origin }
+        self.init(
+            own: own, rows: rows.map(OriginState.init), members: members, isFresh: isFresh,
+            forked: rows.filter(\.isForked).map(\.origin))
     }
 }
 
