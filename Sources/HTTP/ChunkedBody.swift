@@ -1,17 +1,21 @@
 import Primitives
 
 /// Takes a chunked body apart (RFC 9112 7.1): data is kept, extensions and trailers are validated and dropped.
-struct ChunkedBody {
+struct ChunkedBody: Sendable {
     enum Outcome: Equatable { case incomplete, complete, refused(Refusal) }
 
     private enum Expected { case sizeLine, data(Int), dataEnd, trailers }
 
+    /// Of the data in all.
+    private let limitBytes: Int
     private var expected = Expected.sizeLine
     /// Of what has not been consumed, as many bytes hold no line feed.
     private var searched = 0
     private var extensionBytes = 0
     private var trailerBytes = 0
     private var trailerCount = 0
+
+    init(limitBytes: Int = Limits.bodyBytes) { self.limitBytes = limitBytes }
 
     /// Consumes from `offset` on what it understands; the rest comes again with more behind it.
     mutating func decode(_ bytes: RawSpan, at offset: inout Int, into body: inout [UInt8]) -> Outcome {
@@ -79,7 +83,7 @@ struct ChunkedBody {
         guard offset > start, Self.areExtensions(bytes, from: offset, to: end) else { throw .malformed }
         extensionBytes += max(0, end + 2 - start - Limits.plainChunkLineBytes)
         if extensionBytes > Limits.chunkExtensionBytes { throw .malformed }
-        if size > UInt64(Limits.bodyBytes - bodyBytes) { throw .bodyTooLarge }
+        if size > UInt64(limitBytes - bodyBytes) { throw .bodyTooLarge }
         expected = size == 0 ? .trailers : .data(Int(size))
     }
 

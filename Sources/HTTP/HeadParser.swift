@@ -83,7 +83,6 @@ struct HeadParser {
             guard head.minorVersion == 1, contentLength == nil, codings.endInChunked else { throw .malformed }
             if codings.includeUnknown { throw .notImplemented }
         }
-        if let contentLength, contentLength > Limits.bodyBytes { throw .bodyTooLarge }
     }
 
     /// Only of a complete head.

@@ -36,6 +36,7 @@ extension RequestReader {
                     precondition(consumed <= unread.byteCount)
                     events.append(.message(message))
                     start += consumed
+                case .stream: preconditionFailure("a stream that nobody asked for")
                 case .continueExpected(let consumed):
                     precondition(consumed > 0 && consumed <= unread.byteCount)
                     events.append(.continueExpected)

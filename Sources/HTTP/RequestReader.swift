@@ -4,6 +4,7 @@ import Primitives
 /// that have not been consumed, and does what each step says.
 ///
 ///     bytes ──► next ──► .request, .message     answer it; drop what it consumed; ask again
+///                   ├──► .stream                take the body from the bytes behind; ask no more
 ///                   ├──► .continueExpected      send 100 Continue; drop; ask again
 ///                   ├──► .incomplete            drop; ask again when more has come
 ///                   ├──► .refused               answer with its status and close
@@ -21,6 +22,8 @@ package struct RequestReader: ~Copyable, Sendable {
         /// A request with a body, however long, even of no bytes if it was chunked. Boxed, so that the other steps stay
         /// small.
         indirect case message(Message, consumed: Int)
+        /// A request whose body is not gathered: its head, and what takes the body from the bytes behind it.
+        indirect case stream(Message, StreamedBody, consumed: Int)
         /// The client waits for `100 Continue` before it sends the body (RFC 9110 10.1.1).
         case continueExpected(consumed: Int)
         case refused(Refusal)
@@ -56,12 +59,16 @@ package struct RequestReader: ~Copyable, Sendable {
 
     /// Reads on. `bytes` are all that have come and have not been consumed, `ended` whether the peer will send no more.
     /// Each call without a consuming step between must give at least the bytes that the last one gave.
-    package mutating func next(_ bytes: RawSpan, ended: Bool) -> Step {
+    ///
+    /// `streams`: whether the body of a request with that head, read from those bytes, is left to a stream.
+    package mutating func next(
+        _ bytes: RawSpan, ended: Bool, streams: (RequestHead, RawSpan) -> Bool = { _, _ in false }
+    ) -> Step {
         switch phase {
         case .head:
             if bytes.byteCount == 0 { return wait(consumed: 0, ended: ended) }
             switch parser.parse(bytes) {
-            case .complete: return concludeHead(bytes, ended: ended)
+            case .complete: return concludeHead(bytes, ended: ended, streams)
             case .incomplete: return wait(consumed: 0, ended: ended)
             case .refused(let refusal): return refuse(refusal)
             }
@@ -71,19 +78,34 @@ package struct RequestReader: ~Copyable, Sendable {
     }
 
     @inline(__always)
-    private mutating func concludeHead(_ bytes: RawSpan, ended: Bool) -> Step {
+    private mutating func concludeHead(
+        _ bytes: RawSpan, ended: Bool, _ streams: (RequestHead, RawSpan) -> Bool
+    ) -> Step {
         let count = Int(parser.head.byteCount)
         switch parser.framing {
         case .none:
             // After the head has been copied into the step.
             defer { finishRequest() }
             return .request(parser.head)
-        case .length(let length): phase = .fixedBody(remaining: length)
+        case .length where streams(parser.head, bytes), .chunked where streams(parser.head, bytes):
+            return beginStream(bytes, consumed: count)
+        case .length(let length):
+            if length > Limits.bodyBytes { return refuse(.bodyTooLarge) }
+            phase = .fixedBody(remaining: length)
         case .chunked: phase = .chunkedBody(ChunkedBody())
         }
         headBytes = [UInt8](bytes.extracting(..<count))
         if parser.expectsContinue, parser.head.minorVersion == 1 { return .continueExpected(consumed: count) }
         return nextOfBody(bytes, at: count, ended: ended)
+    }
+
+    @inline(never)
+    private mutating func beginStream(_ bytes: RawSpan, consumed: Int) -> Step {
+        phase = .finished
+        let expectsContinue = parser.expectsContinue && parser.head.minorVersion == 1
+        return .stream(
+            Message(copying: parser.head, from: bytes),
+            StreamedBody(parser.framing, expectsContinue: expectsContinue), consumed: consumed)
     }
 
     @inline(never)

@@ -42,13 +42,7 @@ package struct Response: Sendable {
     /// - Precondition: `date` is an IMF-fixdate of 29 bytes; the status is a final one with a known reason phrase; names
     ///   are tokens other than the renderer's own, values hold no control but HTAB; 204 and 304 have no body.
     package func append(to output: inout [UInt8], form: Form, date: RawSpan) {
-        precondition(date.byteCount == 29)
-        output.append("HTTP/1.1 ")
-        output.append(decimal: status)
-        output.append(UInt8(ascii: " "))
-        output.append(Self.reasonPhrase(status))
-        output.append("\r\nDate: ")
-        output.append(date)
+        appendStart(to: &output, date)
         if status == 204 || status == 304 {
             precondition(body.isEmpty, "\(status) has no content")
         } else {
@@ -64,6 +58,29 @@ package struct Response: Sendable {
         for field in fields { Self.append(field, to: &output) }
         output.append("\r\n")
         if !form.isHead { output.append(contentsOf: body) }
+    }
+
+    /// Appends the head of an answer whose body follows piece by piece: in chunks, and to HTTP/1.0 until the connection
+    /// closes (RFC 9112 7.1, 6.3). The connection closes behind it either way.
+    ///
+    /// - Precondition: as for `append`, and there is no body here.
+    package func appendHead(to output: inout [UInt8], form: Form, date: RawSpan) {
+        precondition(body.isEmpty && !form.keepsAlive)
+        appendStart(to: &output, date)
+        if form.minorVersion > 0 { output.append("\r\nTransfer-Encoding: chunked") }
+        output.append("\r\nConnection: close\r\n")
+        for field in fields { Self.append(field, to: &output) }
+        output.append("\r\n")
+    }
+
+    private func appendStart(to output: inout [UInt8], _ date: RawSpan) {
+        precondition(date.byteCount == 29)
+        output.append("HTTP/1.1 ")
+        output.append(decimal: status)
+        output.append(UInt8(ascii: " "))
+        output.append(Self.reasonPhrase(status))
+        output.append("\r\nDate: ")
+        output.append(date)
     }
 
     private static func append(_ field: (name: String, value: String), to output: inout [UInt8]) {

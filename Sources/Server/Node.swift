@@ -145,12 +145,17 @@ final class Node: @unchecked Sendable {
         isDraining.store(true, ordering: .relaxed)
         let deadline = System.monotonicMilliseconds() + configuration.drainTimeoutMilliseconds
         // First new connections are still let in, to learn of the drain; then no more, and what came meanwhile finishes.
+        api.streams.end()
         for order in [Worker.Order.drain, .shut] {
             for worker in workers { worker.give(order) }
             while System.monotonicMilliseconds() < deadline, !workers.allSatisfy({ $0.hasDone(order) }) {
                 usleep(2_000)
                 whileWaiting()
             }
+        }
+        while System.monotonicMilliseconds() < deadline, api.streams.count > 0 {
+            usleep(2_000)
+            whileWaiting()
         }
         endIfHeld(at: deadline)
         api.close()

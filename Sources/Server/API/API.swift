@@ -28,11 +28,26 @@ struct APICall: Sendable {
 
     func answer(_ response: Response) {
         answers.note(route, response.status)
+        handedOver.answer(marked(response))
+    }
+
+    /// Lets a thread of its own serve the request, in `streams`.
+    func stream(
+        _ head: Response, in streams: Streams, serve: @escaping @Sendable (ClientStream) throws(StreamEnd) -> Void
+    ) {
+        guard let stream = streams.begin(marked(head), for: subject, serve: serve) else {
+            return answer(Problem.overloaded.response)
+        }
+        answers.note(route, head.status)
+        handedOver.answer(stream)
+    }
+
+    private func marked(_ response: Response) -> Response {
         var response = response
         // A refusal says itself which limit it was.
         if let limit, response.status != 429 { response.fields += limit.fields }
         response.fields += marks
-        handedOver.answer(response)
+        return response
     }
 }
 
@@ -81,6 +96,8 @@ final class API: RequestHandler, @unchecked Sendable {
     let calls = WaitingQueue<HandedOver>(capacity: queuedCalls)
     private let gate = CallGate()
     let answers = APIAnswers()
+    /// What threads of their own serve.
+    let streams = Streams()
 
     init(
         _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ intake: WriteIntake,

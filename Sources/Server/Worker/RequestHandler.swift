@@ -7,6 +7,8 @@ struct HandedOver: Sendable {
     let message: Message
     /// Who connected, or whom a trusted proxy connected for.
     let peer: IPAddress
+    /// What takes its body from the bytes behind its head, if that is left to a stream.
+    var body: StreamedBody?
     /// When its last byte was read, in monotonic microseconds.
     let arrivedMicroseconds: Int64
 
@@ -16,6 +18,9 @@ struct HandedOver: Sendable {
     var result: LookupResult?
 
     var byteCount: Int { message.headBytes.count + message.body.count }
+
+    /// By a thread of its own.
+    func answer(_ stream: ServedStream) { worker.deliver(Worker.Delivery(call: self, content: .stream(stream))) }
 
     func answer(_ response: Response) { worker.deliver(Worker.Delivery(call: self, content: .response(response))) }
 }

@@ -65,10 +65,15 @@ extension Worker {
 
     func drop(_ connection: Connection) {
         close(connection.descriptor)
+        release(connection)
+        budget.leavePlace()
+    }
+
+    /// It is no longer this worker's.
+    func release(_ connection: Connection) {
         counters.connectionsClosed.add()
         _ = budget.keep(-connection.accountedBytes)
         connections.remove(connection)
-        budget.leavePlace()
     }
 
     // MARK: Standing

@@ -63,7 +63,10 @@ extension Worker {
             }
             requestsLeft -= 1
             let rest = UnsafeRawBufferPointer(rebasing: bytes[consumed...])
-            switch connection.reader.next(rest.bytes, ended: connection.hasEnded) {
+            switch connection.reader.next(
+                rest.bytes, ended: connection.hasEnded,
+                streams: { [servesRedirects] in servesRedirects && Self.streamsBody($0, $1) }
+            ) {
             case .request(let head):
                 consumed += Int(head.byteCount)
                 if !redirect(head, rest, connection) {
@@ -76,6 +79,10 @@ extension Worker {
                 if !message.headBytes.withUnsafeBytes({ redirect(message.head, $0, connection) }) {
                     handOver(message, connection)
                 }
+                connection.hasProgressed = true
+            case .stream(let message, let body, let count):
+                consumed += count
+                handOver(message, connection, body)
                 connection.hasProgressed = true
             case .continueExpected(let count):
                 consumed += count
@@ -122,10 +129,12 @@ extension Worker {
             connection)
     }
 
-    private func handOver(_ message: Message, _ connection: Connection) {
-        let form = form(message.head)
+    private func handOver(_ message: Message, _ connection: Connection, _ body: StreamedBody? = nil) {
+        var form = form(message.head)
+        // Who is answered before the body was taken gets no other answer.
+        if body != nil { form.keepsAlive = false }
         let call = HandedOver(
-            worker: self, handle: connection.handle, message: message, peer: connection.peer,
+            worker: self, handle: connection.handle, message: message, peer: connection.peer, body: body,
             arrivedMicroseconds: wakeUpMicroseconds)
         guard let reason = handler.take(call) else { return connection.phase = .awaitingAnswer(form) }
         // At once and not by way of a queue: what is too much shall cost little.
@@ -170,6 +179,9 @@ extension Worker {
             connection.phase = .open
             switch delivery.content {
             case .response(let response): answer(response, form, call, connection)
+            case .stream(let stream):
+                guard !detach(stream, form, call, connection) else { continue }
+                form.keepsAlive = false
             case .found(let found, _): answer(found, form, call, connection)
             case .lookedUp(let result, let tag): answer(result, tag, form, call, connection)
             }
@@ -184,16 +196,17 @@ extension Worker {
     }
 
     /// Answers with what the handler says.
-    private func answer(
-        _ response: Response, _ form: Response.Form, _ call: HandedOver, _ connection: Connection
-    ) {
+    func answer(_ response: Response, _ form: Response.Form, _ call: HandedOver, _ connection: Connection) {
         let start = output.count
         append(response, form)
+        noteAccess(response.status, call, from: start, connection)
+    }
+
+    func noteAccess(_ status: Int, _ call: HandedOver, from start: Int, _ connection: Connection) {
         guard logsAccess else { return }
         call.message.headBytes.withUnsafeBytes { bytes in
             noteAccess(
-                .api, response.status, call.message.head, bytes, from: start, since: call.arrivedMicroseconds,
-                connection)
+                .api, status, call.message.head, bytes, from: start, since: call.arrivedMicroseconds, connection)
         }
     }
 }

@@ -22,6 +22,7 @@ final class Worker: @unchecked Sendable {
     struct Delivery: Sendable {
         enum Content: Sendable {
             case response(Response)
+            case stream(ServedStream)
             /// What a reader thread found; `isFirst` of those that this worker gets of one lookup.
             case found(FoundCode, isFirst: Bool)
             /// What came of asking other nodes, or of waiting; the tag is of before.

@@ -1,0 +1,181 @@
+import Glibc
+import HTTP
+import Primitives
+
+/// Why a stream ends before it is done.
+enum StreamEnd: Error {
+    /// The client has closed the connection, or did before its body was whole.
+    case clientGone
+    /// The client sent nothing, or took nothing, for the time that it has for that.
+    case timedOut
+    /// The framing of the client's body is wrong.
+    case malformed
+    /// The node stops.
+    case stopping
+}
+
+/// A client's connection outside of the workers' loops, with reads and writes that wait: for the one thread that serves
+/// it. Whatever has been written is sent before anything is waited for, and nothing is read while the client does not
+/// take what it is sent: so a slow client slows its own stream alone, and holds no more than two buffers.
+///
+/// Safety: handed to its thread by the worker, which does not touch it afterwards.
+final class ClientStream: @unchecked Sendable {
+    private let descriptor: Int32
+    private let streams: Streams
+    private let timeouts: ConnectionTimeouts
+    /// What was read and not taken apart.
+    private var unread: [UInt8]
+    private var body: StreamedBody
+    private var isBodyRead = false
+    /// On its way as it stands; behind it what goes into the next chunk.
+    private var unsent: [UInt8]
+    private var chunk: [UInt8] = []
+    private let isChunked: Bool
+    private let isHead: Bool
+
+    /// - unsent: what the client is to get before the body: the head, and answers to earlier requests.
+    init(
+        _ descriptor: Int32, _ streams: Streams, _ timeouts: ConnectionTimeouts, unsent: [UInt8], unread: [UInt8],
+        _ body: StreamedBody, _ form: Response.Form
+    ) {
+        (self.descriptor, self.streams, self.timeouts) = (descriptor, streams, timeouts)
+        (self.unsent, self.unread, self.body) = (unsent, unread, body)
+        (isChunked, isHead) = (form.minorVersion > 0, form.isHead)
+    }
+
+    /// Serves it and closes the connection.
+    func run(_ serve: (ClientStream) throws(StreamEnd) -> Void) {
+        defer { close(descriptor) }
+        do throws(StreamEnd) {
+            if !isHead { try serve(self) }
+            sendChunk()
+            if isChunked, !isHead { unsent += Array("0\r\n\r\n".utf8) }
+            try send()
+            linger()
+        } catch {
+            // A body without its end tells the client that it was cut.
+        }
+    }
+
+    var isStopping: Bool { streams.isStopping }
+
+    // MARK: To the client
+
+    /// Sends it when so much has gathered, or something is waited for.
+    func write(_ bytes: [UInt8]) throws(StreamEnd) {
+        chunk += bytes
+        if chunk.count >= StreamLimits.chunkBytes { try flush() }
+    }
+
+    func flush() throws(StreamEnd) {
+        sendChunk()
+        try send()
+    }
+
+    private func sendChunk() {
+        guard !chunk.isEmpty else { return }
+        if isChunked { unsent += Array("\(String(chunk.count, radix: 16))\r\n".utf8) }
+        unsent += chunk
+        if isChunked { unsent += [0x0d, 0x0a] }
+        chunk.removeAll(keepingCapacity: true)
+    }
+
+    private func send() throws(StreamEnd) {
+        var sent = 0
+        while sent < unsent.count {
+            let transfer = unsent.withUnsafeBytes { bytes in
+                System.write(descriptor, UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+            }
+            switch transfer {
+            case .done(let count): sent += count
+            case .notNow: try wait(for: Int16(POLLOUT), milliseconds: timeouts.writing / 1000, heedsStop: false)
+            case .failed: throw .clientGone
+            }
+        }
+        unsent.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: From the client
+
+    /// The next piece of the body, at most `StreamLimits.readBytes` of it; nil at its end.
+    func read() throws(StreamEnd) -> [UInt8]? {
+        while true {
+            if isBodyRead { return nil }
+            var content: [UInt8] = []
+            let (consumed, outcome) = body.decode(unread.span.bytes, into: &content)
+            unread.removeFirst(consumed)
+            switch outcome {
+            case .complete: isBodyRead = true
+            case .refused: throw .malformed
+            case .incomplete: break
+            }
+            if !content.isEmpty { return content }
+            if !isBodyRead { try receive() }
+        }
+    }
+
+    private func receive() throws(StreamEnd) {
+        let start = unread.count
+        unread += [UInt8](repeating: 0, count: StreamLimits.readBytes)
+        while true {
+            let transfer = unread.withUnsafeMutableBytes { bytes in
+                System.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: bytes[start...]))
+            }
+            switch transfer {
+            case .done(let count) where count > 0:
+                unread.removeLast(unread.count - start - count)
+                return
+            case .done, .failed: throw .clientGone
+            case .notNow:
+                try flush()
+                try wait(for: Int16(POLLIN), milliseconds: timeouts.body / 1000, heedsStop: true)
+            }
+        }
+    }
+
+    /// Sends what was written and waits that long, less if the connection breaks or the node stops: for a stream that has
+    /// nothing to tell at the moment. A client that closes is noticed when it is sent something.
+    func rest(milliseconds: Int64) throws(StreamEnd) {
+        try flush()
+        do throws(StreamEnd) { try wait(for: 0, milliseconds: milliseconds, heedsStop: true) } catch {
+            if case .timedOut = error { return }
+            throw error
+        }
+        throw .clientGone
+    }
+
+    private func wait(for events: Int16, milliseconds: Int64, heedsStop: Bool) throws(StreamEnd) {
+        let deadline = System.monotonicMilliseconds() + milliseconds
+        var descriptors = [
+            pollfd(fd: descriptor, events: events, revents: 0),
+            pollfd(fd: heedsStop ? streams.stop.descriptor : -1, events: Int16(POLLIN), revents: 0),
+        ]
+        while true {
+            let left = deadline - System.monotonicMilliseconds()
+            guard left > 0 else { throw .timedOut }
+            let count = poll(&descriptors, 2, Int32(min(left, Int64(Int32.max))))
+            guard count > 0 else {
+                precondition(count == 0 || errno == EINTR, "poll refused a descriptor")
+                continue
+            }
+            if descriptors[1].revents != 0 { throw .stopping }
+            return
+        }
+    }
+
+    /// Reads away what the client still sends, so that the end of the answer is not lost to a reset.
+    private func linger() {
+        System.shutdownWriting(descriptor)
+        unread = [UInt8](repeating: 0, count: StreamLimits.readBytes)
+        let deadline = System.monotonicMilliseconds() + ConnectionLimits.lingerMilliseconds
+        while true {
+            switch unread.withUnsafeMutableBytes({ System.read(descriptor, $0) }) {
+            case .done(let count) where count > 0: if System.monotonicMilliseconds() >= deadline { return }
+            case .done, .failed: return
+            case .notNow:
+                let left = deadline - System.monotonicMilliseconds()
+                do { try wait(for: Int16(POLLIN), milliseconds: left, heedsStop: true) } catch { return }
+            }
+        }
+    }
+}
