@@ -1,6 +1,6 @@
 import Primitives
 
-/// Takes a chunked body apart (RFC 9112 7.1): data is kept, extensions and trailers are validated and dropped.
+/// Takes a chunked body apart (RFC 9112 7.1): data and trailers are kept, extensions validated and dropped.
 struct ChunkedBody: Sendable {
     enum Outcome: Equatable { case incomplete, complete, refused(Refusal) }
 
@@ -12,7 +12,7 @@ struct ChunkedBody: Sendable {
     /// Of what has not been consumed, as many bytes hold no line feed.
     private var searched = 0
     private var extensionBytes = 0
-    private var trailerBytes = 0
+    private(set) var trailer: [UInt8] = []
     private var trailerCount = 0
 
     init(limitBytes: Int = Limits.bodyBytes) { self.limitBytes = limitBytes }
@@ -39,7 +39,7 @@ struct ChunkedBody: Sendable {
                     guard try takeDataEnd(bytes, from: offset) else { return .incomplete }
                     offset += 2
                 case .trailers:
-                    let limit = Limits.trailerBytes - trailerBytes
+                    let limit = Limits.trailerBytes - trailer.count
                     guard let lineEnd = try lineEnd(bytes, from: offset, limit: limit, beyond: .headTooLarge) else {
                         return .incomplete
                     }
@@ -122,7 +122,7 @@ struct ChunkedBody: Sendable {
         guard nameEnd > start, nameEnd < end, bytes.byte(nameEnd) == ASCII.colon,
             bytes.endOfFieldContent(from: nameEnd + 1, to: end) == end
         else { throw .malformed }
-        trailerBytes += end + 2 - start
+        trailer.append(bytes.extracting(start..<end + 2))
         trailerCount += 1
         if trailerCount > Limits.trailers { throw .headTooLarge }
     }

@@ -87,7 +87,37 @@ package func fuzzRequestReader(_ bytes: RawSpan) {
         }
         precondition(RequestReader.readAll(bytes, splits: splits) == whole, "what is read depends on the splits")
     }
+    fuzzStream(bytes, whole, &random)
     fuzzFieldValues(bytes)
+}
+
+/// A first request with a body, taken as a stream in pieces of any size: the same head and the same body as gathered.
+private func fuzzStream(_ bytes: RawSpan, _ whole: [ReadEvent], _ random: inout SeededRandom) {
+    var reader = RequestReader()
+    guard case .stream(let head, var body, var start) = reader.next(bytes, ended: false, streams: { _, _ in true })
+    else {
+        return
+    }
+    guard case .ended = reader.next(bytes, ended: false) else { preconditionFailure("something follows a stream") }
+    var (content, end, outcome) = ([UInt8](), start, StreamedBody.Outcome.incomplete)
+    while outcome == .incomplete, end < bytes.byteCount || start == end {
+        end = min(bytes.byteCount, end + Int.random(in: 1...64, using: &random))
+        let (consumed, next) = body.decode(bytes.extracting(start..<end), into: &content)
+        precondition(consumed <= end - start)
+        (start, outcome) = (start + consumed, next)
+        if end == bytes.byteCount { break }
+    }
+    for event in whole {
+        switch event {
+        case .continueExpected: continue
+        case .message(let message):
+            precondition(outcome == .complete && message.headBytes == head.headBytes && message.body == content)
+        case .refused: precondition(outcome != .complete || content.count > Limits.bodyBytes)
+        case .ended: precondition(outcome == .incomplete)
+        case .request: preconditionFailure("a body that is not there")
+        }
+        return
+    }
 }
 
 /// The readers of values take any bytes: none may trap, and what they return lies inside.

@@ -14,6 +14,15 @@ package struct StreamedBody: Sendable {
     /// The client waits for `100 Continue` before it sends the body (RFC 9110 10.1.1).
     package let expectsContinue: Bool
 
+    /// One in chunks, of an answer.
+    package static var chunked: StreamedBody { StreamedBody(.chunked, expectsContinue: false) }
+
+    /// What stood behind the body, line by line; what it says of the message is not to be believed (RFC 9110 6.5.1).
+    package var trailer: String {
+        guard case .chunked(let chunks) = framing else { return "" }
+        return String(decoding: chunks.trailer, as: UTF8.self)
+    }
+
     /// One of no bytes.
     package static var empty: StreamedBody { StreamedBody(.none, expectsContinue: false) }
 

@@ -77,7 +77,8 @@ import Testing
     /// Without a body there is nothing to stream.
     @Test func emptyBody() {
         let bytes = Array((head + "Content-Length: 0\r\n\r\n").utf8)
-        var (reader, content, empty) = (RequestReader(), [UInt8](), StreamedBody.empty)
+        var reader = RequestReader()
+        var (content, empty) = ([UInt8](), StreamedBody.empty)
         guard case .request = next(&reader, bytes) else {
             Issue.record("no request")
             return

@@ -26,6 +26,9 @@ struct Metrics {
             "edge_api_waiting_bytes", .gauge, "Of requests that wait for the API thread.",
             Double(node.api.waitingBytes))
         output.value(
+            "edge_streams", .gauge, "Imports, exports and other requests that threads of their own serve.",
+            Double(node.api.streams.count))
+        output.value(
             "edge_auth_failures_total", .counter, "Requests whose key does not hold, whatever is wrong with it.",
             Double(node.authFailureCount))
         addLimits(node.admission.admission)

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// Tells the service manager how the process is, by the protocol of sd_notify(3): datagrams of `NAME=VALUE` lines to the

@@ -4,14 +4,16 @@ import Primitives
 
 /// Why a stream ends before it is done.
 enum StreamEnd: Error {
-    /// The client has closed the connection, or did before its body was whole.
+    /// The connection is broken.
     case clientGone
     /// The client sent nothing, or took nothing, for the time that it has for that.
     case timedOut
-    /// The framing of the client's body is wrong.
+    /// The framing of the client's body is wrong, or the body ends before it is whole.
     case malformed
     /// The node stops.
     case stopping
+    /// The store cannot be read.
+    case storeFailed
 }
 
 /// A client's connection outside of the workers' loops, with reads and writes that wait: for the one thread that serves
@@ -27,9 +29,12 @@ final class ClientStream: @unchecked Sendable {
     private var unread: [UInt8]
     private var body: StreamedBody
     private var isBodyRead = false
+    private var isBodyWrong = false
     /// On its way as it stands; behind it what goes into the next chunk.
     private var unsent: [UInt8]
     private var chunk: [UInt8] = []
+    /// Field lines behind the body (RFC 9112 7.1.2), each with its CRLF; HTTP/1.0 gets none.
+    var trailer = ""
     private let isChunked: Bool
     private let isHead: Bool
 
@@ -49,12 +54,16 @@ final class ClientStream: @unchecked Sendable {
         do throws(StreamEnd) {
             if !isHead { try serve(self) }
             sendChunk()
-            if isChunked, !isHead { unsent += Array("0\r\n\r\n".utf8) }
+            if isChunked, !isHead { unsent += Array("0\r\n\(trailer)\r\n".utf8) }
             try send()
-            linger()
         } catch {
             // A body without its end tells the client that it was cut.
+            switch error {
+            case .clientGone, .timedOut: return
+            case .malformed, .stopping, .storeFailed: do { try flush() } catch { return }
+            }
         }
+        linger()
     }
 
     var isStopping: Bool { streams.isStopping }
@@ -97,36 +106,43 @@ final class ClientStream: @unchecked Sendable {
 
     // MARK: From the client
 
-    /// The next piece of the body, at most `StreamLimits.readBytes` of it; nil at its end.
-    func read() throws(StreamEnd) -> [UInt8]? {
+    /// The next piece of the body, at most `StreamLimits.readBytes` of it; nil at its end. `beforeWaiting` is called if
+    /// nothing has come, before the client is waited for: it may wait for an answer that is still to be written.
+    func read(beforeWaiting: () throws(StreamEnd) -> Void = {}) throws(StreamEnd) -> [UInt8]? {
         while true {
             if isBodyRead { return nil }
+            if isBodyWrong { throw .malformed }
             var content: [UInt8] = []
             let (consumed, outcome) = body.decode(unread.span.bytes, into: &content)
             unread.removeFirst(consumed)
             switch outcome {
             case .complete: isBodyRead = true
-            case .refused: throw .malformed
+            // What stands before the fault is read.
+            case .refused: isBodyWrong = true
             case .incomplete: break
             }
             if !content.isEmpty { return content }
-            if !isBodyRead { try receive() }
+            if !isBodyRead, !isBodyWrong { try receive(beforeWaiting) }
         }
     }
 
-    private func receive() throws(StreamEnd) {
+    private func receive(_ beforeWaiting: () throws(StreamEnd) -> Void) throws(StreamEnd) {
         let start = unread.count
         unread += [UInt8](repeating: 0, count: StreamLimits.readBytes)
+        var received = 0
+        defer { unread.removeLast(unread.count - start - received) }
         while true {
             let transfer = unread.withUnsafeMutableBytes { bytes in
                 System.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: bytes[start...]))
             }
             switch transfer {
             case .done(let count) where count > 0:
-                unread.removeLast(unread.count - start - count)
+                received = count
                 return
-            case .done, .failed: throw .clientGone
+            case .done: throw .malformed
+            case .failed: throw .clientGone
             case .notNow:
+                try beforeWaiting()
                 try flush()
                 try wait(for: Int16(POLLIN), milliseconds: timeouts.body / 1000, heedsStop: true)
             }
@@ -174,7 +190,7 @@ final class ClientStream: @unchecked Sendable {
             case .done, .failed: return
             case .notNow:
                 let left = deadline - System.monotonicMilliseconds()
-                do { try wait(for: Int16(POLLIN), milliseconds: left, heedsStop: true) } catch { return }
+                do { try wait(for: Int16(POLLIN), milliseconds: left, heedsStop: false) } catch { return }
             }
         }
     }
