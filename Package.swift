@@ -63,7 +63,9 @@ let package = Package(
             name: "Simulation", dependencies: ["Store", "Replication", "Links", "Primitives"], swiftSettings: strict),
         .target(
             name: "Server",
-            dependencies: ["Store", "Replication", "Analytics", "HTTP", "Links", "Primitives", "COpenSSL", "CLinux"],
+            dependencies: [
+                "Store", "Replication", "Analytics", "Import", "HTTP", "Links", "Primitives", "COpenSSL", "CLinux",
+            ],
             swiftSettings: strict, linkerSettings: archives("ssl", "crypto")),
         .executableTarget(name: "edge", dependencies: ["Server"], swiftSettings: strict, linkerSettings: standalone),
         .target(name: "CountedAllocator", swiftSettings: strict, linkerSettings: countedAllocator),

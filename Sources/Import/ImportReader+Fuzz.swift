@@ -59,10 +59,24 @@ private func checkInvariants(_ rows: [ImportRow], _ format: ImportFormat, _ byte
     guard case .success(let again) = ImportReader.readAll(.csv, table), again.count == links.count else {
         preconditionFailure("a table that was written is not read")
     }
+    checkLines(links)
     for (link, row) in zip(links, again) {
         var expected = link
         // A short code is read as the short URL that it looks like; no code of the store's does.
         expected.code = link.code.flatMap(CSVCell.code)
         precondition(row.result == .success(expected), "a link that was written is not read as it was")
+    }
+}
+
+/// A link is read from the line that is made of it as it was, unless escapes make the line too long.
+private func checkLines(_ links: [ImportedLink]) {
+    for link in links {
+        var line: [UInt8] = []
+        line.append(ndjson: link)
+        guard line.count <= ImportLimits.rowBytes else { continue }
+        guard case .success(let rows) = ImportReader.readAll(.ndjson, line), rows.count == 1 else {
+            preconditionFailure("a line that was written is not read")
+        }
+        precondition(rows[0].result == .success(link), "a link that was written is not read as it was")
     }
 }

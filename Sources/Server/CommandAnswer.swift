@@ -22,7 +22,7 @@ package struct CommandAnswer: Equatable, Sendable {
     }
 
     /// The index after the blank line that ends a head.
-    private static func headEnd(of bytes: ArraySlice<UInt8>) -> Int? {
+    static func headEnd(of bytes: ArraySlice<UInt8>) -> Int? {
         var index = bytes.startIndex
         while let feed = bytes[index...].firstIndex(of: 0x0a) {
             let line = bytes[index..<feed]
@@ -65,7 +65,7 @@ package struct CommandAnswer: Equatable, Sendable {
 }
 
 /// Status and the fields that say how long the body is and what it holds.
-private struct AnswerHead {
+struct AnswerHead {
     enum Framing {
         case none, length(Int), chunked, untilClose
     }

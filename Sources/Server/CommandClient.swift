@@ -1,3 +1,4 @@
+import CLinux
 import FoundationEssentials
 import Glibc
 
@@ -28,8 +29,8 @@ package struct CommandClient {
     package static let timeoutMilliseconds: Int64 = 10_000
     package static let answerBytes = 1 << 20
 
-    private let server: Authority
-    private let key: String?
+    let server: Authority
+    let key: String?
 
     /// `key`: an API key to be shown with each request.
     package init(server: Authority, key: String? = nil) { (self.server, self.key) = (server, key) }
@@ -56,8 +57,8 @@ package struct CommandClient {
 }
 
 /// A TCP connection whose every wait has an end; closed when it goes.
-private struct CommandConnection: ~Copyable {
-    private let descriptor: Int32
+struct CommandConnection: ~Copyable {
+    let descriptor: Int32
 
     /// Connects to the first address of the host that accepts.
     init(_ server: Authority) throws(CommandClientError) {
@@ -139,7 +140,7 @@ private struct CommandConnection: ~Copyable {
         }
     }
 
-    private static func wait(
+    static func wait(
         _ descriptor: Int32, for events: Int16, before deadline: Int64
     ) throws(CommandClientError) {
         var readiness = pollfd(fd: descriptor, events: events, revents: 0)
@@ -153,7 +154,7 @@ private struct CommandConnection: ~Copyable {
     }
 }
 
-private func monotonicMilliseconds() -> Int64 {
+func monotonicMilliseconds() -> Int64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Int64(time.tv_sec * 1000 + time.tv_nsec / 1_000_000)

@@ -15,6 +15,11 @@ extension Writer {
             case .damaged: return .failure(.damagedRecord)
             case .absent: break
             }
+            switch try findGenerated(code, transaction) {
+            case .sound: return .failure(.aliasTaken)
+            case .damaged: return .failure(.damagedRecord)
+            case .absent: break
+            }
             try state.merge.noteShape(alias.bytes, transaction)
         } else {
             switch try issue(now, transaction) {

@@ -33,6 +33,8 @@ func perform(_ command: Command) -> Int32 {
     case .dump(let data): runDump(data: data)
     case .backup(let request): runBackup(request)
     case .restore(let backup, let data): runRestore(backup: backup, data: data)
+    case .import(let request): runImport(request)
+    case .export(let request): runExport(request)
     case .cluster(let command): runCluster(command)
     case .peerOrder(let order, let server): runPeerOrder(order, server)
     case .version: printed("edge \(edgeVersion)\n")

@@ -73,7 +73,7 @@ extension API {
 
 extension LinkBody {
     /// Whether who asks for `wanted` under the same claim may have this: nobody is shown another's link.
-    fileprivate func isAnswer(to wanted: LinkBody) -> Bool {
+    func isAnswer(to wanted: LinkBody) -> Bool {
         owner == wanted.owner && destination == wanted.destination
     }
 }

@@ -75,7 +75,7 @@ final class API: RequestHandler, @unchecked Sendable {
     /// The thread's copy of what `live` holds.
     private(set) var configuration: Configuration
     private var configurationSeen: UInt64 = 0
-    private let admission: CurrentAdmission
+    let admission: CurrentAdmission
     let intake: WriteIntake
     let durability: RegionDurability
     /// Nil: the node is alone, and aliases are its own.
@@ -228,6 +228,10 @@ final class API: RequestHandler, @unchecked Sendable {
         let path = call.message.path
         switch path {
         case "/api/v1/urls": resource(call, path, [.get: { self.list($0) }, .post: { self.create($0, .full) }])
+        case "/api/v1/urls/import":
+            resource(call, path, handlers(of: "import").merging([.post: { self.importLinks($0) }]) { $1 })
+        case "/api/v1/urls/export":
+            resource(call, path, handlers(of: "export").merging([.get: { self.exportLinks($0) }]) { $1 })
         case "/shorten": resource(call, path, [.post: { self.create($0, .short) }])
         // GET of these is the workers'; what comes here has another method.
         case "/health": resource(call, path, [.get: { $0.answer(Self.health(true)) }])
@@ -235,12 +239,7 @@ final class API: RequestHandler, @unchecked Sendable {
         case "*": call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, PATCH, DELETE, OPTIONS")]))
         default:
             if let code = Self.segment(path, after: "/api/v1/urls/") {
-                resource(
-                    call, "/api/v1/urls/{code}",
-                    [
-                        .get: { self.show($0, code) }, .patch: { self.change($0, code) },
-                        .delete: { self.change($0, code) },
-                    ])
+                resource(call, "/api/v1/urls/{code}", handlers(of: code))
             } else if let code = Self.segment(path, after: "/api/v1/analytics/") {
                 resource(call, "/api/v1/analytics/{code}", [.get: { self.showClicks($0, code) }])
             } else if let code = Self.segment(path, after: "/analytics/") {
@@ -257,6 +256,11 @@ final class API: RequestHandler, @unchecked Sendable {
     }
 
     private typealias Handlers = [RequestHead.Method: (APICall) -> Void]
+
+    /// Of a link.
+    private func handlers(of code: String) -> Handlers {
+        [.get: { self.show($0, code) }, .patch: { self.change($0, code) }, .delete: { self.change($0, code) }]
+    }
 
     private func resource(_ call: APICall, _ route: String, _ handlers: Handlers) {
         var call = call
@@ -310,15 +314,19 @@ final class API: RequestHandler, @unchecked Sendable {
     private func newLink(_ call: APICall, _ form: CreateRequest.Form) throws(RefusedRequest) -> (
         link: NewLink, hostName: String?
     ) {
-        if call.caller == .anonymous {
-            guard configuration.anonymousCreate else { throw RefusedRequest(.needsKey) }
-        } else if !call.caller.allows(.createLinks) {
-            throw RefusedRequest(.lacksScope(.createLinks))
-        }
+        try checkMayCreate(call.caller)
         guard call.message.hasJSONBody else { throw RefusedRequest(Problem(.unsupportedMediaType)) }
         var wanted = try CreateRequest(call.message.body, form).link(policy, store.codeSpace, now: now())
         wanted.link.body.owner = call.caller.principal
         return wanted
+    }
+
+    func checkMayCreate(_ caller: Caller) throws(RefusedRequest) {
+        if caller == .anonymous {
+            guard configuration.anonymousCreate else { throw RefusedRequest(.needsKey) }
+        } else if !caller.allows(.createLinks) {
+            throw RefusedRequest(.lacksScope(.createLinks))
+        }
     }
 
     func created201(_ created: CreatedLink, _ form: CreateRequest.Form, _ message: Message) -> Response {
@@ -357,9 +365,9 @@ final class API: RequestHandler, @unchecked Sendable {
         call.answer(Problem.damagedRecord.response)
     }
 
-    func regionName(_ origin: Origin) -> String {
-        regionNames[origin.region] ?? String(UnicodeScalar(origin.region))
-    }
+    func regionName(_ origin: Origin) -> String { regionName(origin.region) }
+
+    func regionName(_ region: UInt8) -> String { regionNames[region] ?? String(UnicodeScalar(region)) }
 }
 
 extension LinkKey {

@@ -23,17 +23,13 @@ struct LinkText {
         "\"\(String(stamp.rawValue, radix: 16))-\(String(origin.incarnation, radix: 16))\""
     }
 
-    private var createdAt: Instant {
-        body.importedCreation ?? body.creation.map { Stamp(rawValue: $0.stamp).instant } ?? stamp.instant
-    }
-
     var json: [UInt8] {
         var json: [UInt8] = [UInt8(ascii: "{")]
         json.reserveCapacity(512)
         json.append(jsonKey: "short_code", utf8: code)
         json.append(jsonKey: "short_url", string: shortURL)
         json.append(jsonKey: "long_url", utf8: body.destination)
-        json.append(jsonKey: "created_at", string: CalendarTime(createdAt).rfc3339)
+        json.append(jsonKey: "created_at", string: CalendarTime(body.createdAt(writtenAt: stamp)).rfc3339)
         json.append(jsonKey: "updated_at", string: CalendarTime(stamp.instant).rfc3339)
         json.append(jsonKey: "expires_at", string: body.expiresAt.map { CalendarTime($0).rfc3339 })
         json.append(jsonKey: "is_active", bool: !body.flags.contains(.inactive))

@@ -69,6 +69,9 @@ extension ProblemKind {
     static let invalidTags = ProblemKind(
         "invalid-tags", 422, "The tags are not accepted", "They are too many, too long, repeated or not plain text.",
         remedy: "Give at most \(LinkLimits.tags) different ones of 1 to \(LinkLimits.tagBytes) bytes.")
+    static let invalidCreation = ProblemKind(
+        "invalid-creation", 422, "The time of creation is not accepted", "It lies in the future.",
+        remedy: "Leave created_at out, or give the time at which the link was made elsewhere.")
     static let invalidExpiry = ProblemKind(
         "invalid-expiry", 422, "The expiry is not accepted",
         "It is in the past, too far away, no time as RFC 3339 has it, or given in two ways.",
@@ -182,7 +185,8 @@ extension ProblemKind {
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
-        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidExpiry, preconditionFailed, notReplicated,
+        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry, preconditionFailed,
+        notReplicated,
         unauthorized, invalidKey, forbidden, rateLimited,
         storageFull, behind, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge, methodNotAllowed,
         malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge, notImplemented,

@@ -11,6 +11,10 @@ extension CommandName {
         case .dump: "edge dump --data DIR"
         case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
         case .restore: "edge restore DIRECTORY --data DIR"
+        case .import:
+            "edge import FORMAT FILE [--dry-run] [--from LINE] [--rejected FILE] [--server URL] [--key-file FILE]"
+        case .export:
+            "edge export [--format ndjson|csv] [--owner NAME] [--after CODE] [--server URL] [--key-file FILE]"
         case .cluster: "edge cluster init|issue DIRECTORY … | retire|release REGION/NODE | alone | regions …"
         case .systemdUnit: "edge systemd-unit [--config FILE] [--KEY VALUE …]"
         case .help: "edge help [COMMAND]"
@@ -29,6 +33,8 @@ extension CommandName {
         case .dump: "print the links of a store, one JSON line each, sorted by key"
         case .backup: "copy the store of a running node"
         case .restore: "make a data directory from a backup"
+        case .import: "have a running node make links from another shortener's export"
+        case .export: "print a running node's links, one a line"
         case .cluster: "make the secrets and certificates of a cluster's nodes; tell a node of its peers"
         case .systemdUnit: "print a unit for systemd that runs this program"
         case .help: "say more about a command"
@@ -105,6 +111,8 @@ extension CommandName {
                 Looks the backup over and copies it; DIR must be empty or not there. The node that is started there keeps all
                 links of the backup and begins a new incarnation, so that no code is given out twice.
                 """
+        case .import: details = Self.importDetails
+        case .export: details = Self.exportDetails
         case .cluster:
             details = """
                   edge cluster init DIRECTORY [--cluster NAME]

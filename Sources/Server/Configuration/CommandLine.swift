@@ -21,6 +21,8 @@ package enum Command: Equatable, Sendable {
     case dump(data: String)
     case backup(BackupRequest)
     case restore(backup: String, data: String)
+    case `import`(ImportRequest)
+    case export(ExportCommandRequest)
     case cluster(ClusterCommand)
     case peerOrder(PeerOrder, Authority)
     case version
@@ -29,7 +31,7 @@ package enum Command: Equatable, Sendable {
 }
 
 package enum CommandName: String, CaseIterable, Sendable {
-    case serve, check, create, status, key, verify, dump, backup, restore, cluster
+    case serve, check, create, status, key, verify, dump, backup, restore, `import`, export, cluster
     case systemdUnit = "systemd-unit"
     case help
 }
@@ -99,6 +101,8 @@ extension Command {
         case .verify, .dump: return try parseStore(name, rest)
         case .backup: return try parseBackup(rest)
         case .restore: return try parseRestore(rest)
+        case .import: return try parseImport(rest)
+        case .export: return try parseExport(rest)
         case .cluster: return try parseCluster(rest)
         }
     }

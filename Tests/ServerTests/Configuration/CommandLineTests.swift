@@ -21,6 +21,12 @@ import Testing
                 return "backup \(request.directory) \(request.server) \(request.bytesPerSecond)"
                     + (request.keyFile.map { " by \($0)" } ?? "")
             case .restore(let backup, let data): return "restore \(backup) \(data)"
+            case .import(let request):
+                return "import \(request.format) \(request.file) \(request.server) from \(request.firstLine)"
+                    + (request.isDryRun ? " dry" : "") + (request.rejectedFile.map { " rejected \($0)" } ?? "")
+                    + (request.keyFile.map { " by \($0)" } ?? "")
+            case .export(let request):
+                return "export \(request.target) \(request.server)" + (request.keyFile.map { " by \($0)" } ?? "")
             case .cluster(let command): return "cluster \(command.directory) \(command.action)"
             case .peerOrder(let order, let server): return "cluster \(order.path) \(server)"
             case .version: return "version"
@@ -85,6 +91,31 @@ import Testing
     func keys(line: String, expected: String) { #expect(meaning(line) == expected) }
 
     @Test(arguments: [
+        ("import csv f", "import csv f 127.0.0.1:8080 from 1"),
+        (
+            "import yourls - --dry-run --from 7 --rejected r --server http://h --key-file k",
+            "import yourls - h from 7 dry rejected r by k"
+        ),
+        ("import", "error: a format is wanted: csv, yourls, golink, ndjson"),
+        ("import xml f", "error: unknown format \"xml\"; there are csv, yourls, golink, ndjson"),
+        ("import csv", "error: a file is wanted, or - for standard input"),
+        ("import csv f g", "error: one file at a time; \"g\" is a second one"),
+        ("import csv f --from 0", "error: --from takes a number of a line, from 1 on"),
+        ("import csv f --from 1 --from 2", "error: --from is given twice"),
+        ("import csv f --dry-run --dry-run", "error: --dry-run is given twice"),
+        ("import csv f --dry-run=yes", "error: unknown flag --dry-run"),
+        ("import --help", "help import"), ("export -h", "help export"),
+        ("export", "export /api/v1/urls/export?format=ndjson 127.0.0.1:8080"),
+        (
+            "export --format csv --owner a@b --after my-code --server http://h:1 --key-file k",
+            "export /api/v1/urls/export?format=csv&owner=a%40b&after=my-code h:1 by k"
+        ),
+        ("export x", "error: \"x\" is no flag"), ("export --format xml", "error: --format takes ndjson or csv"),
+        ("export --foo", "error: unknown flag --foo"), ("export --after a --after b", "error: --after is given twice"),
+    ])
+    func moving(line: String, expected: String) { #expect(meaning(line) == expected) }
+
+    @Test(arguments: [
         ("serve", "serve -"), ("serve --config a.conf", "serve a.conf"), ("check --config=a=b", "check a=b"),
         ("systemd-unit --config a.conf --node 3", "systemd-unit a.conf [node=3]"),
         ("serve --node 1 --listen=[::1]:80", "serve - [node=1] [listen=[::1]:80]"),
@@ -140,16 +171,16 @@ import Testing
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
         (
             "",
-            "error: no command; commands: serve, check, create, status, key, verify, dump, backup, restore, cluster, systemd-unit, help, --version"
+            "error: no command; commands: serve, check, create, status, key, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
         ),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
         (
             "acceptors",
-            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, cluster, systemd-unit, help, --version"
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
         ),
         (
             "help acceptors",
-            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, cluster, systemd-unit, help, --version"
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }
