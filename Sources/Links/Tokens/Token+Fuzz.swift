@@ -5,6 +5,11 @@ package func fuzzTokens(_ bytes: RawSpan) {
     let key = TokenKey { unsafe SipHash.hash24($0.span.bytes, key0: 1, key1: 2) }
     if let token = Token(bytes, key) { precondition(token.text(key) == [UInt8](bytes)) }
     fuzzListCursor(bytes, key)
+    if let position = ChangePosition(text: bytes) { precondition(position.text.utf8.elementsEqual([UInt8](bytes))) }
+    if let position = ChangePosition(payload: [UInt8](bytes)) {
+        let again = unsafe ChangePosition(text: Array(position.text.utf8).span.bytes)
+        precondition(again == position)
+    }
     if let decoded = Base64URL.decode(bytes) {
         var text: [UInt8] = []
         Base64URL.encode(decoded, into: &text)
