@@ -83,10 +83,10 @@ extension API {
         var call = call
         let bytes = Array(code.utf8)
         guard let environment = read(&call, bytes) else { return }
-        do throws(StoreError) { try reader.begin() } catch { return call.answer(Problem.overloaded.response) }
+        do throws(StoreError) { try reader.begin() } catch { return call.refuse(.overloaded) }
         defer { reader.end() }
         noteReplacement(&call, since: environment)
-        if call.isTooFarBehind { return call.answer(Problem.behind.response) }
+        if call.isTooFarBehind { return call.refuse(.behind) }
         let found = reader.findEvenly(bytes.span.bytes)
         if case .found(let link, _, let holder) = call.handedOver.result, beats(link, found) {
             return hand(
@@ -112,9 +112,9 @@ extension API {
     }
 
     private func hand(_ link: ShownLink, _ call: APICall, _ use: (APICall, ShownLink) -> Void) {
-        guard call.caller.maySee(link.record.body) else { return missing(call) }
+        guard call.isForAnybody || call.caller.maySee(link.record.body) else { return missing(call) }
         guard link.record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
-            return call.answer(Problem.gone.response)
+            return call.refuse(.gone)
         }
         use(call, link)
     }
@@ -169,7 +169,7 @@ extension API {
         }
         call.marks = tokens.fields(call.reading)
         if call.isTooFarBehind {
-            call.answer(Problem.behind.response)
+            call.refuse(.behind)
             return nil
         }
         return environment
@@ -186,7 +186,7 @@ extension API {
         if call.reading.consistency == .behind, let token = call.reading.token,
             tokens.mayBeAhead(token, of: code.span.bytes)
         {
-            return call.answer(Problem.behind.response)
+            return call.refuse(.behind)
         }
         missing(call)
     }

@@ -21,6 +21,10 @@ struct APICall: Sendable {
     var reading = Reading()
     /// Fields that say what came of that.
     var marks: [(name: String, value: String)] = []
+    /// Whose link it is does not matter.
+    var isForAnybody = false
+    /// Refusals are pages for people.
+    var showsPages = false
     /// It changes a link, so what it reads must be as new as its token asks for.
     var changes = false
 
@@ -49,6 +53,8 @@ struct APICall: Sendable {
         response.fields += marks
         return response
     }
+
+    func refuse(_ problem: Problem) { answer(showsPages ? HTMLPage.response(problem) : problem.response) }
 }
 
 /// Everything but plain redirects, on a thread of its own, so that no slow request delays a redirect.
@@ -217,9 +223,9 @@ final class API: RequestHandler, @unchecked Sendable {
 
     /// The answer to a request for what is not there, which takes from a bucket of its own.
     func missing(_ call: APICall) {
-        guard let limiter = admission.admission.miss else { return call.answer(Problem.notFound.response) }
+        guard let limiter = admission.admission.miss else { return call.refuse(.notFound) }
         let answer = limiter.take(call.subject, at: System.monotonicMicroseconds())
-        call.answer((answer.isAllowed ? Problem.notFound : .rateLimited(answer)).response)
+        call.refuse(answer.isAllowed ? .notFound : .rateLimited(answer))
     }
 
     private func route(_ call: APICall) {
@@ -247,6 +253,8 @@ final class API: RequestHandler, @unchecked Sendable {
             } else if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) {
                 // Redirects are the workers'; what comes here has another method.
                 resource(call, "/{code}", [.get: { $0.answer(Problem.notFound.response) }])
+            } else if let code = Self.previewed(path) {
+                resource(call, "/{code}+", [.get: { self.preview($0, code) }])
             } else if let page = ProblemPage.response(path) {
                 resource(call, "/problems/{code}", [.get: { $0.answer(page) }])
             } else {
@@ -362,7 +370,7 @@ final class API: RequestHandler, @unchecked Sendable {
 
     func damaged(_ call: APICall) {
         noteDamage()
-        call.answer(Problem.damagedRecord.response)
+        call.refuse(.damagedRecord)
     }
 
     func regionName(_ origin: Origin) -> String { regionName(origin.region) }

@@ -16,53 +16,21 @@ enum ProblemPage {
             """
             <p><code>\(kind.code)</code>, status \(kind.status)</p>
             <h2>What happened</h2>
-            <p>\(escaped(kind.happened))</p>
+            <p>\(HTMLPage.escaped(kind.happened))</p>
             <h2>What to do</h2>
-            <p>\(escaped(kind.remedy))</p>
+            <p>\(HTMLPage.escaped(kind.remedy))</p>
             <p><a href="\(prefix)">All problems</a></p>
             """)
     }
 
     private static var list: String {
         let items = ProblemKind.all.map {
-            "<li><a href=\"\(prefix)/\($0.code)\"><code>\($0.code)</code></a>: \(escaped($0.title))</li>"
+            "<li><a href=\"\(prefix)/\($0.code)\"><code>\($0.code)</code></a>: \(HTMLPage.escaped($0.title))</li>"
         }
         return "<ul>\n\(items.joined(separator: "\n"))\n</ul>"
     }
 
     private static func page(_ title: String, _ content: String) -> Response {
-        let html = """
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width">
-            <title>\(escaped(title))</title>
-            </head>
-            <body>
-            <h1>\(escaped(title))</h1>
-            \(content)
-            </body>
-            </html>
-
-            """
-        return Response(
-            status: 200,
-            fields: [
-                ("Content-Type", "text/html; charset=utf-8"), ("Cache-Control", "public, max-age=3600"),
-                ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-                ("X-Content-Type-Options", "nosniff"),
-            ], body: Array(html.utf8))
-    }
-
-    private static func escaped(_ text: String) -> String {
-        text.reduce(into: "") { result, character in
-            switch character {
-            case "&": result += "&amp;"
-            case "<": result += "&lt;"
-            case ">": result += "&gt;"
-            default: result.append(character)
-            }
-        }
+        HTMLPage.response(title, content, fields: [("Cache-Control", "public, max-age=3600")])
     }
 }

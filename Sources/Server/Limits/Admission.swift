@@ -77,7 +77,8 @@ package final class Admission: Sendable {
 
     /// What limits a request to the API; nil: nothing does.
     func limiter(_ method: RequestHead.Method, _ path: String) -> Limiter? {
-        guard Route.isOfAPI(path) else { return nil }
+        // A preview is asked for as a redirect is.
+        guard Route.isOfAPI(path) else { return API.previewed(path) == nil ? nil : redirect }
         switch method {
         case .get, .head: return read
         case .post, .put, .patch, .delete: return create

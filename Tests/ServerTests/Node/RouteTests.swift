@@ -34,7 +34,7 @@ extension NodeTests {
             let client = try node.connect()
             let code = try client.create("https://example.com/")
             for path in [
-                "/", "//", "/\(code)/", "//\(code)", "/\(code)+", "/\(code)x", "/\(code.dropLast())", "/nothing-here",
+                "/", "//", "/\(code)/", "//\(code)", "/\(code)++", "/\(code)x", "/\(code.dropLast())", "/nothing-here",
                 "/1000000", "/1zzzzzzz", "/%31\(code.dropFirst())", "/api", "/api/", "/api/v1", "/api/v1/urls/",
                 "/api/v1/urls/\(code)/", "/api/v1/urls/\(code)/x", "/api/v1/urls/nothing", "/api/v1/urls/%00",
                 "/health/", "/health/x", "/Health", "/shorten/", "/analytics", "/problems/nothing",

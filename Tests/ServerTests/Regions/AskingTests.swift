@@ -128,6 +128,15 @@ extension NodeTests.Regions {
             }
         }
 
+        /// A preview asks as a redirect does.
+        @Test func preview() throws {
+            let subject = try Subject()
+            let path = "/\(subject.code(7))+"
+            let page = try subject.get(path, LinkAnswer(.here, record: subject.record(7)))
+            #expect(page.status == 200 && page.text.contains(Subject.destination(7)), "\(page.text)")
+            try subject.get(path, LinkAnswer(.notHere)).expectProblem(404, "not-found")
+        }
+
         /// Found there, kept here, and gone from the cache when its entry arrives.
         @Test func found() throws {
             var subject = try Subject()
