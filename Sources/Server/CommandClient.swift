@@ -61,7 +61,9 @@ struct CommandConnection: ~Copyable {
     let descriptor: Int32
 
     /// Connects to the first address of the host that accepts.
-    init(_ server: Authority) throws(CommandClientError) {
+    init(
+        _ server: Authority, timeoutMilliseconds: Int64 = CommandClient.timeoutMilliseconds
+    ) throws(CommandClientError) {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_NUMERICSERV
@@ -73,7 +75,7 @@ struct CommandConnection: ~Copyable {
         var next = found
         while let address = next {
             do {
-                descriptor = try Self.connect(to: address.pointee)
+                descriptor = try Self.connect(to: address.pointee, timeoutMilliseconds)
                 return
             } catch {
                 failure = error
@@ -85,16 +87,16 @@ struct CommandConnection: ~Copyable {
 
     deinit { close(descriptor) }
 
-    private static func connect(to address: addrinfo) throws(CommandClientError) -> Int32 {
+    private static func connect(
+        to address: addrinfo, _ timeoutMilliseconds: Int64
+    ) throws(CommandClientError) -> Int32 {
         let type = address.ai_socktype | Int32(SOCK_NONBLOCK.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(address.ai_family, type, address.ai_protocol)
         guard descriptor >= 0 else { throw .unreachable(String(cString: strerror(errno))) }
         do throws(CommandClientError) {
             var status = Glibc.connect(descriptor, address.ai_addr, address.ai_addrlen) == 0 ? 0 : errno
             if status == EINPROGRESS || status == EINTR {
-                try wait(
-                    descriptor, for: Int16(POLLOUT), before: monotonicMilliseconds() + CommandClient.timeoutMilliseconds
-                )
+                try wait(descriptor, for: Int16(POLLOUT), before: monotonicMilliseconds() + timeoutMilliseconds)
                 var size = socklen_t(MemoryLayout<Int32>.size)
                 getsockopt(descriptor, SOL_SOCKET, SO_ERROR, &status, &size)
             }

@@ -44,6 +44,8 @@ final class Node: @unchecked Sendable {
     let publicBudget: ConnectionBudget
     private let clockOffsetMilliseconds: Int64
     private let servesUsers: Bool
+    /// Nil: there is no cache to be told of changes.
+    let purger: Purger?
     let clusterSecret: ClusterSecret?
     /// The main thread's.
     var replicationTLS: ReplicationTLS?
@@ -86,6 +88,7 @@ final class Node: @unchecked Sendable {
         tokens = Tokens(secrets.cluster, store, configuration)
         readers = try ReaderThreads(store, count: configuration.readerThreads, mustEnd: { Self.end(because: $0) })
         let publicURL = configuration.publicURL(boundTo: address)
+        purger = try Purger(store, configuration, publicURL: publicURL, now: { Self.clock(offset) })
         clicks = try Clicks(store, live, now: { Self.clock(offset) })
         let api = try API(
             store, live, admission, intake, durability, clicks.storage, tokens, lookups, peers: peers,
@@ -115,6 +118,8 @@ final class Node: @unchecked Sendable {
         clickThread = SystemThread("clicks", niceness: Clicks.niceness, clicks.run)
         if let peers { threads.append(SystemThread("peers", niceness: API.niceness, peers.run)) }
         threads.append(SystemThread("api", niceness: API.niceness, api.run))
+        threads.append(SystemThread("changes", niceness: API.niceness, api.feed.run))
+        purger?.start()
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
 
@@ -143,6 +148,7 @@ final class Node: @unchecked Sendable {
     /// Lets open requests finish, for at most the drain time, and closes the store. `whileWaiting` is called often.
     func drain(whileWaiting: () -> Void) {
         isDraining.store(true, ordering: .relaxed)
+        api.feed.drain()
         let deadline = System.monotonicMilliseconds() + configuration.drainTimeoutMilliseconds
         // First new connections are still let in, to learn of the drain; then no more, and what came meanwhile finishes.
         api.streams.end()
@@ -167,6 +173,7 @@ final class Node: @unchecked Sendable {
         // All clicks are in the rings now.
         clicks.close()
         clickThread?.join()
+        purger?.close()
         store.close()
         if accessLog.close() { accessLogThread?.join() }
         hasDrained.store(true, ordering: .releasing)

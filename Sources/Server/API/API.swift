@@ -89,6 +89,7 @@ final class API: RequestHandler, @unchecked Sendable {
     /// Nobody is asked, although others decide about aliases too, as the store has it.
     let lacksAcceptors: Bool
     let pulse = Pulse()
+    private(set) var feed: ChangeFeed!
     let publicURL: String
     private(set) var policy: DestinationPolicy
     /// Nil if names are not looked up.
@@ -124,6 +125,7 @@ final class API: RequestHandler, @unchecked Sendable {
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
         authentication = Authentication(store, noteFailure: noteAuthFailure, noteDamage: noteDamage)
+        feed = ChangeFeed(store) { [unowned self] in line($0, $1) }
     }
 
     func take(_ call: HandedOver) -> Shedding? {
@@ -141,7 +143,10 @@ final class API: RequestHandler, @unchecked Sendable {
     var waitingCallCount: Int { calls.count }
 
     /// What waits is dropped: whoever drains has waited for it as long as there was time.
-    func close() { calls.closeAndDiscard() }
+    func close() {
+        calls.closeAndDiscard()
+        feed.close()
+    }
 
     func run() {
         var nextSweep = System.monotonicMicroseconds()
@@ -238,6 +243,7 @@ final class API: RequestHandler, @unchecked Sendable {
             resource(call, path, handlers(of: "import").merging([.post: { self.importLinks($0) }]) { $1 })
         case "/api/v1/urls/export":
             resource(call, path, handlers(of: "export").merging([.get: { self.exportLinks($0) }]) { $1 })
+        case "/api/v1/changes": resource(call, path, [.get: { self.tellChanges($0) }])
         case "/shorten": resource(call, path, [.post: { self.create($0, .short) }])
         // GET of these is the workers'; what comes here has another method.
         case "/health": resource(call, path, [.get: { $0.answer(Self.health(true)) }])

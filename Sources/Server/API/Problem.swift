@@ -13,6 +13,8 @@ struct Problem: Sendable {
     var fields: [(name: String, value: String)] = []
     /// What to send once more to learn what became of a claim.
     var claimID: UInt128?
+    /// The position to go on from.
+    var after: String?
 
     /// Without a detail it is what happens to all of the kind.
     init(_ kind: ProblemKind, _ detail: String? = nil, status: Int? = nil) {
@@ -27,6 +29,7 @@ struct Problem: Sendable {
         body += Array(String(status).utf8)
         body.append(jsonKey: "detail", string: detail)
         body.append(jsonKey: "code", string: kind.code)
+        if let after { body.append(jsonKey: "after", string: after) }
         if let claimID { body.append(jsonKey: "claim_id", string: claimID.claimText) }
         body.append(UInt8(ascii: "}"))
         return Response(

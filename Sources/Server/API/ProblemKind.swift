@@ -176,7 +176,8 @@ extension ProblemKind {
         "A parameter is missing, unknown, repeated or malformed.", remedy: "The detail names it.")
     static let logTruncated = ProblemKind(
         "log-truncated", 410, "The log does not go back so far", "The entries that were asked for have been truncated.",
-        remedy: "Begin the copy again.")
+        remedy: "Begin a copy again. Who follows changes exports all links, and goes on from the position "
+            + "in the member after.")
     static let storeUnreadable = ProblemKind(
         "store-unreadable", 500, "A part of the store cannot be read", "What a copy cannot do without is damaged.",
         remedy: "edge verify tells how far. An older backup, or another node, has the rest.")

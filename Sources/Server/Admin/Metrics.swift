@@ -36,6 +36,7 @@ struct Metrics {
         addStore(figures)
         addCommits(figures)
         addClicks(node)
+        addFollowers(node)
         if let peers = node.peers {
             addReplication(peers.figures, node.intake)
             addDurability(node.durability)

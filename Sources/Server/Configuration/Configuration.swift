@@ -71,6 +71,9 @@ package struct Configuration: Equatable, Sendable {
     package var redirectStatus = RedirectStatus.found
     /// `max-age` of a redirect, whole seconds; 0 forbids caches to keep it.
     package var redirectCacheTTLMilliseconds: Int64 = 0
+    /// What is called when a code is to be answered otherwise than before; nil: nothing.
+    package var purgeURL: PurgeURL?
+    package var purgeMethod = PurgeMethod.purge
     /// The longest time from a click to its being durable.
     package var clickFlushMilliseconds: Int64 = 1000
     /// Whether links may be created without a key.

@@ -112,6 +112,13 @@ package struct ConfigurationKey: Sendable {
             "how long caches may keep a redirect; 0s: not at all, so that changes and clicks are seen at once",
             reloadable: true),
         .init(
+            "purge_url", \.purgeURL, .purgeURL,
+            "what to call when a link changes, so that a cache in front drops it: http://127.0.0.1:6081/{code}; or none"
+        ),
+        .init(
+            "purge_method", \.purgeMethod, .purgeMethod,
+            "PURGE, with the host of public_url, or POST, to purge_url's own"),
+        .init(
             "click_flush", \.clickFlushMilliseconds, .duration(ConfigurationLimits.clickFlushMilliseconds),
             "the longest time until a click is durable: what a crash may lose of them", reloadable: true),
         .init(

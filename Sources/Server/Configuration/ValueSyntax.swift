@@ -164,6 +164,21 @@ extension ValueSyntax where Value == Configuration.Durability {
         })
 }
 
+extension ValueSyntax where Value == PurgeURL? {
+    /// An http URL with `{code}` in it, or `none`.
+    static let purgeURL = ValueSyntax(
+        read: { (text) throws(BadValue) in
+            if text == "none" { return nil }
+            guard let url = PurgeURL(text) else {
+                throw BadValue(
+                    problem: "\(quoted(text)) is no http:// URL with {code} in its path or query, once",
+                    remedy: "write one such as http://127.0.0.1:6081/{code}, or none")
+            }
+            return url
+        }, write: { $0?.description ?? "none" })
+}
+
+extension ValueSyntax where Value == PurgeMethod { static let purgeMethod = choice }
 extension ValueSyntax where Value == Configuration.Lookups { static let lookups = choice }
 extension ValueSyntax where Value == Configuration.Role { static let role = choice }
 extension ValueSyntax where Value == Configuration.RedirectStatus { static let redirectStatus = choice }

@@ -20,6 +20,7 @@ extension NodeTests {
                     "--node", "0", "--cluster_secret_file", cluster + "/cluster.secret",
                     "--replication_tls_certificate", cluster + "/local-0.pem",
                     "--replication_tls_key", cluster + "/local-0.key", "--replication_tls_ca", cluster + "/ca.pem",
+                    "--purge_url", "http://127.0.0.1:9/{code}",
                 ], in: directory)
             let client = try node.connect()
             let code = try client.create("https://example.com/")

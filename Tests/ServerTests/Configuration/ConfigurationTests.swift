@@ -46,6 +46,7 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
         #expect(configuration.logFormat == .logfmt)
         #expect(configuration.redirectStatus == .found)
         #expect(configuration.redirectCacheTTLMilliseconds == 0)
+        #expect(configuration.purgeURL == nil && configuration.purgeMethod == .purge)
         #expect(configuration.anonymousCreate)
         #expect(configuration.clockOffsetMilliseconds == 0)
         #expect(try load("") == configuration)
@@ -71,6 +72,8 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
             access_log = /var/log/edge/access.log
             redirect_status = 308
             redirect_cache_ttl = 5m
+            purge_url = http://[::1]:6081/purge?key={code}&a=b
+            purge_method = POST
             anonymous_create = off
             clock_offset = -36h
             """)
@@ -95,6 +98,8 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
         #expect(configuration.logFormat == .json)
         #expect(configuration.redirectStatus == .permanentRedirect)
         #expect(configuration.redirectCacheTTLMilliseconds == 300_000)
+        #expect(configuration.purgeURL?.description == "http://[::1]:6081/purge?key={code}&a=b")
+        #expect(configuration.purgeMethod == .post)
         #expect(!configuration.anonymousCreate)
         #expect(configuration.clockOffsetMilliseconds == -129_600_000)
         #expect(try load(configuration.text) == configuration)
@@ -191,6 +196,12 @@ private func errors(_ text: String, flags: [(String, String)] = []) -> [String] 
             "map_size: 16777217B is not a multiple of 4KiB; write 16MiB or 16388KiB"
         ),
         ("redirect_cache_ttl = 1500ms", "redirect_cache_ttl: 1500ms is not a whole number of seconds; write 1s or 2s"),
+        ("purge_method = GET", "purge_method: \"GET\" is not known; write PURGE or POST"),
+        (
+            "purge_url = https://a.example/{code}",
+            "purge_url: \"https://a.example/{code}\" is no http:// URL with {code} in its path or query, once; "
+                + "write one such as http://127.0.0.1:6081/{code}, or none"
+        ),
         ("redirect_cache_ttl = -1s", "redirect_cache_ttl: -1s is out of range; write a duration from 0s to 365d"),
         ("drain_timeout = 25h", "drain_timeout: 25h is out of range; write a duration from 0s to 1d"),
         ("clock_offset = -3651d", "clock_offset: -3651d is out of range; write a duration from -3650d to 3650d"),
