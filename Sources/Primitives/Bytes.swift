@@ -74,6 +74,10 @@ extension RawSpan {
         return value
     }
 
+    package mutating func takeUInt128() throws(MalformedBytes) -> UInt128 {
+        UInt128(try takeUInt64()) << 64 | UInt128(try takeUInt64())
+    }
+
     package mutating func takeVarint() throws(MalformedBytes) -> UInt64 {
         var value: UInt64 = 0
         var shift: UInt64 = 0

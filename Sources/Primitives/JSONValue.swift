@@ -16,9 +16,10 @@ package enum JSONValue: Equatable, Sendable {
     /// In one text: no route wants more, and a text of nothing but values would keep the one who reads it busy.
     package static let values = 4096
 
-    package init(_ text: [UInt8]) throws(JSONError) {
+    /// - valueLimit: more values are an error.
+    package init(_ text: [UInt8], valueLimit: Int = values) throws(JSONError) {
         guard String(validating: text, as: UTF8.self) != nil else { throw .notUTF8 }
-        var reader = JSONReader(text)
+        var reader = JSONReader(text, valueLimit: valueLimit)
         self = try reader.readText()
     }
 }
@@ -28,7 +29,8 @@ package enum JSONError: Error, Equatable {
     case malformed(at: Int)
     case tooDeep(at: Int)
     case repeatedName(at: Int)
-    case tooMany(at: Int)
+    /// Behind so many values.
+    case tooMany(Int, at: Int)
 
     /// One sentence for the user; `text` names what was read: "The body".
     package func message(of text: String) -> String {
@@ -37,7 +39,7 @@ package enum JSONError: Error, Equatable {
         case .malformed(let offset): "\(text) is not JSON from byte \(offset) on."
         case .tooDeep(let offset):
             "More than \(JSONValue.depth) arrays and objects stand within each other at byte \(offset)."
-        case .tooMany(let offset): "More than \(JSONValue.values) values stand before byte \(offset)."
+        case .tooMany(let limit, let offset): "More than \(limit) values stand before byte \(offset)."
         case .repeatedName(let offset): "A member has the name of an earlier one at byte \(offset)."
         }
     }
@@ -49,8 +51,9 @@ private struct JSONReader {
     private var offset = 0
     private var depth = 0
     private var values = 0
+    private let valueLimit: Int
 
-    init(_ text: [UInt8]) { self.text = text }
+    init(_ text: [UInt8], valueLimit: Int) { (self.text, self.valueLimit) = (text, valueLimit) }
 
     mutating func readText() throws(JSONError) -> JSONValue {
         let value = try readValue()
@@ -61,7 +64,7 @@ private struct JSONReader {
 
     private mutating func readValue() throws(JSONError) -> JSONValue {
         skipSpace()
-        guard values < JSONValue.values else { throw .tooMany(at: offset) }
+        guard values < valueLimit else { throw .tooMany(valueLimit, at: offset) }
         values += 1
         switch next {
         case UInt8(ascii: "{"): return try readObject()

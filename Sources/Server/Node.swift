@@ -92,7 +92,7 @@ final class Node: @unchecked Sendable {
         clicks = try Clicks(store, live, now: { Self.clock(offset) })
         let api = try API(
             store, live, admission, intake, durability, clicks.storage, tokens, lookups, peers: peers,
-            publicURL: publicURL,
+            requests: ClusterSecret.requestKey(secrets.cluster, codeSecret: store.codeSecret), publicURL: publicURL,
             policy: try DestinationPolicy(
                 ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
@@ -120,6 +120,7 @@ final class Node: @unchecked Sendable {
         threads.append(SystemThread("api", niceness: API.niceness, api.run))
         threads.append(SystemThread("changes", niceness: API.niceness, api.feed.run))
         purger?.start()
+        threads.append(SystemThread("batches", niceness: API.niceness) { api.batches.run(api) })
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
 

@@ -6,7 +6,7 @@ import Primitives
 struct Catalogue: Sendable {
     let meta, origins, aliases, snowflakes, digests, log: TableHandle
     /// Nil in a store that no program which knows them has opened to write.
-    let members, keys, owners, registers: TableHandle?
+    let members, keys, claims, batches, owners, registers: TableHandle?
     /// By region index × 16 + node.
     private var links: [TableHandle?]
     private(set) var linkTables: [TableID]
@@ -28,6 +28,7 @@ struct Catalogue: Sendable {
         members = try open(TableID.members.name)
         (keys, owners) = (try open(TableID.keys.name), try open(TableID.owners.name))
         registers = try open(TableID.registers.name)
+        (claims, batches) = (try open(TableID.claims.name), try open(TableID.batches.name))
         var links = [TableHandle?](repeating: nil, count: 62 * 16)
         var tables: [TableID] = []
         for table in try Self.linkTableNames(transaction) {
@@ -51,6 +52,8 @@ struct Catalogue: Sendable {
         case .digests: digests
         case .members: members
         case .keys: keys
+        case .claims: claims
+        case .batches: batches
         case .owners: owners
         case .registers: registers
         case .totals, .days, .journal: nil
@@ -99,10 +102,12 @@ struct Catalogue: Sendable {
 
     /// Makes the tables that stores of earlier programs lack.
     static func addLater(in transaction: borrowing WriteTransaction) throws(LMDBError) {
-        for table in [TableID.members, .keys, .owners, .registers] { _ = try transaction.openTable(table.name) }
+        for table in [TableID.members, .keys, .claims, .batches, .owners, .registers] {
+            _ = try transaction.openTable(table.name)
+        }
     }
 
-    var hasAll: Bool { members != nil && keys != nil && owners != nil && registers != nil }
+    var hasAll: Bool { [members, keys, claims, batches, owners, registers].allSatisfy { $0 != nil } }
 }
 
 /// The rows of the table `meta`.

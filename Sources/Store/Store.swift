@@ -8,6 +8,9 @@ package struct NewLink: Sendable {
     /// Nil: a code is generated.
     package var alias: Alias?
     package var body: LinkBody
+    /// Where the body has a request's hash: what its claim made since then is told of, and nothing made. Nil: it is made,
+    /// because the claim was decided elsewhere.
+    package var claimsSince: Instant?
     package init(alias: Alias? = nil, body: LinkBody) { (self.alias, self.body) = (alias, body) }
 }
 
@@ -21,6 +24,8 @@ package struct CreatedLink: Sendable {
     /// Of the entry in the origin's log.
     package let sequence: UInt64
     package let body: LinkBody
+    /// An earlier request of the same claim made it; `body` is what that asked for.
+    package var isReplay = false
 }
 
 /// The links of the world on this node's disk, and the one thread that changes them.
@@ -357,6 +362,7 @@ enum WriteOperation: Sendable {
     /// Of one step in the environment of this number; `endsRound`: it was the last of a round.
     case scrubbed([ScrubFinding], endsRound: Bool, environment: UInt16)
     case replace(StoreReplacement)
+    case batch(BatchWrite, Store.BatchCompletion)
     /// Of the acceptor of aliases.
     case registers(RegisterChange, Store.RegisterCompletion)
 }

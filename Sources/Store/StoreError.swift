@@ -66,6 +66,8 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
 /// Why a write was not made. Nothing of it is in the store.
 package enum WriteError: Error, Equatable, Sendable {
     case aliasTaken
+    /// Another request has been made under the claim.
+    case requestDiffers
     /// There is no link to change.
     case notFound
     /// The link was deleted, for good.

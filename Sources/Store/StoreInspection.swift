@@ -39,6 +39,8 @@ package struct StoreInspection {
             digestRows += try inspectPlain(image, .keys, transaction)
             try inspectOwners(image, transaction)
             try inspectRegisters(image, transaction)
+            try inspectClaims(image, transaction)
+            try inspectBatches(image, transaction)
             let present = try transaction.entryCount(image.catalogue.digests)
             if present != digestRows { note("\(present) digests, and \(digestRows) buckets have records") }
             for (index, row) in image.origins.sorted(by: { $0.key < $1.key }) {

@@ -127,6 +127,10 @@ package enum StoreLimits {
     /// How long the wall clock must have gone on evenly before anything is cut down: if it was set wrongly, its links
     /// answer 410 for as long, and somebody notices.
     package static let evenBeforeReducingMilliseconds: Int64 = 24 * 3_600_000
+    /// How long a request that comes again gets its first answer, and a batch's results stay.
+    package static let claimsKeptMilliseconds: Int64 = 24 * 3_600_000
+    /// Entries of a batch.
+    package static let batchEntries = 1000
     /// Lives of nodes in the version vector.
     static let origins = 4096
     /// Entries in a batch of another node's log, and such batches that wait: with the writes of one commit, fewer pages

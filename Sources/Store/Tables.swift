@@ -5,7 +5,7 @@ import Primitives
 /// up in another table is recognised.
 enum TableID: Hashable {
     case links(region: UInt8, node: UInt8)
-    case snowflakes, aliases, origins, meta, digests, members, keys, owners, registers
+    case snowflakes, aliases, origins, meta, digests, members, keys, claims, batches, owners, registers
     /// Of the environment of clicks, which has a table `meta` too.
     case totals, days, journal
 
@@ -20,6 +20,8 @@ enum TableID: Hashable {
         case .digests: (0, 5)
         case .members: (0, 6)
         case .keys: (0, 7)
+        case .claims: (0, 9)
+        case .batches: (0, 10)
         case .owners: (0, 11)
         case .registers: (0, 12)
         case .totals: (0, 13)
@@ -38,6 +40,8 @@ enum TableID: Hashable {
         case .digests: "digests"
         case .members: "members"
         case .keys: "keys"
+        case .claims: "claims"
+        case .batches: "batches"
         case .owners: "owners"
         case .registers: "registers"
         case .totals: "totals"
@@ -46,6 +50,7 @@ enum TableID: Hashable {
         }
     }
 
+    /// Of a table that travels, or whose rows are checked by their id.
     init?(_ first: UInt8, _ second: UInt8) {
         if RegionCharacter(first) != nil, second < 16 {
             self = .links(region: first, node: second)
@@ -136,7 +141,9 @@ extension LinkKey {
         case .aliases:
             guard !rowKey.isEmpty else { return nil }
             self = .alias([UInt8](rowKey))
-        case .origins, .meta, .digests, .members, .keys, .owners, .registers, .totals, .days, .journal: return nil
+        case .origins, .meta, .digests, .members, .keys, .claims, .batches, .owners, .registers, .totals, .days,
+            .journal:
+            return nil
         }
     }
 }

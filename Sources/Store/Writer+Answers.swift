@@ -15,6 +15,7 @@ extension Writer {
         case leased
         /// Whether the acceptor's rows were written.
         case kept(Bool)
+        case batch(TakenBatch)
     }
 
     /// Whoever has an answer finds the figures that go with it.
@@ -38,9 +39,11 @@ extension Writer {
             case (.scrubbed, .failure): store.finishedScrubbing([])
             case (.registers(_, let completion), .kept(let isKept)): completion(isKept)
             case (.registers(_, let completion), .failure): completion(false)
+            case (.batch(_, let completion), .batch(let batch)): completion(.success(batch))
+            case (.batch(_, let completion), .failure(let error)): completion(.failure(error))
             case (.lease, _), (.leaseRefused, _): break
             case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _), (.scrubbed, _),
-                (.replace, _), (.registers, _):
+                (.replace, _), (.registers, _), (.batch, _):
                 preconditionFailure("an operation has the outcome of another")
             }
         }

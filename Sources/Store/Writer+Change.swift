@@ -62,6 +62,7 @@ extension Writer {
         case .update(let wanted):
             body = wanted
             (body.claimID, body.importedCreation) = (record.body.claimID, record.body.importedCreation)
+            body.requestHash = record.body.requestHash
         case .patch(let patch):
             guard !record.body.flags.contains(.reduced) else { return .failure(.deleted) }
             body = patch.applied(to: record.body)

@@ -6,6 +6,7 @@ extension Writer {
     func create(
         _ link: NewLink, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Outcome {
+        if let since = link.claimsSince, let found = try claimed(link.body, since, transaction) { return found }
         let key: LinkKey
         let code: [UInt8]
         if let alias = link.alias {
@@ -35,6 +36,9 @@ extension Writer {
         if let owner = link.body.owner {
             let row = owners.key(owner, createdAt: link.body.importedCreation ?? stamp.instant, key)
             try transaction.put(catalogue.owners!, row, Row.sealed(.owners, row, []))
+        }
+        if let claim = ClaimRow(key, link.body, stamp: stamp.rawValue, of: state.row.origin) {
+            try state.merge.note(claim, transaction)
         }
         var entryKey: [UInt8] = []
         key.encode(into: &entryKey)

@@ -38,7 +38,7 @@ final class Writer: @unchecked Sendable {
     var state: State
     var sums = DigestSums()
     private var figures = StoreFigures()
-    private var fullSince: Instant?
+    var fullSince: Instant?
 
     init(
         _ opening: StoreOpening, _ settings: StoreSettings, codeSpace: CodeSpace, stamps: CodeStamps
@@ -245,6 +245,7 @@ final class Writer: @unchecked Sendable {
     ) throws(LMDBError) -> [Outcome] {
         let transaction = try environment.beginWrite()
         state.merge.stamps!.begin(transaction)
+        state.merge.claimsSince = ClaimRow.oldestStamp(now)
         state.issuer.isUnheard = !store.issuesNumbers
         var outcomes: [Outcome] = []
         outcomes.reserveCapacity(operations.count)
@@ -252,14 +253,14 @@ final class Writer: @unchecked Sendable {
         for operation in operations {
             switch operation {
             case .create(let link, _):
-                guard takesLinks else {
-                    outcomes.append(.failure(.storageFull))
-                    continue
-                }
                 let head = state.row.head
-                outcomes.append(try create(link, now, transaction))
+                outcomes.append(takesLinks ? try create(link, now, transaction) : .failure(.storageFull))
                 if state.row.head != head { isChanged = true }
             case .key(let write, _):
+                let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
+                if changes { isChanged = true }
+                outcomes.append(outcome)
+            case .batch(let write, _):
                 let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
                 if changes { isChanged = true }
                 outcomes.append(outcome)
@@ -358,42 +359,5 @@ final class Writer: @unchecked Sendable {
         var closed = sideFile
         closed.closedAt = state.row.head
         try? directory.replace(directory.identityPath, with: Array(closed.text.utf8))
-    }
-
-    // MARK: Room
-
-    /// Whether users' links may be written: the disk has room for a commit, and the map is not nearly full.
-    private func hasRoom(_ now: Instant) throws(LMDBError) -> Bool {
-        if let fullSince, abs(now.millisecondsSince(fullSince)) < StoreLimits.fullnessRecheckMilliseconds {
-            return false
-        }
-        let size = environment.size
-        let margin = min(StoreLimits.reserveBytes, size.mapSizeBytes / 16)
-        let hasDisk = try StoreFile.reserve(
-            environment.descriptor, usedBytes: size.usedBytes,
-            marginBytes: min(margin, size.mapSizeBytes - size.usedBytes))
-        let hasMap = try mapHasRoom(size)
-        fullSince = hasDisk && hasMap ? nil : now
-        return fullSince == nil
-    }
-
-    private func mapHasRoom(_ size: Environment.Size) throws(LMDBError) -> Bool {
-        let limitBytes = size.mapSizeBytes / 100 * StoreLimits.userShareOfMapPercent
-        if size.usedBytes < limitBytes { return true }
-        let free = try environment.beginRead().freePageCount()
-        return (size.pages - free) * size.pageSizeBytes < limitBytes
-    }
-
-    /// A full map or disk, or a damaged page, aborts a transaction and leaves the store as it was. After any other
-    /// failure, and after one of the header page, with which LMDB ends all writing, nobody can say what the disk holds:
-    /// the next start will read it. LMDB calls a short write EIO, as the system calls a failed sync: the first is harmless
-    /// and comes of a full disk alone.
-    private func endUnlessHarmless(_ error: LMDBError) {
-        let harmless =
-            error.isBeforeWriting || [ENOSPC, EDQUOT, EFBIG, EMFILE, ENFILE].contains(error.code)
-            || (error.code == EIO && StoreFile.isDiskFull(environment.descriptor))
-        guard harmless, (try? environment.beginWrite()) != nil else {
-            settings.mustEnd("a commit to \(directory.storePath) failed (\(error)); its outcome is unknown")
-        }
     }
 }

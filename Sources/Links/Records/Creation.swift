@@ -7,12 +7,12 @@ package struct Creation: Equatable, Sendable {
     package init(stamp: UInt64, origin: Origin) { (self.stamp, self.origin) = (stamp, origin) }
 
     /// Stamp (8, big-endian), origin (10).
-    func encode(into bytes: inout [UInt8]) {
+    package func encode(into bytes: inout [UInt8]) {
         bytes.append(bigEndian: stamp)
         origin.encode(into: &bytes)
     }
 
-    init(decoding bytes: inout RawSpan) throws(MalformedBytes) {
+    package init(decoding bytes: inout RawSpan) throws(MalformedBytes) {
         stamp = try bytes.takeUInt64()
         origin = try Origin(decoding: &bytes)
     }

@@ -35,5 +35,5 @@ extension String {
 
 extension Instant {
     /// Instants are kept as 48 bits of milliseconds: from 1970 to the year 10889.
-    var storable: UInt64 { UInt64(min(max(milliseconds, 0), 1 << 48 - 1)) }
+    package var storable: UInt64 { UInt64(min(max(milliseconds, 0), 1 << 48 - 1)) }
 }

@@ -43,6 +43,8 @@ package struct LinkBody: Equatable, Sendable {
     package var claimID: UInt128?
     /// When the link was made in the shortener that it was imported from.
     package var importedCreation: Instant?
+    /// Of the request that made the link under `claimID`, if that may come again; 8 bytes.
+    package var requestHash: UInt64?
     package var unknown: [UnknownField] = []
 
     package init() {}
@@ -55,6 +57,7 @@ package struct LinkBody: Equatable, Sendable {
         static let tags: UInt64 = 5
         static let claimID: UInt64 = 6
         static let importedCreation: UInt64 = 7
+        static let requestHash: UInt64 = 8
     }
 
     /// Prefixes that are not stored; the index is the value of the flags' low bits.
@@ -90,6 +93,7 @@ extension LinkBody {
         if let importedCreation {
             field(Tag.importedCreation, bytes { $0.append(bigEndian48: importedCreation.storable) })
         }
+        if let requestHash { field(Tag.requestHash, bytes { $0.append(bigEndian: requestHash) }) }
         for extra in unknown { field(extra.tag, extra.content) }
     }
 
@@ -127,9 +131,9 @@ extension LinkBody {
             title = try String(field: content)
             return
         case Tag.tags: while span.byteCount > 0 { tags.append(try String(field: try span.takeLengthPrefixed())) }
-        case Tag.claimID:
-            claimID = UInt128(try span.takeUInt64()) << 64 | UInt128(try span.takeUInt64())
+        case Tag.claimID: claimID = try span.takeUInt128()
         case Tag.importedCreation: importedCreation = Instant(milliseconds: Int64(try span.takeUInt48()))
+        case Tag.requestHash: requestHash = try span.takeUInt64()
         default:
             unknown.append(UnknownField(tag: tag, content: content))
             return

@@ -3,6 +3,7 @@ import HTTP
 import Links
 import Primitives
 import Store
+import Synchronization
 
 /// A request that the API has taken, and the route that its answer is counted under.
 struct APICall: Sendable {
@@ -15,6 +16,8 @@ struct APICall: Sendable {
     var subject: LimitSubject
     /// Of its network, whoever asks.
     var network: LimitSubject
+    /// The same as a number that all nodes know it by.
+    let clientNetwork: UInt64
     /// What the limit that it falls under said.
     var limit: LimitAnswer?
     /// What its token and its hints ask for.
@@ -77,6 +80,10 @@ final class API: RequestHandler, @unchecked Sendable {
     let comeBack = TokenCounts()
     let issuedTokens = Counter()
     let changeCounts = ChangeCounts()
+    let requests: RequestKey
+    let repeatCounts = RepeatCounts()
+    let claimsUnderWay = ClaimsUnderWay()
+    let batches: BatchRunner
     private let live: LiveConfiguration
     /// The thread's copy of what `live` holds.
     private(set) var configuration: Configuration
@@ -92,8 +99,9 @@ final class API: RequestHandler, @unchecked Sendable {
     private(set) var feed: ChangeFeed!
     let publicURL: String
     private(set) var policy: DestinationPolicy
-    /// Nil if names are not looked up.
-    private(set) var nameRule: NameRule?
+    /// Nil if names are not looked up. Any thread asks it.
+    var nameRule: NameRule? { currentNameRule.withLock { $0 } }
+    private let currentNameRule: Mutex<NameRule?>
     private let regionNames: [UInt8: String]
     let now: @Sendable () -> Instant
     private let isReady: @Sendable () -> Bool
@@ -109,8 +117,7 @@ final class API: RequestHandler, @unchecked Sendable {
     init(
         _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ intake: WriteIntake,
         _ durability: RegionDurability, _ clicks: ClickStorage, _ tokens: Tokens, _ lookups: RemoteLookups?,
-        peers: PeerThread?,
-        publicURL: String,
+        peers: PeerThread?, requests: RequestKey, publicURL: String,
         policy: DestinationPolicy,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
@@ -121,7 +128,9 @@ final class API: RequestHandler, @unchecked Sendable {
         (self.clicks, self.tokens, self.lookups, self.peers) = (clicks, tokens, lookups, peers)
         configuration = live.value
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
-        nameRule = NameRule(configuration, policy)
+        self.requests = requests
+        batches = try BatchRunner(store)
+        currentNameRule = Mutex(NameRule(configuration, policy))
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
         authentication = Authentication(store, noteFailure: noteAuthFailure, noteDamage: noteDamage)
@@ -146,6 +155,7 @@ final class API: RequestHandler, @unchecked Sendable {
     func close() {
         calls.closeAndDiscard()
         feed.close()
+        batches.close()
     }
 
     func run() {
@@ -180,7 +190,8 @@ final class API: RequestHandler, @unchecked Sendable {
         if old.allowPrivateDestinations != next.allowPrivateDestinations
             || old.resolveDestinations != next.resolveDestinations
         {
-            nameRule = NameRule(next, policy)
+            let rule = NameRule(next, policy)
+            currentNameRule.withLock { $0 = rule }
         }
     }
 
@@ -193,7 +204,8 @@ final class API: RequestHandler, @unchecked Sendable {
         let client = message.headBytes.withUnsafeBytes { admission.client(behind: handedOver.peer, message.head, $0) }
         let network = admission.subject(network: client)
         var call = APICall(
-            handedOver: handedOver, answers: answers, route: "other", subject: network, network: network)
+            handedOver: handedOver, answers: answers, route: "other", subject: network, network: network,
+            clientNetwork: client.network)
         if Route.isOfAPI(message.path) {
             do throws(RefusedRequest) { call.caller = try caller(of: call, admission) } catch {
                 return call.answer(error.problem.response)
@@ -243,6 +255,8 @@ final class API: RequestHandler, @unchecked Sendable {
             resource(call, path, handlers(of: "import").merging([.post: { self.importLinks($0) }]) { $1 })
         case "/api/v1/urls/export":
             resource(call, path, handlers(of: "export").merging([.get: { self.exportLinks($0) }]) { $1 })
+        case "/api/v1/urls/bulk":
+            resource(call, path, handlers(of: "bulk").merging([.post: { self.takeBatch($0) }]) { $1 })
         case "/api/v1/changes": resource(call, path, [.get: { self.tellChanges($0) }])
         case "/shorten": resource(call, path, [.post: { self.create($0, .short) }])
         // GET of these is the workers'; what comes here has another method.
@@ -252,6 +266,8 @@ final class API: RequestHandler, @unchecked Sendable {
         default:
             if let code = Self.segment(path, after: "/api/v1/urls/") {
                 resource(call, "/api/v1/urls/{code}", handlers(of: code))
+            } else if let id = Self.segment(path, after: "/api/v1/urls/bulk/") {
+                resource(call, "/api/v1/urls/bulk/{id}", [.get: { self.showBatch($0, id) }])
             } else if let code = Self.segment(path, after: "/api/v1/analytics/") {
                 resource(call, "/api/v1/analytics/{code}", [.get: { self.showClicks($0, code) }])
             } else if let code = Self.segment(path, after: "/analytics/") {
@@ -304,74 +320,6 @@ final class API: RequestHandler, @unchecked Sendable {
         return Response(
             status: passes ? 200 : 503,
             fields: [("Content-Type", "application/health+json"), ("Cache-Control", "no-store")], body: body)
-    }
-
-    // MARK: Links
-
-    private func create(_ call: APICall, _ form: CreateRequest.Form) {
-        guard configuration.role == .edge else { return call.answer(Problem.witness.response) }
-        let wanted: (link: NewLink, hostName: String?)
-        do throws(RefusedRequest) { wanted = try newLink(call, form) } catch {
-            return call.answer(error.problem.response)
-        }
-        guard intake.lets() else { return call.answer(Problem.overloaded.response) }
-        guard let nameRule, let name = wanted.hostName else { return write(call, wanted.link, form) }
-        nameRule.judge(name) { [self] verdict in
-            switch verdict {
-            case .admitted: write(call, wanted.link, form)
-            case .refused: call.answer(Problem.namePrivate.response)
-            case .unknown: call.answer(Problem.lookupFailed.response)
-            }
-        }
-    }
-
-    private func newLink(_ call: APICall, _ form: CreateRequest.Form) throws(RefusedRequest) -> (
-        link: NewLink, hostName: String?
-    ) {
-        try checkMayCreate(call.caller)
-        guard call.message.hasJSONBody else { throw RefusedRequest(Problem(.unsupportedMediaType)) }
-        var wanted = try CreateRequest(call.message.body, form).link(policy, store.codeSpace, now: now())
-        wanted.link.body.owner = call.caller.principal
-        return wanted
-    }
-
-    func checkMayCreate(_ caller: Caller) throws(RefusedRequest) {
-        if caller == .anonymous {
-            guard configuration.anonymousCreate else { throw RefusedRequest(.needsKey) }
-        } else if !caller.allows(.createLinks) {
-            throw RefusedRequest(.lacksScope(.createLinks))
-        }
-    }
-
-    func created201(_ created: CreatedLink, _ form: CreateRequest.Form, _ message: Message) -> Response {
-        let text = LinkText(
-            code: created.code, isAlias: created.key.isAlias, stamp: created.stamp, origin: created.origin,
-            body: created.body, publicURL: publicURL, region: regionName(created.origin))
-        var body = text.json
-        if form == .short {
-            body = [UInt8(ascii: "{")]
-            body.append(jsonKey: "short_url", string: text.shortURL)
-            body.append(UInt8(ascii: "}"))
-        }
-        return Response(
-            status: 201,
-            fields: [
-                ("Content-Type", "application/json"), ("Location", text.shortURL), ("ETag", text.entityTag),
-                ("X-Write-Region", text.region), ("X-Write-Ts", CalendarTime(created.stamp.instant).rfc3339),
-                ("Cache-Control", "no-store"),
-            ] + token(of: created, message), body: body)
-    }
-
-    private func token(of created: CreatedLink, _ message: Message) -> [(name: String, value: String)] {
-        guard let life = LifeTag(created.origin) else { return [] }
-        // Of a claim that another node has logged: what is here of that log has it.
-        let sequence = created.sequence > 0 ? created.sequence : tokens.coverage.head(life)
-        guard sequence > 0 else { return [] }
-        issuedTokens.add()
-        let brought = message.headBytes.withUnsafeBytes {
-            tokens.reading(message.head, $0, now: Instant(milliseconds: 0), writerTokenCounts)
-        }
-        return tokens.fields(ofWrite: LogPosition(life, sequence), after: brought.token, message)
     }
 
     func damaged(_ call: APICall) {

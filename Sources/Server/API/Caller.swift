@@ -115,7 +115,7 @@ final class Authentication {
 
 extension Message {
     /// A field's bytes as they came; none if it was not sent. For fields that cannot be repeated.
-    fileprivate func bytes(of field: Field) -> [UInt8] { Array(headBytes[head[field].range]) }
+    func bytes(of field: Field) -> [UInt8] { Array(headBytes[head[field].range]) }
 }
 
 extension Problem {

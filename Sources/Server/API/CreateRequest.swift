@@ -32,7 +32,10 @@ struct CreateRequest {
 
     /// Throws a `Problem` that says what is wrong with the body.
     init(_ body: [UInt8], _ form: Form) throws(RefusedRequest) {
-        let members = try JSONMembers(body, known: form.members)
+        try self.init(try JSONMembers(body, known: form.members), form)
+    }
+
+    init(_ members: JSONMembers, _ form: Form) throws(RefusedRequest) {
         longURL = try members.required("long_url", try members.string("long_url"))
         customAlias = try members.string("custom_alias")
         claimID = try Self.claimID(members, hasAlias: customAlias != nil)

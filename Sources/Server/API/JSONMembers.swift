@@ -10,6 +10,10 @@ struct JSONMembers {
         do throws(JSONError) { value = try JSONValue(body) } catch {
             throw RefusedRequest(Problem(.invalidJSON, error.message(of: "The body")))
         }
+        try self.init(value, known: names)
+    }
+
+    init(_ value: JSONValue, known names: [String]) throws(RefusedRequest) {
         guard case .object(let values) = value else {
             throw RefusedRequest(Problem(.invalidJSON, "A JSON object is wanted."))
         }

@@ -22,6 +22,12 @@ struct Problem: Sendable {
     }
 
     var response: Response {
+        Response(
+            status: status,
+            fields: [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")] + fields, body: json)
+    }
+
+    var json: [UInt8] {
         var body: [UInt8] = [UInt8(ascii: "{")]
         body.append(jsonKey: "type", string: "/problems/\(kind.code)")
         body.append(jsonKey: "title", string: kind.title)
@@ -32,9 +38,7 @@ struct Problem: Sendable {
         if let after { body.append(jsonKey: "after", string: after) }
         if let claimID { body.append(jsonKey: "claim_id", string: claimID.claimText) }
         body.append(UInt8(ascii: "}"))
-        return Response(
-            status: status,
-            fields: [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")] + fields, body: body)
+        return body
     }
 
     private func with(_ name: String, _ value: String) -> Problem {
@@ -43,7 +47,7 @@ struct Problem: Sendable {
         return problem
     }
 
-    private func retryAfter(seconds: Int64) -> Problem { with("Retry-After", String(max(1, seconds))) }
+    func retryAfter(seconds: Int64) -> Problem { with("Retry-After", String(max(1, seconds))) }
 }
 
 extension Problem {
@@ -152,6 +156,7 @@ extension Problem {
     init(_ error: WriteError) {
         switch error {
         case .aliasTaken: self.init(ProblemKind.aliasTaken)
+        case .requestDiffers: self.init(ProblemKind.idempotencyMismatch)
         case .clockWrong: self = .overloaded
         case .notFound: self.init(ProblemKind.notFound)
         case .deleted: self = .gone

@@ -76,6 +76,13 @@ extension ProblemKind {
         "invalid-expiry", 422, "The expiry is not accepted",
         "It is in the past, too far away, no time as RFC 3339 has it, or given in two ways.",
         remedy: "Give either expires_in in seconds, or expires_at like 2030-01-31T12:00:00Z.")
+    static let invalidBatch = ProblemKind(
+        "invalid-batch", 422, "The batch is not accepted", "It has no entries, or more than one batch may have.",
+        remedy: "Send 1 to \(BatchLimits.entries) entries at once.")
+    static let batchElsewhere = ProblemKind(
+        "batch-elsewhere", 421, "Another node has the batch",
+        "A batch stays with the node that took it, and this is another one.",
+        remedy: "Ask the node that the detail names; its region and number are the id's first two characters.")
 }
 
 /// Writes that are refused for what is there, or are not as safe as they were to be.
@@ -89,6 +96,18 @@ extension ProblemKind {
         "The change was made, and not as many other regions as are to have it had it in time. It stays.",
         remedy: "It needs no repetition, and making a link again makes another one. The operator sees in edge status "
             + "which regions are late.")
+}
+
+/// Requests that may come again.
+extension ProblemKind {
+    static let idempotencyMismatch = ProblemKind(
+        "idempotency-mismatch", 422, "The key was used for another request",
+        "A request with this Idempotency-Key and another path or body was taken in the last 24 hours. Nothing was changed.",
+        remedy: "Use a new key for a new request, and the same key only to send the same request again.")
+    static let invalidIdempotencyKey = ProblemKind(
+        "invalid-idempotency-key", 400, "The Idempotency-Key is not accepted",
+        "It is empty, too long, has other than visible ASCII characters, or stands beside a claim_id.",
+        remedy: "Send 1 to \(RepeatableRequest.keyBytes) visible ASCII characters, a random UUID for example.")
 }
 
 /// Who asks, and how much.
@@ -186,8 +205,8 @@ extension ProblemKind {
 extension ProblemKind {
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
-        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry, preconditionFailed,
-        notReplicated,
+        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry,
+        invalidBatch, batchElsewhere, preconditionFailed, notReplicated, idempotencyMismatch, invalidIdempotencyKey,
         unauthorized, invalidKey, forbidden, rateLimited,
         storageFull, behind, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge, methodNotAllowed,
         malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge, notImplemented,

@@ -16,6 +16,7 @@ struct Metrics {
         addReaders(node)
         addTokens(node)
         addChanges(node)
+        addRepeats(node)
         addConnections(workers, node.publicBudget)
         addSheddings(workers)
         addRequests(workers, node.api.answers.rows)

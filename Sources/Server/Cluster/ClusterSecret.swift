@@ -28,6 +28,14 @@ package struct ClusterSecret: Sendable {
         return TokenKey { secret.word(label + $0) }
     }
 
+    /// What requests that may come again are known by: under the cluster's secret the same everywhere; where there is none,
+    /// under what the store keeps.
+    package static func requestKey(_ secret: ClusterSecret?, codeSecret: [UInt8]) -> RequestKey {
+        let secret = secret ?? ClusterSecret(codeSecret)
+        let label = Array("edge request".utf8)
+        return RequestKey { secret.mac(label + $0) }
+    }
+
     /// The first 8 bytes of the MAC.
     private func word(_ message: [UInt8]) -> UInt64 { mac(message)[..<8].reduce(0) { $0 << 8 | UInt64($1) } }
 

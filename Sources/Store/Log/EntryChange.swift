@@ -9,6 +9,8 @@ struct EntryChange {
     let rank: RecordRank
     /// The row of `owners` that the link then has; nil: none.
     let ownerRow: [UInt8]?
+    /// The row of `claims` that the link's creation has; nil: none.
+    let claim: ClaimRow?
 
     /// Kinds that change records; another one is not known.
     static let kinds = [LogEntry.Kind.link, LogEntry.Kind.member, LogEntry.Kind.key]
@@ -27,6 +29,7 @@ struct EntryChange {
         let body = try RecordBody(key, decoding: value.span.bytes)
         rank = body.rank(stamp: stamp, origin: origin)
         ownerRow = body.ownerRow(key, stamp: stamp, owners)
+        claim = body.claim(key, stamp: stamp, of: origin)
         guard takesReduced || !body.isReduced else { throw MalformedBytes() }
         if case .link(let link) = key, let creation = rank.creation {
             guard Self.canName(link, creation.origin) else { throw MalformedBytes() }

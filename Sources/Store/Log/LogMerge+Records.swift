@@ -28,6 +28,7 @@ extension LogMerge {
         guard kind == .reduction || noteNumber(change) else { return .noRoom }
         if case .member = change.key { hasNewMembers = true }
         if case .link(.alias(let name)) = change.key { try noteShape(name, transaction) }
+        if let claim = change.claim { try note(claim, transaction) }
         let (rowKey, entryKey) = (change.key.rowKey, change.key.entryKey)
         let table = try handle(of: change.key, transaction)
         let hash = Digest.hash(entryKey, stamp: change.rank.stamp, origin: change.rank.origin)

@@ -33,6 +33,8 @@ struct LogMerge {
     /// The newest that an entry in the logs here had, and the newest that this program reads.
     var logFormat = UInt16(LogEntry.firstFormat)
     var knownLogFormat = StoreLimits.logFormat
+    /// Claims of earlier creations are not kept: the least stamp.
+    var claimsSince: UInt64 = 0
 
     init(
         _ catalogue: Catalogue, _ origins: OriginTable, _ codeSpace: CodeSpace, hasShapedAliases: Bool,

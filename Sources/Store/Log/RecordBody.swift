@@ -26,6 +26,12 @@ enum RecordBody: Equatable {
     /// A link that expired long ago and was cut down.
     var isReduced: Bool { if case .link(let body) = self { body.flags.contains(.reduced) } else { false } }
 
+    /// The row of `claims` that its creation has, `origin` having written it last; nil: none.
+    func claim(_ key: RecordKey, stamp: UInt64, of origin: Origin) -> ClaimRow? {
+        guard case .link(let link) = key, case .link(let body) = self else { return nil }
+        return ClaimRow(link, body, stamp: stamp, of: origin)
+    }
+
     /// The row of `owners` that goes with it; nil: none.
     func ownerRow(_ key: RecordKey, stamp: UInt64, _ owners: OwnerIndex) -> [UInt8]? {
         guard case .link(let link) = key, case .link(let body) = self else { return nil }

@@ -59,6 +59,7 @@ final class SnapshotInstall: @unchecked Sendable {
         guard let catalogue = try Catalogue(reader) else { throw .corrupted }
         try reader.endKeepingTables()
         merge = LogMerge(catalogue, OriginTable([:], ownIndex: nil), codeSpace, hasShapedAliases: false, own: nil)
+        merge.claimsSince = ClaimRow.oldestStamp(settings.now())
     }
 
     static func clear(_ directory: String) {
@@ -118,7 +119,7 @@ final class SnapshotInstall: @unchecked Sendable {
         try merge.noteFormat(LogEntry.format(old.logFormat), transaction)
         for row in old.origins.values { keepCeiling(of: row) }
         try beginLife(old, rest, transaction)
-        try keepRegisters(of: old, transaction)
+        try keepRows(of: old, transaction)
         try merge.origins.write(merge.catalogue.origins, transaction)
         try sums.write(settings.now(), merge.catalogue, transaction)
         try transaction.commit()
@@ -188,13 +189,20 @@ final class SnapshotInstall: @unchecked Sendable {
         return row.head > 0 && row.head == old.head && row.headChain == old.headChain
     }
 
-    /// The acceptor is who it was: its rows go over as they are.
-    private func keepRegisters(of old: Old, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
-        let cursor = try old.snapshot.cursor(old.catalogue.registers!)
-        var row = try cursor.move(.first)
-        while let (key, value) = row {
-            try transaction.put(merge.catalogue.registers!, Array(key), Array(value))
-            row = try cursor.move(.next)
+    /// The acceptor is who it was, and batches are this node's: their rows go over as they are. Of claims the old store knows
+    /// what they made at first.
+    private func keepRows(of old: Old, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
+        for table in [TableID.registers, .batches, .claims] {
+            let cursor = try old.snapshot.cursor(old.catalogue.handle(table)!)
+            var row = try cursor.move(.first)
+            while let (key, value) = row {
+                if table != .claims {
+                    try transaction.put(merge.catalogue.handle(table)!, Array(key), Array(value))
+                } else if let claim = ClaimRow(key, value) {
+                    try merge.note(claim, transaction)
+                }
+                row = try cursor.move(.next)
+            }
         }
     }
 

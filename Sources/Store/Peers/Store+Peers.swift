@@ -182,7 +182,8 @@ extension DigestBucket {
         case .links(let region, let node):
             return keys(12) { LinkKey.generated(region: region, node: node, number: $0 & 0xffff_ffff_ffff).rowKey }
         case .snowflakes: return keys(33) { LinkKey.snowflake(number: $0).rowKey }
-        case .aliases, .members, .keys, .origins, .meta, .digests, .owners, .registers, .totals, .days,
+        case .aliases, .members, .keys, .origins, .meta, .digests, .claims, .batches, .owners, .registers, .totals,
+            .days,
             .journal:
             return nil
         }

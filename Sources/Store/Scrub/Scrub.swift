@@ -11,14 +11,16 @@ enum ScrubFinding: Sendable {
     case digest(DigestBucket, seen: Digest?, counted: Digest?)
     /// A damaged row of no bucket.
     case strayDigest(rowKey: [UInt8])
+    /// A row of `claims` or `batches` that may go if it is from before.
+    case outdated(TableID, rowKey: [UInt8], before: Instant)
     /// A record in the form that it is to have.
     case reducible(PeerRecord)
 }
 
 /// Walks all records and digests of a store, some rows at a time: checks checksums, sums buckets up anew, looks for links
-/// that expired long ago. It decides and changes nothing.
+/// that expired long ago, and for claims and batches whose time is over. It decides and changes nothing.
 ///
-///     links of each node ─▶ snowflakes, aliases, members, keys ─▶ digests ─▶ the next round
+///     links of each node ─▶ snowflakes, aliases, members, keys ─▶ claims, batches ─▶ digests ─▶ the next round
 ///
 /// A bucket may take many steps, each of a later snapshot. Its row is read before its first record and after its last: if
 /// that has not changed, none of its records has, because every change of a record changes the sum.
@@ -41,15 +43,17 @@ struct Scrub {
 
     /// Goes on in one table, by about `rows` rows. `names`: of all origins that the snapshot's records can have.
     mutating func step(
-        _ tables: Catalogue, _ names: [UInt16: Origin], reducingBefore: Instant, rows: Int,
+        _ tables: Catalogue, _ names: [UInt16: Origin], reducingBefore: Instant, sweepingBefore: Instant, rows: Int,
         _ transaction: ReadTransaction
     ) -> [ScrubFinding] {
-        let order = (tables.linkTables + [.snowflakes, .aliases, .members, .keys, .digests]).sorted {
+        let order = (tables.linkTables + [.snowflakes, .aliases, .members, .keys, .claims, .batches, .digests]).sorted {
             $0.snapshotRank < $1.snapshotRank
         }
         if place == nil { rowCount = 0 }
         let position = place ?? SnapshotPosition(order[0])
-        var pass = Pass(tables: tables, names: names, reducingBefore: reducingBefore, transaction: transaction)
+        var pass = Pass(
+            tables: tables, names: names, reducingBefore: reducingBefore, sweepingBefore: sweepingBefore,
+            transaction: transaction)
         do throws(LMDBError) {
             if let next = try walk(position, rows, &pass) {
                 place = SnapshotPosition(position.table, next)
@@ -67,7 +71,7 @@ struct Scrub {
     private struct Pass {
         let tables: Catalogue
         let names: [UInt16: Origin]
-        let reducingBefore: Instant
+        let reducingBefore, sweepingBefore: Instant
         let transaction: ReadTransaction
         var found: [ScrubFinding] = []
     }
@@ -93,7 +97,11 @@ struct Scrub {
                 return last == position.key ? Array(key) : last
             }
             let isSound =
-                table == .digests ? look(atDigest: key, value, &pass) : try look(at: key, value, table, &pass)
+                switch table {
+                case .digests: look(atDigest: key, value, &pass)
+                case .claims, .batches: try look(atTemporary: key, value, table, &pass)
+                default: try look(at: key, value, table, &pass)
+                }
             if isSound { last = Array(key) }
             (seenRows, rowCount, sizeBytes) = (seenRows + 1, rowCount + 1, sizeBytes + key.count + value.count)
             row = try cursor.move(.next)
@@ -144,6 +152,16 @@ struct Scrub {
             pass.found.append(.strayDigest(rowKey: Array(key)))
         }
         return false
+    }
+
+    private func look(
+        atTemporary key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, _ table: TableID, _ pass: inout Pass
+    ) throws(LMDBError) -> Bool {
+        let before = pass.sweepingBefore
+        let head = table == .batches ? try pass.transaction.get(pass.tables.batches!, Sweep.headKey(key)) : nil
+        let isOver = Sweep.takes(table, key, value, before: before, head: head)
+        if isOver { pass.found.append(.outdated(table, rowKey: Array(key), before: before)) }
+        return Row.payload(table, key, value) != nil
     }
 
     // MARK: Buckets
@@ -197,6 +215,8 @@ package struct ScrubFigures: Equatable, Sendable {
     package var correctedDigests: UInt64 = 0
     /// Records that were cut down.
     package var reducedRecords: UInt64 = 0
+    /// Rows of claims and batches that were removed.
+    package var sweptRows: UInt64 = 0
 
     package init() {}
 }

@@ -16,7 +16,7 @@ struct ScrubPace {
         return beganAt.advanced(byMilliseconds: Int64(share * Double(StoreLimits.scrubRoundMilliseconds)))
     }
 
-    /// Links that expired before are reduced. A clock that is wrong shall not cost a link that has not expired: what it
+    /// Links that expired before are reduced, and what is kept for a time goes. A clock that is wrong shall not cost a link that has not expired: what it
     /// says counts only as far as the store's stamps had come when the round began.
     func reducingBefore(_ now: Instant, age: Int64) -> Instant {
         min(now, newestStamp.instant).advanced(byMilliseconds: -age)
@@ -44,7 +44,8 @@ extension Store {
             return scrub.step(
                 view.catalogue, view.names,
                 reducingBefore: isEven ? scrubPace!.reducingBefore(now, age: age) : Instant(milliseconds: .min),
-                rows: rows, transaction)
+                sweepingBefore: scrubPace!.reducingBefore(now, age: StoreLimits.claimsKeptMilliseconds), rows: rows,
+                transaction)
         }
         guard let found, !found.isEmpty || scrub.isBetweenRounds else { return }
         scrubWaits.store(true, ordering: .relaxed)
@@ -54,7 +55,7 @@ extension Store {
 
     private func pace(_ tables: Catalogue, _ transaction: ReadTransaction) throws(LMDBError) -> ScrubPace {
         var rows = 0
-        for table in tables.linkTables + [.snowflakes, .aliases, .members, .keys, .digests] {
+        for table in tables.linkTables + [.snowflakes, .aliases, .members, .keys, .claims, .batches, .digests] {
             if let handle = tables.handle(table) { rows += try transaction.entryCount(handle) }
         }
         let stamps = vectorRows.withLock { $0 }.all.map(\.row.headStamp)

@@ -4,7 +4,7 @@ import Replication
 
 /// What the scrub found, looked at again.
 extension Writer {
-    /// Sets digests right and cuts records down. The damaged records, and whether there is anything to commit.
+    /// Sets digests right, cuts records down and removes what is outdated. The damaged records, and whether there is anything to commit.
     func settle(
         _ findings: [ScrubFinding], endsRound: Bool, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> (damaged: [RecordKey], changes: Bool) {
@@ -23,6 +23,10 @@ extension Writer {
             case .strayDigest(let rowKey):
                 guard try transaction.deleteIfThere(catalogue.digests, rowKey) else { continue }
                 state.scrub.correctedDigests += 1
+                changes = true
+            case .outdated(let table, let rowKey, let before):
+                guard try sweep(table, rowKey, before: before, transaction) else { continue }
+                state.scrub.sweptRows += 1
                 changes = true
             case .reducible(let record):
                 guard try reduce(record, transaction) else { continue }

@@ -76,9 +76,8 @@ package final class SnapshotBuilder {
     // MARK: Rows
 
     private func take(_ part: SnapshotRows, after: SnapshotPosition?) throws(SnapshotError) {
-        guard after == nil || part.table == after!.table, ![.origins, .owners, .registers].contains(part.table) else {
-            throw .malformed
-        }
+        let derived: [TableID] = [.origins, .claims, .batches, .owners, .registers]
+        guard after == nil || part.table == after!.table, !derived.contains(part.table) else { throw .malformed }
         try adopt(part.vector)
         if part.table == .digests {
             (waiting, position) = (part, after)

@@ -43,6 +43,7 @@ final class SnapshotCopy {
         _ report: inout SnapshotReport
     ) throws(LMDBError) {
         let transaction = try environment.beginWrite()
+        merge.claimsSince = ClaimRow.oldestStamp(now)
         var last = bound
         if case .links = table, merge.catalogue.handle(table) == nil { _ = try merge.catalogue.add(table, transaction) }
         for row in rows {
@@ -77,13 +78,16 @@ final class SnapshotCopy {
             if let owner = record.body.ownerRow(key, stamp: record.stamp, merge.owners) {
                 try transaction.put(merge.catalogue.owners!, owner, Row.sealed(.owners, owner, []))
             }
+            if let claim = record.body.claim(key, stamp: record.stamp, of: author) {
+                try merge.note(claim, transaction)
+            }
         case .meta:
             if row.key == MetaRow.logFormat {
                 // Behind the checksum.
                 var payload = row.value.span.bytes.extracting(4...)
                 merge.logFormat = (try? payload.takeUInt16()) ?? merge.logFormat
             }
-        case .origins, .digests, .owners, .registers, .totals, .days, .journal:
+        case .origins, .digests, .claims, .batches, .owners, .registers, .totals, .days, .journal:
             preconditionFailure("the builder takes no such rows")
         }
         try transaction.putNew(merge.catalogue.handle(table)!, row.key, row.value, append: true)
@@ -104,6 +108,7 @@ final class SnapshotCopy {
 
     func apply(_ batch: LogBatch, _ now: Instant) throws(LMDBError) -> ApplyOutcome {
         let transaction = try environment.beginWrite()
+        merge.claimsSince = ClaimRow.oldestStamp(now)
         let outcome = try merge.apply(batch, latestStamp: .max, &sums, transaction)
         try sums.write(now, merge.catalogue, transaction)
         try transaction.commit()

@@ -129,7 +129,8 @@ extension TableID {
         switch self {
         case .links(let region, let node): Int(region) << 8 | Int(node)
         case .digests: .max
-        case .snowflakes, .aliases, .origins, .meta, .members, .keys, .owners, .registers, .totals, .days, .journal:
+        case .snowflakes, .aliases, .origins, .meta, .members, .keys, .claims, .batches, .owners, .registers, .totals,
+            .days, .journal:
             1 << 16 | Int(bytes.1)
         }
     }
