@@ -30,7 +30,8 @@ private func randomBody(_ random: inout SeededRandom) -> LinkBody {
     if chance() { body.tags = (0..<Int.random(in: 1...5, using: &random)).map { _ in text(10) } }
     if chance() { body.claimID = UInt128(random.next()) << 64 | UInt128(random.next()) }
     if chance() { body.importedCreation = Instant(milliseconds: Int64.random(in: 0..<1 << 48, using: &random)) }
-    if chance() { body.unknown = [.init(tag: 8, content: [1, 2]), .init(tag: 1 << 40, content: [])] }
+    if chance() { body.requestHash = random.next() }
+    if chance() { body.unknown = [.init(tag: 9, content: [1, 2]), .init(tag: 1 << 40, content: [])] }
     return body
 }
 
