@@ -37,6 +37,30 @@ import Testing
         #expect(bench.effects.contains(.issuing(allowed: ceiling > 0)))
     }
 
+    /// Two lives of a node whose clock is behind would begin at the same number, so it waits with numbers: until its
+    /// last known one's time is not ahead of its clock, and until no peer's clock is, or not most of theirs.
+    @Test(arguments: [false, true]) func continuityWaitsForTheClock(isStampAhead: Bool) {
+        var bench = Bench(peers: ["b"])
+        let tolerance = ReplicationLimits.clockTolerance
+        let later = bench.now.wall.advanced(byMilliseconds: tolerance + 1000)
+        var known = Bench.row(Origin(region: 0x31, node: 0, incarnation: 10), 3, chain: 3, ceiling: 900)
+        known.stamp = Stamp(milliseconds: UInt64((isStampAhead ? later : bench.now.wall).milliseconds), counter: 0)
+        let id = bench.connect(Bench.hello(wall: isStampAhead ? bench.now.wall : later), state: [known])
+        #expect(!bench.machine.isContinuous)
+        bench.wait(999)
+        #expect(!bench.machine.isContinuous)
+        let wall = isStampAhead ? bench.now.wall : bench.now.wall.advanced(byMilliseconds: tolerance)
+        bench.receive(id, .heads(Heads(wall: wall, sent: 1, echo: 0, held: 0, rows: [])))
+        bench.wait(1)
+        #expect(bench.machine.isContinuous)
+        #expect(bench.effects.contains(.continuityProven(Highest(ceiling: 900, at: known.stamp.instant))))
+        // A second peer whose clock agrees is enough as well.
+        var three = Bench()
+        _ = three.connect(Bench.hello(wall: later), at: "b", state: [])
+        _ = three.connect(Bench.hello(Bench.third, run: 3), at: "c", state: [known])
+        #expect(three.machine.isContinuous == !isStampAhead)
+    }
+
     /// Where nobody knows of a number, none is given out before somebody has heard of a ceiling; or an operator says that
     /// there is nobody.
     @Test(arguments: [false, true]) func numbersWaitUntilTheyAreHeardOf(saysAlone: Bool) {

@@ -94,9 +94,10 @@ package struct Issuer: Sendable {
     /// Saturates: beyond the range there are only Snowflakes.
     package static func resumed(highest: UInt64?, at: Instant?, now: Instant, limits: Limits) -> UInt64 {
         precondition((highest == nil) == (at == nil))
-        let elapsed = at.map { UInt64(max(0, now.millisecondsSince($0))) } ?? 0
-        let (span, tooLong) = elapsed.addingReportingOverflow(limits.resumptionMarginMilliseconds)
-        let (product, tooMany) = span.multipliedReportingOverflow(by: limits.numbersPerSecond)
+        let elapsed = at.map { now.millisecondsSince($0) } ?? 0
+        let (span, tooLong) = elapsed.addingReportingOverflow(Int64(limits.resumptionMarginMilliseconds))
+        // A stamp may be ahead of the clock; a later life shall begin behind an earlier one there too.
+        let (product, tooMany) = UInt64(max(0, span)).multipliedReportingOverflow(by: limits.numbersPerSecond)
         guard !tooLong, !tooMany else { return .max }
         let reached = highest.map { GeneratedNumber.counter(of: $0) + 1 } ?? 0
         let (sum, overflow) = reached.addingReportingOverflow(product / 1000 + 1)

@@ -14,6 +14,15 @@ extension Replicator {
             .map(\.offset).sorted()
     }
 
+    /// Whether the own clock can tell how long ago that was. If it is behind, two lives that know of the same last number
+    /// would begin at the same one.
+    func tellsTime(since past: Instant?) -> Bool {
+        let tolerance = ReplicationLimits.clockTolerance
+        guard past.map({ now.wall.millisecondsSince($0) >= -tolerance }) ?? true else { return false }
+        let offsets = self.offsets
+        return offsets.count { $0 > tolerance } * 2 <= offsets.count
+    }
+
     /// With at least two peers, if more than half of them look ahead, it is the own clock that is behind.
     mutating func judgeOwnClock() {
         let offsets = self.offsets

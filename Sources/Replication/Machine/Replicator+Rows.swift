@@ -170,9 +170,9 @@ extension Replicator {
     /// Numbers go on beyond what anyone knows, once a peer was heard, and all of them if it knows of none; in a fresh
     /// store once its heads are covered too. If none knows of any, one has to hear first where they begin.
     mutating func proveContinuity(isAlone: Bool = false) {
-        guard !isContinuous else { return }
-        isContinuous = true
         let highest = ownNumbers.max { ($0.ceiling, $0.stamp) < ($1.ceiling, $1.stamp) }
+        guard !isContinuous, isAlone || tellsTime(since: highest?.stamp.instant) else { return }
+        isContinuous = true
         numbersAreUnheard =
             !isAlone
             && !peers.values.flatMap(\.rows.values).contains {

@@ -158,31 +158,33 @@ final class ImportRun {
 
     /// Whether what became of the row is known for good; begins it again if that may help.
     private func settle(_ number: Int, _ stream: ClientStream) throws(StreamEnd) -> Bool {
-        let row = ring[number % ring.count]!
-        switch row.end {
-        case nil: return false
-        case .made, .madeHere, .exists, .wouldBeMade, .refused: return true
-        case .taken(let holder):
-            let link = row.link!
-            end(
-                number,
-                look(at: link.alias!, for: link) ?? holder.map { Self.end(ofNameWith: $0, for: link) }
-                    ?? .refused(Problem(.aliasTaken)))
-        case .again:
-            try stream.rest(milliseconds: ImportRunLimits.pauseMilliseconds)
-            ring[number % ring.count]!.end = nil
-            make(number)
-        case .unknown(let claim):
-            guard row.unknownClaims < ImportRunLimits.unknownClaims else {
-                end(number, .refused(.claimUnknown(claim)))
-                break
+        // A row may have to be begun many times: a node that takes no links may stay so for long.
+        while true {
+            let row = ring[number % ring.count]!
+            switch row.end {
+            case nil: return false
+            case .made, .madeHere, .exists, .wouldBeMade, .refused: return true
+            case .taken(let holder):
+                let link = row.link!
+                end(
+                    number,
+                    look(at: link.alias!, for: link) ?? holder.map { Self.end(ofNameWith: $0, for: link) }
+                        ?? .refused(Problem(.aliasTaken)))
+            case .again:
+                try stream.rest(milliseconds: ImportRunLimits.pauseMilliseconds)
+                ring[number % ring.count]!.end = nil
+                make(number)
+            case .unknown(let claim):
+                guard row.unknownClaims < ImportRunLimits.unknownClaims else {
+                    end(number, .refused(.claimUnknown(claim)))
+                    break
+                }
+                // The same claim, which may have won.
+                ring[number % ring.count]!.unknownClaims += 1
+                ring[number % ring.count]!.link!.body.claimID = claim
+                ring[number % ring.count]!.end = nil
+                make(number)
             }
-            // The same claim, which may have won.
-            ring[number % ring.count]!.unknownClaims += 1
-            ring[number % ring.count]!.link!.body.claimID = claim
-            ring[number % ring.count]!.end = nil
-            make(number)
         }
-        return try settle(number, stream)
     }
 }

@@ -16,8 +16,8 @@ struct ScrubPace {
         return beganAt.advanced(byMilliseconds: Int64(share * Double(StoreLimits.scrubRoundMilliseconds)))
     }
 
-    /// Links that expired before are reduced, and what is kept for a time goes. A clock that is wrong shall not cost a link that has not expired: what it
-    /// says counts only as far as the store's stamps had come when the round began.
+    /// Links that expired before are reduced, and what is kept for a time goes. A clock that is wrong shall not cost a link
+    /// that has not expired: what it says counts only as far as the store's stamps had come when the round began.
     func reducingBefore(_ now: Instant, age: Int64) -> Instant {
         min(now, newestStamp.instant).advanced(byMilliseconds: -age)
     }

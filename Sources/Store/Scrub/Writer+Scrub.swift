@@ -4,7 +4,8 @@ import Replication
 
 /// What the scrub found, looked at again.
 extension Writer {
-    /// Sets digests right, cuts records down and removes what is outdated. The damaged records, and whether there is anything to commit.
+    /// Sets digests right, cuts records down and removes what is outdated. The damaged records, and whether there is
+    /// anything to commit.
     func settle(
         _ findings: [ScrubFinding], endsRound: Bool, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> (damaged: [RecordKey], changes: Bool) {

@@ -115,7 +115,9 @@ private func instant(_ milliseconds: Int64) -> Instant { Instant(milliseconds: m
         (nil, nil, 0, 3_000_001),
         (16 * 100 + 3, 0, 0, 101 + 3_000_001),
         (16 * 100 + 15, 0, 1000, 101 + 3_050_001),
-        (0, 5000, 1000, 1 + 3_000_001),
+        // A stamp ahead of the clock.
+        (0, 5000, 1000, 1 + 2_800_001),
+        (0, 70_000, 1000, 2),
         (0, 0, 1, 1 + 3_000_051),
         (0, 0, Int64.max, UInt64.max),
         (UInt64.max, 0, 0, UInt64.max / 16 + 1 + 3_000_001),

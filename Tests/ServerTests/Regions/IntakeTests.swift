@@ -14,6 +14,7 @@ extension NodeTests.Regions {
             let admin = try node.makeKey("--scopes", "admin")
             let known = try #require(links.destinations.keys.first)
             var refused = 0
+            let importer = try node.connect()
             // A machine that stands still may take the ten seconds, or those of the share.
             try attempt("a share is refused, and then all, of one connection", times: 3) {
                 // Only a peer that has once had all is waited for.
@@ -43,10 +44,16 @@ extension NodeTests.Regions {
                 #expect(try #require(samples[#"edge_peer_lag_seconds{peer="2/0"}"#]) >= 2.5)
                 try links.expect(on: node)
                 #expect(try node.readiness == 200)
+                // A row is not refused: it is begun again and again.
+                try importer.beginImport()
+                try importer.sendChunk(#"{"long_url":"https://example.com/imported"}"# + "\n")
+                try importer.send("0\r\n\r\n")
+                try node.await("edge_replication_refused_writes_total") { $0 >= counted + 5 }
                 return true
             }
 
             cluster.node(1).child.signal(SIGCONT)
+            #expect(try LineStream(importer).results().map(verdict) == ["created"])
             try cluster.wait("twenty links in a row are taken again") {
                 try (0..<20).allSatisfy { _ in try create(client, &links) } && node.metric(Self.ratio) == 0
             }
