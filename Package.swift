@@ -60,7 +60,8 @@ let package = Package(
             dependencies: ["Replication", "Analytics", "Links", "Primitives", "CLMDB", "COpenSSL", "CLinux"],
             swiftSettings: strict, linkerSettings: archives("lmdb", "crypto")),
         .target(
-            name: "Simulation", dependencies: ["Store", "Replication", "Links", "Primitives"], swiftSettings: strict),
+            name: "Simulation", dependencies: ["Store", "Replication", "Links", "Primitives", "CLinux"],
+            swiftSettings: strict),
         .target(
             name: "Server",
             dependencies: [

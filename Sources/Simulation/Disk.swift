@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The directory of a node's store, and copies of it.
@@ -42,17 +43,13 @@ struct Disk {
 
     /// Flips a bit of the byte at `offset` wherever `pattern` stands in the store's file. How often.
     func flip(in pattern: [UInt8], at offset: Int) -> Int {
-        guard let bytes = Self.read(path + "/data.mdb"), let first = pattern.first else { return 0 }
+        guard let bytes = Self.read(path + "/data.mdb") else { return 0 }
         var (found, start): ([Int], Int) = ([], 0)
         bytes.withUnsafeBytes { all in
-            while start < all.count,
-                let hit = memchr(all.baseAddress! + start, Int32(first), all.count - start)
-            {
+            while let hit = memmem(all.baseAddress! + start, all.count - start, pattern, pattern.count) {
                 let place = UnsafeRawPointer(hit) - all.baseAddress!
+                found.append(place + offset)
                 start = place + 1
-                if place + pattern.count <= all.count, all[place..<place + pattern.count].elementsEqual(pattern) {
-                    found.append(place + offset)
-                }
             }
         }
         let file = open(path + "/data.mdb", O_WRONLY | O_CLOEXEC)

@@ -16,8 +16,8 @@ struct ImportBench {
     init(_ rounds: Rounds, rows: Int) { (self.rounds, self.rows) = (rounds, rows) }
 
     func run() throws {
-        let file = rounds.directory.appending("import.ndjson")
-        let bytes = try write(to: file)
+        let file = ImportFile(rounds.directory.appending("import.ndjson"), names: "m-")
+        let bytes = try file.write(rows: rows)
         let node = try EdgeNode(data: rounds.directory.appending("import"))
         defer { node.stop() }
         var seconds: [(name: String, seconds: Double)] = []
@@ -26,9 +26,9 @@ struct ImportBench {
             try body()
             seconds.append((name, Double(MonotonicClock.nanoseconds - start) / 1e9))
         }
-        try measure("floor: the file copied, fsync") { try copy(file, bytes) }
+        try measure("floor: the file copied, fsync") { try copy(file.path, bytes) }
         let command = [
-            try siblingProgram("edge"), "import", "ndjson", file, "--server", "http://127.0.0.1:\(node.port)",
+            try siblingProgram("edge"), "import", "ndjson", file.path, "--server", "http://127.0.0.1:\(node.port)",
         ]
         try measure("edge import") {
             let output = try runToEnd(command)
@@ -53,22 +53,6 @@ struct ImportBench {
         StandardStream.output.write(table.text + "\n")
     }
 
-    /// Names in no order, as another shortener's are; the number of bytes.
-    private func write(to path: String) throws -> Int {
-        guard let file = fopen(path, "w") else { throw LabError("\(path): \(String(cString: strerror(errno)))") }
-        defer { fclose(file) }
-        var bytes = 0
-        for row in 0..<rows {
-            let name = String(UInt64(row) &* 0x9E37_79B9_7F4A_7C15, radix: 36)
-            let line =
-                #"{"long_url":"https://www.example.com/a/page/of/some/site?number=\#(row)","short_code":"m-\#(name)","#
-                + #""created_at":"2021-03-04T05:06:07Z"}"# + "\n"
-            guard fputs(line, file) >= 0 else { throw LabError("\(path): \(String(cString: strerror(errno)))") }
-            bytes += line.utf8.count
-        }
-        return bytes
-    }
-
     private func copy(_ path: String, _ bytes: Int) throws {
         let (source, target) = (
             open(path, O_RDONLY | O_CLOEXEC), open(path + ".copy", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
@@ -85,5 +69,30 @@ struct ImportBench {
             copied += count
         }
         guard copied == bytes, fdatasync(target) == 0 else { throw LabError("\(path) cannot be copied") }
+    }
+}
+
+/// Links to be imported, each with a name.
+struct ImportFile {
+    let path: String
+    private let prefix: String
+
+    /// `names`: what all names begin with.
+    init(_ path: String, names prefix: String) { (self.path, self.prefix) = (path, prefix) }
+
+    /// Names in no order, as another shortener's are; the number of bytes.
+    func write(rows: Int) throws -> Int {
+        guard let file = fopen(path, "w") else { throw LabError("\(path): \(String(cString: strerror(errno)))") }
+        defer { fclose(file) }
+        var bytes = 0
+        for row in 0..<rows {
+            let name = prefix + String(UInt64(row) &* 0x9E37_79B9_7F4A_7C15, radix: 36)
+            let line =
+                #"{"long_url":"https://www.example.com/a/page/of/some/site?number=\#(row)","short_code":"\#(name)","#
+                + #""created_at":"2021-03-04T05:06:07Z"}"# + "\n"
+            guard fputs(line, file) >= 0 else { throw LabError("\(path): \(String(cString: strerror(errno)))") }
+            bytes += line.utf8.count
+        }
+        return bytes
     }
 }
