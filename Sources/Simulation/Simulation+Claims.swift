@@ -192,7 +192,10 @@ extension Simulation {
 
     /// Names that are not yet as they have to be.
     func unsettledNames(_ living: [SimulatedNode]) -> [(rule: Rule, text: String)] {
-        if let claim = claims.unanswered.first { return [(.claimsAnswered, "\(claim) has no answer")] }
+        if let claim = claims.unanswered.first {
+            let idle = unsettledAcceptors(living).map(\.text)
+            return [(.claimsAnswered, "\(([claim.description + " has no answer"] + idle).joined(separator: "; "))")]
+        }
         var found: [(rule: Rule, text: String)] = []
         for key in claims.names where votes.chosen[key] != nil {
             let link = LinkKey(encoded: key)

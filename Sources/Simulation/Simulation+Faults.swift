@@ -220,7 +220,11 @@ extension Simulation {
         // All of the row is looked for: a part of an earlier one may lie right before the head of another in the page.
         let count = node.disk.flip(in: bytes(of: key, node), at: Self.damagedByte)
         guard count > 0, case .damaged = show(node, key) else { return false }
-        (node.damaged[key], mayDiverge) = (link.rank, true)
+        mayDiverge = true
+        // Whoever takes a snapshot may be about to take that record.
+        for other in nodes where other.index == node.index || other.phases.contains(.joining) {
+            other.damaged[key] = link.rank
+        }
         visit(node, key)
         return true
     }

@@ -198,6 +198,7 @@ extension Simulation {
         }
         if case .beginInstall(let resumes) = effect {
             tell("\(node.id) \(resumes ? "goes on with another peer's" : "takes a") snapshot")
+            for other in nodes { node.damaged.merge(other.damaged) { own, _ in own } }
         }
         _ = store.perform(effect)
         deliver(node)

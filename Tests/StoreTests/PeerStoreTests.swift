@@ -86,7 +86,7 @@ import Testing
         }
     }
 
-    private func batch(_ author: Author, _ range: ClosedRange<UInt64>, chainAfter: Bool = true) -> Batch {
+    static func batch(_ author: Author, _ range: ClosedRange<UInt64>, chainAfter: Bool = true) -> Batch {
         var bytes: [UInt8] = []
         for entry in author.batch(range).entries { bytes.append(lengthPrefixed: entry) }
         let chain = author.batch(range).chain.reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
@@ -107,9 +107,10 @@ import Testing
         var other = Author("2")
         for counter in 10..<16 as Range<UInt64> { other.create(counter) }
         let rows: [(Batch, Applied.Outcome, head: UInt64)] = [
-            (batch(author, 2...3), .gap, 0), (batch(author, 1...2), .done, 2), (batch(author, 1...2), .done, 2),
-            (batch(author, 3...4, chainAfter: false), .done, 4), (batch(other, 5...6), .chainMismatch, 4),
-            (batch(author, 5...6), .done, 6),
+            (Self.batch(author, 2...3), .gap, 0), (Self.batch(author, 1...2), .done, 2),
+            (Self.batch(author, 1...2), .done, 2),
+            (Self.batch(author, 3...4, chainAfter: false), .done, 4), (Self.batch(other, 5...6), .chainMismatch, 4),
+            (Self.batch(author, 5...6), .done, 6),
         ]
         for (batch, outcome, head) in rows {
             let applied = try applied(peer.perform(.apply(batch)))
@@ -117,7 +118,7 @@ import Testing
         }
         peer.events.isFull = true
         author.create(7)
-        let failed = try applied(peer.perform(.apply(batch(author, 7...7))))
+        let failed = try applied(peer.perform(.apply(Self.batch(author, 7...7))))
         #expect(failed.outcome == .failed && failed.head == 6)
     }
 
@@ -126,7 +127,7 @@ import Testing
         var author = Author("2")
         author.create(1)
         author.write(author.key(2), body("https://example.com/"), kind: 77)
-        #expect(try applied(peer.perform(.apply(batch(author, 1...2)))).outcome == .unknownKind(sequence: 2))
+        #expect(try applied(peer.perform(.apply(Self.batch(author, 1...2)))).outcome == .unknownKind(sequence: 2))
         var faulty = Author("3")
         faulty.create(1)
         faulty.write(LinkKey.generated(region: 0x31, node: 0, number: 16), body("https://example.com/"))
@@ -218,7 +219,7 @@ import Testing
         let peer = try Peer()
         var author = Author("2")
         for counter in 0..<8 as Range<UInt64> { author.create(counter) }
-        peer.perform(.apply(batch(author, 1...8)))
+        peer.perform(.apply(Self.batch(author, 1...8)))
         func order(acknowledged: UInt64, pinned: UInt64, settled: Int64, capped: Int64) -> Effect {
             .truncate(
                 Truncation(
@@ -277,7 +278,7 @@ import Testing
             let (giver, taker) = (try Peer(0), try Peer(1))
             var author = Author("3")
             author.create(0, "https://third.example.com/")
-            #expect(try applied(taker.perform(.apply(batch(author, 1...1)))).outcome == .done)
+            #expect(try applied(taker.perform(.apply(Self.batch(author, 1...1)))).outcome == .done)
             let mine = try #require(try taker.store.holdings().rows.first { $0.origin == author.origin })
             let holdings = try Self.install(try Self.open(giver) + (isKept ? [mine] : []), from: giver, at: taker)
             #expect(holdings.rows.first { $0.origin == author.origin }?.head ?? 0 == (isKept ? 1 : 0))

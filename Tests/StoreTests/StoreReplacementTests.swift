@@ -21,6 +21,44 @@ import Testing
         #expect(try StoreInspection(directory: taker.directory.store).problems == [])
     }
 
+    /// A record that is damaged at the giver is there, and damaged, at who takes its snapshot: whoever takes its vector and
+    /// lacks the record would deny a link that there is. Unless the taker had it, or until a peer has it.
+    @Test(arguments: [false, true]) func aDamagedRecordStaysOne(hadIt: Bool) throws {
+        var author = Author("3")
+        author.create(0, "https://third.example.com/0")
+        author.create(1, "https://third.example.com/1")
+        let batch = PeerStoreTests.batch(author, 1...2)
+        let (directory, settings, clock) = try {
+            let before = try PeerStoreTests.Peer(0)
+            before.perform(.apply(batch))
+            before.store.close()
+            return (before.directory, before.settings, before.clock)
+        }()
+        try damageRow(directory.store, "links/30", [0, 0, 0, 0, 0, 0])
+        let giver = try PeerStoreTests.Peer(in: directory, settings, clock)
+        let (taker, sound) = (try PeerStoreTests.Peer(1), try PeerStoreTests.Peer(2))
+        sound.perform(.apply(batch))
+        if hadIt { taker.perform(.apply(batch)) }
+        _ = try PeerStoreTests.install(try PeerStoreTests.open(giver), from: giver, at: taker)
+        let (code, other) = (taker.store.code(author.key(0)), taker.store.code(author.key(1)))
+        let reader = try taker.store.makeReader()
+        #expect(try reader.destination(other) == "https://third.example.com/1")
+        if !hadIt {
+            #expect(try reader.destination(code) == "damaged")
+            var key: [UInt8] = []
+            author.key(0).encode(into: &key)
+            let request = RecordRequest(key: key)
+            let read = sound.perform(.readRecord(PeerStoreTests.connection, request: 1, request)).first
+            guard case .recordsRead(_, _, let records)? = read else { throw Missing() }
+            #expect(
+                taker.perform(.merge(PeerStoreTests.connection, records.bytes))
+                    .contains(.merged(PeerStoreTests.connection, changed: 1)))
+        }
+        #expect(try reader.destination(code) == "https://third.example.com/0")
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+    }
+
     /// A reader that finds no room in the new store's reader table takes to it once there is some.
     @Test func aReaderWithoutARoomTriesAgain() throws {
         let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))

@@ -71,6 +71,15 @@ extension LogMerge {
         return .changed
     }
 
+    /// There is such a record, and it cannot be read.
+    mutating func putDamaged(
+        _ key: RecordKey, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        if case .link(.alias(let name)) = key { try noteShape(name, transaction) }
+        // Too short for any row.
+        try transaction.put(handle(of: key, transaction), key.rowKey, [])
+    }
+
     /// The sum over a bucket's sound records; nil where its keys are spread over a table too long for a transaction,
     /// which the scheduled pass counts.
     func count(

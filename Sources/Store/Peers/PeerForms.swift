@@ -77,7 +77,7 @@ extension Member {
 ///     key     varint, bytes   as in log entries
 ///     stamp   8
 ///     origin  10              who wrote it
-///     body    varint, bytes   as it stands in the store
+///     body    varint, bytes   as it stands in the store; empty: damaged where it comes from
 struct PeerRecord: Equatable {
     var key: RecordKey
     var stamp: UInt64
@@ -95,6 +95,13 @@ struct PeerRecord: Equatable {
     init(_ key: RecordKey, _ record: TableRecord, of origin: Origin) {
         (self.key, stamp, self.origin, value) = (key, record.stamp, origin, record.value)
     }
+
+    /// A record that is damaged in the store of the life `giver`.
+    init(damaged key: RecordKey, at giver: Origin) {
+        (self.key, stamp, origin, value) = (key, 0, giver, [])
+    }
+
+    var isDamaged: Bool { value.isEmpty }
 
     init(_ key: RecordKey, _ value: [UInt8], stamp: Stamp, of origin: Origin) {
         (self.key, self.stamp, self.origin, self.value) = (key, stamp.rawValue, origin, value)

@@ -82,11 +82,17 @@ final class SnapshotInstall: @unchecked Sendable {
         do throws(MalformedBytes) { records = try PeerRecord.decodeAll(chunk) } catch { throw .corrupted }
         let transaction = try environment!.beginWrite()
         for record in records {
-            guard
-                let change = try? EntryChange(
-                    record.key, record.value, stamp: record.stamp, of: record.origin, merge.owners, takesReduced: true),
-                let index = index(of: record.origin), try merge.put(change, at: index, &sums, transaction) == .changed
-            else { throw .corrupted }
+            if record.isDamaged {
+                try merge.putDamaged(record.key, transaction)
+            } else {
+                guard
+                    let change = try? EntryChange(
+                        record.key, record.value, stamp: record.stamp, of: record.origin, merge.owners,
+                        takesReduced: true),
+                    let index = index(of: record.origin),
+                    try merge.put(change, at: index, &sums, transaction) == .changed
+                else { throw .corrupted }
+            }
             recordCount += 1
             sum &+= record.digest
         }
@@ -212,7 +218,7 @@ final class SnapshotInstall: @unchecked Sendable {
                 record.key, record.value, stamp: record.stamp, of: record.origin, merge.owners, takesReduced: true),
             let index = index(of: record.origin)
         else { throw .corrupted }
-        _ = try merge.put(change, at: index, &sums, transaction)
+        _ = try merge.put(change, at: index, as: .repair, &sums, transaction)
     }
 
     /// A new life whose log begins with what only the old store held, stamped as it was.
@@ -249,7 +255,7 @@ final class SnapshotInstall: @unchecked Sendable {
                 change = try EntryChange(
                     record.key, value, stamp: stamp, of: origin, merge.owners, takesReduced: false)
             } catch { throw .corrupted }
-            _ = try merge.put(change, at: index, &sums, transaction)
+            _ = try merge.put(change, at: index, as: .repair, &sums, transaction)
         }
         (row.firstCounter, row.ceiling, row.wall) = (ended.firstCounter, ended.ceiling, ended.wall)
         row.noteWall(settings.now())

@@ -134,7 +134,8 @@ extension Store {
 
     // MARK: Snapshots for peers
 
-    /// Adds records behind `position` to `bytes`, about a chunk of them; where to go on, nil at the end of all.
+    /// Adds records behind `position` to `chunk`, about as many as one is to have; where to go on, nil at the end of all. What is
+    /// damaged here is named as that: who took the log's word that it has a record would else deny that it ever was.
     func snapshotRecords(
         after position: SnapshotPosition?, into chunk: inout [PeerRecord]
     ) throws(StoreError) -> SnapshotPosition? {
@@ -153,9 +154,12 @@ extension Store {
                 while let (key, value) = row {
                     if sizeBytes >= Self.chunkLimitBytes { return SnapshotPosition(position.table, last) }
                     last = Array(key)
-                    if let record = record(view, position.table, key, value) {
-                        chunk.append(record)
-                        sizeBytes += record.value.count + key.count + PeerRecord.headSizeBytes
+                    let given =
+                        record(view, position.table, key, value)
+                        ?? RecordKey(position.table, key).map { PeerRecord(damaged: $0, at: origin) }
+                    if let given {
+                        chunk.append(given)
+                        sizeBytes += given.value.count + key.count + PeerRecord.headSizeBytes
                     }
                     row = try cursor.move(.next)
                 }

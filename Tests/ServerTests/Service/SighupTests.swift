@@ -256,7 +256,7 @@ extension NodeTests {
             "role": "witness",
             "replication_listen": "127.0.0.1:3", "replication_advertise": "other.example:3",
             "cluster_secret_file": "other-cluster-secret", "replication_plaintext": "on",
-            "purge_url": "http://other.example/", "purge_method": "POST",
+            "purge_url": "http://other.example/{code}", "purge_method": "POST",
         ]
 
         /// One reload that changes all of them: each is named with both values, and nothing changes. Those of one value
