@@ -56,7 +56,7 @@ extension API {
         let dayCount: Int
         do throws(RefusedRequest) {
             let query = try QueryValues(call.message.query)
-            try query.allow(["days"])
+            try query.allow(ClickText.parameters)
             dayCount = try query.number("days", 1...ClickLimits.days) ?? ClickText.days
         } catch {
             return call.answer(error.problem.response)

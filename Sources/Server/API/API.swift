@@ -98,13 +98,15 @@ final class API: RequestHandler, @unchecked Sendable {
     let pulse = Pulse()
     private(set) var feed: ChangeFeed!
     let publicURL: String
+    /// What is told of the public port.
+    private(set) var description: OpenAPIDocument
     private(set) var policy: DestinationPolicy
     /// Nil if names are not looked up. Any thread asks it.
     var nameRule: NameRule? { currentNameRule.withLock { $0 } }
     private let currentNameRule: Mutex<NameRule?>
     private let regionNames: [UInt8: String]
     let now: @Sendable () -> Instant
-    private let isReady: @Sendable () -> Bool
+    let isReady: @Sendable () -> Bool
     let noteDamage: @Sendable () -> Void
     let reader: LinkReader
     private let authentication: Authentication
@@ -127,6 +129,7 @@ final class API: RequestHandler, @unchecked Sendable {
         (self.admission, self.intake, self.durability) = (admission, intake, durability)
         (self.clicks, self.tokens, self.lookups, self.peers) = (clicks, tokens, lookups, peers)
         configuration = live.value
+        description = OpenAPIDocument(configuration, publicURL: publicURL)
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         self.requests = requests
         batches = try BatchRunner(store)
@@ -187,6 +190,9 @@ final class API: RequestHandler, @unchecked Sendable {
         let old = configuration
         configuration = next
         policy = policy.allowingPrivate(next.allowPrivateDestinations)
+        if old.anonymousCreate != next.anonymousCreate || old.redirectStatus != next.redirectStatus {
+            description = OpenAPIDocument(next, publicURL: publicURL)
+        }
         if old.allowPrivateDestinations != next.allowPrivateDestinations
             || old.resolveDestinations != next.resolveDestinations
         {
@@ -195,7 +201,7 @@ final class API: RequestHandler, @unchecked Sendable {
         }
     }
 
-    // MARK: Routes
+    // MARK: Requests
 
     /// Lets a request in, or answers that its client has to wait or is not who it says. A client is known by its key, and
     /// without one by its network.
@@ -243,73 +249,6 @@ final class API: RequestHandler, @unchecked Sendable {
         guard let limiter = admission.admission.miss else { return call.refuse(.notFound) }
         let answer = limiter.take(call.subject, at: System.monotonicMicroseconds())
         call.refuse(answer.isAllowed ? .notFound : .rateLimited(answer))
-    }
-
-    private func route(_ call: APICall) {
-        let head = call.message.head
-        if head.method == .other { return call.answer(Problem(.notImplemented).response) }
-        let path = call.message.path
-        switch path {
-        case "/api/v1/urls": resource(call, path, [.get: { self.list($0) }, .post: { self.create($0, .full) }])
-        case "/api/v1/urls/import":
-            resource(call, path, handlers(of: "import").merging([.post: { self.importLinks($0) }]) { $1 })
-        case "/api/v1/urls/export":
-            resource(call, path, handlers(of: "export").merging([.get: { self.exportLinks($0) }]) { $1 })
-        case "/api/v1/urls/bulk":
-            resource(call, path, handlers(of: "bulk").merging([.post: { self.takeBatch($0) }]) { $1 })
-        case "/api/v1/changes": resource(call, path, [.get: { self.tellChanges($0) }])
-        case "/shorten": resource(call, path, [.post: { self.create($0, .short) }])
-        // GET of these is the workers'; what comes here has another method.
-        case "/health": resource(call, path, [.get: { $0.answer(Self.health(true)) }])
-        case "/health/ready": resource(call, path, [.get: { $0.answer(Self.health(self.isReady())) }])
-        case "*": call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, PATCH, DELETE, OPTIONS")]))
-        default:
-            if let code = Self.segment(path, after: "/api/v1/urls/") {
-                resource(call, "/api/v1/urls/{code}", handlers(of: code))
-            } else if let id = Self.segment(path, after: "/api/v1/urls/bulk/") {
-                resource(call, "/api/v1/urls/bulk/{id}", [.get: { self.showBatch($0, id) }])
-            } else if let code = Self.segment(path, after: "/api/v1/analytics/") {
-                resource(call, "/api/v1/analytics/{code}", [.get: { self.showClicks($0, code) }])
-            } else if let code = Self.segment(path, after: "/analytics/") {
-                resource(call, "/analytics/{code}", [.get: { self.showClicks($0, code) }])
-            } else if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) {
-                // Redirects are the workers'; what comes here has another method.
-                resource(call, "/{code}", [.get: { $0.answer(Problem.notFound.response) }])
-            } else if let code = Self.previewed(path) {
-                resource(call, "/{code}+", [.get: { self.preview($0, code) }])
-            } else if let page = ProblemPage.response(path) {
-                resource(call, "/problems/{code}", [.get: { $0.answer(page) }])
-            } else {
-                missing(call)
-            }
-        }
-    }
-
-    private typealias Handlers = [RequestHead.Method: (APICall) -> Void]
-
-    /// Of a link.
-    private func handlers(of code: String) -> Handlers {
-        [.get: { self.show($0, code) }, .patch: { self.change($0, code) }, .delete: { self.change($0, code) }]
-    }
-
-    private func resource(_ call: APICall, _ route: String, _ handlers: Handlers) {
-        var call = call
-        call.route = route
-        let method = call.message.head.method
-        if let handler = handlers[method == .head ? .get : method] { return handler(call) }
-        let names: [(RequestHead.Method, String)] = [
-            (.get, "GET, HEAD"), (.post, "POST"), (.patch, "PATCH"), (.delete, "DELETE"),
-        ]
-        let allow = (names.filter { handlers[$0.0] != nil }.map(\.1) + ["OPTIONS"]).joined(separator: ", ")
-        call.answer(
-            method == .options
-                ? Response(status: 204, fields: [("Allow", allow)]) : Problem.methodNotAllowed(allow: allow).response)
-    }
-
-    private static func segment(_ path: String, after prefix: String) -> String? {
-        guard path.hasPrefix(prefix) else { return nil }
-        let rest = path.dropFirst(prefix.count)
-        return rest.isEmpty || rest.utf8.contains(UInt8(ascii: "/")) ? nil : String(rest)
     }
 
     static func health(_ passes: Bool) -> Response {

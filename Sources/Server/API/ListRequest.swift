@@ -15,7 +15,15 @@ struct ListRequest {
         static let readMicroseconds: Int64 = 10_000
     }
 
-    private static let names: Set<String> = ["limit", "cursor", "tag", "q", "created_after", "created_before", "owner"]
+    static let parameters = [
+        QueryParameter("limit", "Links a page.", Limits.links.schema(usually: Limits.usualLinks)),
+        QueryParameter("cursor", "The next_cursor of the page before.", Schema.text()),
+        QueryParameter("tag", "Links with this tag.", Schema.text(of: Limits.tagBytes)),
+        QueryParameter("q", "What stands in code, destination or title.", Schema.text(of: Limits.searchBytes)),
+        QueryParameter("created_after", "Made then or later.", Schema.time),
+        QueryParameter("created_before", "Made earlier.", Schema.time),
+        QueryParameter("owner", "Another owner, for the scope admin.", Schema.text(of: KeyLimits.ownerBytes)),
+    ]
 
     let owner: [UInt8]
     let limit: Int
@@ -32,7 +40,7 @@ struct ListRequest {
             throw RefusedRequest(.lacksScope(.manageLinks))
         }
         let values = try QueryValues(query)
-        try values.allow(Self.names)
+        try values.allow(Self.parameters)
         let wanted = try values.text("owner", KeyLimits.ownerBytes)
         owner = wanted.map { Array($0.utf8) } ?? principal
         guard owner == principal || caller.allows(.admin) else { throw RefusedRequest(.lacksScope(.admin)) }

@@ -4,8 +4,8 @@ import Primitives
 /// The JSON body of a change, as it comes. A member that is not there leaves the link as it is; null takes away what a link
 /// need not have.
 struct PatchRequest {
-    private static let removable = ["expires_at", "title", "tags"]
-    private static let others = ["long_url", "expires_in", "is_active", "forward_query"]
+    static let removable = ["expires_at", "title", "tags"]
+    static let others = ["long_url", "expires_in", "is_active", "forward_query"]
 
     let longURL: String?
     let expiresIn: Int64?

@@ -19,6 +19,7 @@ struct Problem: Sendable {
     /// Without a detail it is what happens to all of the kind.
     init(_ kind: ProblemKind, _ detail: String? = nil, status: Int? = nil) {
         (self.kind, self.status, self.detail) = (kind, status ?? kind.status, detail ?? kind.happened)
+        precondition(kind.statuses.contains(self.status), "a status that the catalogue does not have")
     }
 
     var response: Response {

@@ -3,18 +3,24 @@
 struct ProblemKind: Sendable {
     /// Stable, and what clients rely on.
     let code: String
-    /// Of the answer. A few kinds have a second one, which the `Problem` then says.
+    /// Of the answer.
     let status: Int
+    /// A second one, which the `Problem` then says.
+    let otherStatus: Int?
     let title: String
     /// What happened, for the page.
     let happened: String
     /// What whoever met it can do.
     let remedy: String
 
-    private init(_ code: String, _ status: Int, _ title: String, _ happened: String, remedy: String) {
-        (self.code, self.status, self.title) = (code, status, title)
+    private init(
+        _ code: String, _ status: Int, _ title: String, _ happened: String, remedy: String, or otherStatus: Int? = nil
+    ) {
+        (self.code, self.status, self.title, self.otherStatus) = (code, status, title, otherStatus)
         (self.happened, self.remedy) = (happened, remedy)
     }
+
+    var statuses: [Int] { [status] + (otherStatus.map { [$0] } ?? []) }
 }
 
 /// Links and what is said of them.
@@ -35,7 +41,7 @@ extension ProblemKind {
         "The destination is no absolute http or https URL as browsers read it (status 400), or it is one that this "
             + "service leads nobody to (status 422): into a private network, back to itself, with a password in it, or "
             + "under a name that passes for another.",
-        remedy: "The detail says what is wrong and at which byte. Give the public address of the page itself.")
+        remedy: "The detail says what is wrong and at which byte. Give the public address of the page itself.", or: 400)
     static let lookupFailed = ProblemKind(
         "lookup-failed", 503, "The destination's name cannot be looked up now",
         "This node makes links to names that it can look up only, and had no answer in time. Nothing was changed.",
@@ -203,6 +209,9 @@ extension ProblemKind {
 }
 
 extension ProblemKind {
+    /// Those that the public port has no use for.
+    static let ofAdminPort = [invalidKey, regionsUnchanged]
+
     static let all: [ProblemKind] = [
         notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
         aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry,

@@ -20,6 +20,8 @@ struct QueryValues {
         if let other = values.keys.first(where: { !names.contains($0) }) { throw .wrongQuery(other) }
     }
 
+    func allow(_ parameters: [QueryParameter]) throws(RefusedRequest) { try allow(Set(parameters.map(\.name))) }
+
     /// A whole number within `range`; nil if it is not there.
     func number(_ name: String, _ range: ClosedRange<Int>) throws(RefusedRequest) -> Int? {
         guard let text = self[name] else { return nil }

@@ -21,7 +21,13 @@ struct ChangesRequest {
         case now
     }
 
-    private static let names: Set<String> = ["after", "limit", "wait", "stream"]
+    static let parameters = [
+        QueryParameter("after", "A position, or now; without it from the beginning.", Schema.text()),
+        QueryParameter("limit", "Changes a page.", ChangeLimits.changes.schema(usually: ChangeLimits.usualChanges)),
+        QueryParameter(
+            "wait", "Seconds to wait for a change, if there is none yet.", ChangeLimits.waitSeconds.schema(usually: 0)),
+        QueryParameter("stream", "All that comes, without end; not with limit or wait.", ["enum": ["true", "false"]]),
+    ]
 
     let start: Start
     let limit: Int
@@ -34,7 +40,7 @@ struct ChangesRequest {
         guard caller != .anonymous else { throw RefusedRequest(.changesNeedKey) }
         guard caller.allows(.admin) else { throw RefusedRequest(.lacksScope(.admin)) }
         let values = try QueryValues(query)
-        try values.allow(Self.names)
+        try values.allow(Self.parameters)
         switch values["after"] {
         case nil: start = .after(ChangePosition())
         case "now": start = .now

@@ -7,6 +7,9 @@ import Store
 struct ClickText {
     /// Days that are told if the request does not say.
     static let days = 30
+    static let parameters = [
+        QueryParameter("days", "Days to tell of, today last.", (1...ClickLimits.days).schema(usually: days))
+    ]
 
     let code: [UInt8]
     let history: ClickHistory

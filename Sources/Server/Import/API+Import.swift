@@ -13,7 +13,7 @@ extension API {
         do {
             try checkMayCreate(call.caller)
             let values = try QueryValues(call.message.query)
-            try values.allow(["dry_run"])
+            try values.allow(ImportRules.parameters)
             if let given = values["dry_run"], given != "true" { throw RefusedRequest.wrongQuery("dry_run", is: "true") }
             guard call.message.hasNDJSONBody else { throw RefusedRequest(.noNDJSON) }
             let isAdmin = call.caller.allows(.admin)

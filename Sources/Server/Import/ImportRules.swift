@@ -7,6 +7,8 @@ import Store
 /// By what the links of one import are judged: what holds for links that are made, but that a link may have been made
 /// elsewhere before, and with what it had there.
 struct ImportRules: Sendable {
+    static let parameters = [QueryParameter("dry_run", "Judges, and makes nothing.", ["const": "true"])]
+
     let policy: DestinationPolicy
     let nameRule: NameRule?
     /// Whom the links belong to.

@@ -17,6 +17,15 @@ struct ExportRequest {
         }
     }
 
+    static let parameters = [
+        QueryParameter(
+            "format", "ndjson if left out.", ["enum": .strings(Format.allCases.map(\.rawValue))]),
+        QueryParameter(
+            "owner", "Another owner, for the scope admin, which without it gets all links.",
+            Schema.text(of: KeyLimits.ownerBytes)),
+        QueryParameter("after", "The code of the link to begin behind.", Schema.text()),
+    ]
+
     let format: Format
     /// Nil: everybody's links.
     let owner: [UInt8]?
@@ -30,7 +39,7 @@ struct ExportRequest {
             throw RefusedRequest(.lacksScope(.manageLinks))
         }
         let values = try QueryValues(query)
-        try values.allow(["format", "owner", "after"])
+        try values.allow(Self.parameters)
         guard let format = Format(rawValue: values["format"] ?? Format.ndjson.rawValue) else {
             throw .wrongQuery("format", is: Format.allCases.map(\.rawValue).joined(separator: " or "))
         }

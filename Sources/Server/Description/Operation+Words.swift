@@ -1,0 +1,45 @@
+/// What operations are for, and who may ask.
+extension Operation {
+    enum Access {
+        /// A key that is shown is not looked at.
+        case open
+        /// With a key more may be seen; one that does not hold is refused.
+        case anybody
+        /// Without a key if the configuration lets links be made so.
+        case creators
+        case keyHolders
+    }
+
+    var access: Access {
+        switch self {
+        case .createLink, .shorten, .importLinks, .takeBatch: .creators
+        case .showLink, .showBatch, .showClicks, .describe: .anybody
+        case .listLinks, .exportLinks, .changeLink, .deleteLink, .tellChanges: .keyHolders
+        case .health, .readiness, .listProblems, .showProblem, .follow, .preview: .open
+        }
+    }
+
+    var summary: String {
+        switch self {
+        case .listLinks: "The links of the key's owner, newest first, page by page"
+        case .createLink: "Makes a link"
+        case .importLinks: "Makes a link for each line, as it is told"
+        case .exportLinks: "The links of the key's owner, or for the scope admin all, as a stream"
+        case .takeBatch: "Takes up to \(BatchLimits.entries) links to be made"
+        case .showBatch: "What became of each entry of a batch"
+        case .showLink: "A link"
+        case .changeLink: "Changes those members of a link that are sent"
+        case .deleteLink: "Deletes a link for good; its code is never given out again"
+        case .showClicks: "How often a link was followed, day by day"
+        case .tellChanges: "Every change of every link, for the scope admin"
+        case .describe: "This description"
+        case .shorten: "Makes a link, in the short form"
+        case .health: "Whether the process serves"
+        case .readiness: "Whether the node wants traffic"
+        case .listProblems: "A page that lists all problems"
+        case .showProblem: "A page that says of a problem what happened and what to do"
+        case .follow: "Leads to the link's destination"
+        case .preview: "Where a link leads, without going there"
+        }
+    }
+}
