@@ -3,7 +3,7 @@
 package enum JSONValue: Equatable, Sendable {
     case null
     case bool(Bool)
-    /// Digits alone, with or without a minus, that fit.
+    /// Digits, with or without a minus or a fraction of zeros, that fit.
     case integer(Int64)
     /// Any other number; nothing here takes one.
     case number
@@ -184,12 +184,18 @@ private struct JSONReader {
         _ = take(UInt8(ascii: "-"))
         if !take(UInt8(ascii: "0")) { try skipDigits() }
         let end = offset
-        if take(UInt8(ascii: ".")) { try skipDigits() }
+        // To JSON Schema a number with a fraction of zeros is an integer like any other.
+        var isWhole = true
+        if take(UInt8(ascii: ".")) {
+            try skipDigits()
+            isWhole = text[end + 1..<offset].allSatisfy { $0 == UInt8(ascii: "0") }
+        }
         if take(UInt8(ascii: "e")) || take(UInt8(ascii: "E")) {
             if !take(UInt8(ascii: "+")) { _ = take(UInt8(ascii: "-")) }
             try skipDigits()
+            isWhole = false
         }
-        guard offset == end, let integer = Int64(String(decoding: text[start..<end], as: UTF8.self)) else {
+        guard isWhole, let integer = Int64(String(decoding: text[start..<end], as: UTF8.self)) else {
             return .number
         }
         return .integer(integer)

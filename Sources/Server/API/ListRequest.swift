@@ -17,7 +17,7 @@ struct ListRequest {
 
     static let parameters = [
         QueryParameter("limit", "Links a page.", Limits.links.schema(usually: Limits.usualLinks)),
-        QueryParameter("cursor", "The next_cursor of the page before.", Schema.text()),
+        QueryParameter("cursor", "The next_cursor of the page before.", Schema.opaque),
         QueryParameter("tag", "Links with this tag.", Schema.text(of: Limits.tagBytes)),
         QueryParameter("q", "What stands in code, destination or title.", Schema.text(of: Limits.searchBytes)),
         QueryParameter("created_after", "Made then or later.", Schema.time),

@@ -22,7 +22,7 @@ struct ChangesRequest {
     }
 
     static let parameters = [
-        QueryParameter("after", "A position, or now; without it from the beginning.", Schema.text()),
+        QueryParameter("after", "A position, or now; without it from the beginning.", Schema.opaque),
         QueryParameter("limit", "Changes a page.", ChangeLimits.changes.schema(usually: ChangeLimits.usualChanges)),
         QueryParameter(
             "wait", "Seconds to wait for a change, if there is none yet.", ChangeLimits.waitSeconds.schema(usually: 0)),

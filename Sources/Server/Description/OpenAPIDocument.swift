@@ -148,9 +148,9 @@ struct ProblemAnswer: Hashable {
         let codes = Set((Operation.problemsOfAll + operation.problems).map(\.code))
         let kinds = ProblemKind.all.filter { codes.contains($0.code) }
         return Set(kinds.flatMap(\.statuses)).sorted().map { status in
-            ProblemAnswer(
-                status: status, codes: kinds.filter { $0.statuses.contains(status) }.map(\.code),
-                hasPages: operation == .preview)
+            let codes = kinds.filter { $0.statuses.contains(status) }.map(\.code)
+            let hasPages = operation == .preview && !Set(codes).isDisjoint(with: operation.problems.map(\.code))
+            return ProblemAnswer(status: status, codes: codes, hasPages: hasPages)
         }
     }
 

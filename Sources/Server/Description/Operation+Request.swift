@@ -102,7 +102,8 @@ extension Operation {
         case .importLinks:
             (
                 "application/x-ndjson",
-                Schema.text() + ["description": "A line for each link: a JSON object with the members of Link."]
+                // Whatever a line is: one that is no link is rejected by itself.
+                ["description": "A line for each link: a JSON object with the members of Link."]
             )
         case .listLinks, .exportLinks, .showBatch, .showLink, .deleteLink, .showClicks, .tellChanges, .describe,
             .health, .readiness, .listProblems, .showProblem, .follow, .preview:

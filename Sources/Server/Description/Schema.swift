@@ -43,7 +43,8 @@ enum Schema: String, CaseIterable, Sendable {
         case .newLink: Self.request(CreateRequest.Form.full.members)
         case .newShortLink: Self.request(CreateRequest.Form.short.members)
         case .linkChange: Self.anyMembers
-        case .newBatch: Self.array(of: Self.newLink.reference, count: 1...BatchLimits.entries)
+        // Whatever an entry is: one that is no new link is refused by itself.
+        case .newBatch: Self.array(of: ["anyOf": [Self.newLink.reference, [:]]], count: 1...BatchLimits.entries)
         case .batchTaken: Self.object([("batch_id", Self.batchID)])
         case .batch: Self.batchState
         case .clicks:
@@ -111,13 +112,16 @@ enum Schema: String, CaseIterable, Sendable {
         ]
     }
 
+    /// Base64url that only an answer gives.
+    static let opaque = text(pattern: "^[A-Za-z0-9_-]+$")
     static let codePattern = "^[A-Za-z0-9_-]+$"
     private static let plainText = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
     private static let uri: JSONTree = ["type": "string", "format": "uri"]
     static let time: JSONTree = ["type": "string", "format": "date-time"]
     private static let count: JSONTree = ["type": "integer", "minimum": 0]
     private static let flag: JSONTree = ["type": "boolean"]
-    private static let claimID = text(pattern: "^[0-9A-Fa-f]{32}$")
+    private static let claimID =
+        text(pattern: "^[0-9A-Fa-f]{32}$") + ["not": ["const": .string(String(repeating: "0", count: 32))]]
     static let batchID = text(pattern: "^[0-9A-Za-z][0-9a-f]{33}$")
     private static let title = text(of: 0...LinkLimits.titleBytes, pattern: plainText)
     static let tag = text(of: 1...LinkLimits.tagBytes, pattern: plainText)
@@ -160,11 +164,17 @@ enum Schema: String, CaseIterable, Sendable {
         }
         var schema: JSONTree = [
             "type": "object", "required": ["long_url"], "properties": .object(members), "additionalProperties": false,
-            "dependentRequired": ["claim_id": ["custom_alias"]],
+            "anyOf": [noClaim, hasAlias],
         ]
         if names.contains("expires_in") { schema = schema + oneExpiry }
         return schema
     }
+
+    /// A claim is one of an alias.
+    private static let noClaim: JSONTree = ["properties": ["claim_id": ["type": "null"]]]
+    private static let hasAlias: JSONTree = [
+        "required": ["custom_alias"], "properties": ["custom_alias": ["type": "string"]],
+    ]
 
     private static let oneExpiry: JSONTree = ["not": ["required": ["expires_in", "expires_at"]]]
 

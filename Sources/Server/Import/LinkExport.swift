@@ -23,7 +23,7 @@ struct ExportRequest {
         QueryParameter(
             "owner", "Another owner, for the scope admin, which without it gets all links.",
             Schema.text(of: KeyLimits.ownerBytes)),
-        QueryParameter("after", "The code of the link to begin behind.", Schema.text()),
+        QueryParameter("after", "The code of the link to begin behind.", Schema.code.reference),
     ]
 
     let format: Format
