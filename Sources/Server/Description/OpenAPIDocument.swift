@@ -172,13 +172,14 @@ struct ProblemAnswer: Hashable {
     }
 
     private var fields: [AnswerField] {
-        switch status {
-        case 401: [.cacheControl, .wwwAuthenticate]
-        case 405: [.cacheControl, .allow]
-        case 429: [.cacheControl, .retryAfter, .rateLimit, .rateLimitPolicy]
-        case 503: [.cacheControl, .retryAfter]
-        default: [.cacheControl]
-        }
+        let own: [AnswerField] =
+            switch status {
+            case 401: [.wwwAuthenticate]
+            case 405: [.allow]
+            case 429, 503: [.retryAfter]
+            default: []
+            }
+        return [.cacheControl] + own + [.xConsistency, .edgeToken, .rateLimit, .rateLimitPolicy]
     }
 
     var content: [(name: String, value: JSONTree)] {

@@ -9,6 +9,7 @@ final class Client: @unchecked Sendable {
     let descriptor: Int32
     /// Lives at least as long as its clients.
     private let node: AnyObject
+    private let isPublic: Bool
     private var buffer: [UInt8] = []
     /// What of the buffer has been read.
     private var offset = 0
@@ -22,6 +23,7 @@ final class Client: @unchecked Sendable {
 
     init(port: UInt16, of node: AnyObject, receiveBytes: Int32? = nil) throws {
         self.node = node
+        isPublic = (node as? RunningNode)?.port == port
         DescriptorLimit.set()
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw HarnessError("no socket: \(String(cString: strerror(errno)))") }
@@ -91,6 +93,15 @@ final class Client: @unchecked Sendable {
         }
     }
 
+    /// The next answer, to this request. On the public port it has to be as the description says.
+    func read(to method: String, _ target: String) throws -> Answer {
+        let answer = try read(isHead: method == "HEAD")
+        if isPublic {
+            for fault in Described.usual.faults(answer, method, target) { Issue.record("\(fault)") }
+        }
+        return answer
+    }
+
     /// Reads answers until the node closes the connection, however it does.
     func readToEnd() throws -> [Answer] {
         var answers: [Answer] = []
@@ -136,7 +147,7 @@ final class Client: @unchecked Sendable {
     @discardableResult
     func get(_ target: String, method: String = "GET") throws -> Answer {
         try send(Self.request(method, target))
-        return try read(isHead: method == "HEAD")
+        return try read(to: method, target)
     }
 
     @discardableResult
@@ -146,7 +157,7 @@ final class Client: @unchecked Sendable {
     func post(_ target: String, _ body: [UInt8], type: String? = "application/json") throws -> Answer {
         let fields = type.map { "Content-Type: \($0)\r\n" } ?? ""
         try send(Array(Self.request("POST", target, fields + "Content-Length: \(body.count)\r\n").utf8) + body)
-        return try read()
+        return try read(to: "POST", target)
     }
 
     /// The code of a new link to `url`.

@@ -25,12 +25,12 @@ func keyID(_ key: String) -> String { String(key.dropFirst(5).prefix(22)) }
 extension Client {
     func get(_ target: String, key: String) throws -> Answer {
         try send(Self.request("GET", target, "Authorization: Bearer \(key)\r\n"))
-        return try read()
+        return try read(to: "GET", target)
     }
 
     func create(key: String, target: String = "/api/v1/urls") throws -> Answer {
         try send(Self.creation("https://example.com/", target, "Authorization: Bearer \(key)\r\n"))
-        return try read()
+        return try read(to: "POST", target)
     }
 }
 
@@ -46,7 +46,7 @@ extension Client {
 
     func change(_ code: String, _ json: String?, key: String?, _ fields: String = "") throws -> Answer {
         try sendChange(code, json, key: key, fields)
-        return try read()
+        return try read(to: json == nil ? "DELETE" : "PATCH", "/api/v1/urls/" + code)
     }
 
     /// The code of a new link of the key's owner.
