@@ -1,3 +1,4 @@
+import Glibc
 import Testing
 
 @testable import Server
@@ -158,7 +159,8 @@ extension NodeTests {
                 try refused("not-found", "GET", target)
             }
             try refused("not-found", "GET", "/abc+", nil, "Accept: application/problem+json\r\n")
-            #expect(try inspector.ask("GET", "/abc+", nil, "Accept: text/html\r\n").text.contains("<code>not-found</code>"))
+            let page = try inspector.ask("GET", "/abc+", nil, "Accept: text/html\r\n")
+            #expect(page.text.contains("<code>not-found</code>"))
             try inspector.ask("DELETE", "/api/v1/urls/\(code)", key: key)
             for target in ["/\(code)", "/api/v1/urls/\(code)", "/api/v1/analytics/\(code)"] {
                 try refused("expired", "GET", target)
@@ -180,6 +182,24 @@ extension NodeTests {
                     let answer = try client.get(path, method: method)
                     #expect(answer.status == 405 && answer["allow"] == options["allow"], "\(method) \(path)")
                 }
+            }
+        }
+
+        /// A reload that changes who may make links, and what redirects answer, changes what is told of it.
+        @Test func reload() throws {
+            let directory = TemporaryDirectory()
+            let file = directory.write("redirect_status = 301\n", to: "edge.conf")
+            let node = try RunningNode(["--config", file], in: directory)
+            let before = try node.connect().get("/api/v1/openapi.json")
+            _ = directory.write("redirect_status = 307\nanonymous_create = off\n", to: "edge.conf")
+            node.child.signal(SIGHUP)
+            _ = try node.log.next("event=reload ")
+            let after = try node.connect().get("/api/v1/openapi.json")
+            #expect(before["etag"] != after["etag"])
+            for (answer, status, ways) in [(before, "301", 3), (after, "307", 2)] {
+                let described = Described(answer.body)
+                #expect(described.operation("GET", "/abc")?["responses"]?[status] != nil)
+                #expect(described.operation("POST", "/shorten")?["security"]?.elements?.count == ways)
             }
         }
 

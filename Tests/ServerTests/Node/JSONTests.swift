@@ -36,7 +36,8 @@ extension NodeTests {
                 #""custom_alias":1"#, #""custom_alias":["abc"]"#, #""custom_alias":true"#, #""title":1"#,
                 #""title":{}"#,
                 #""tags":"a""#, #""tags":[1]"#, #""tags":[null]"#, #""tags":{"a":1}"#, #""tags":[["a"]]"#,
-                #""expires_in":"60""#, #""expires_in":1.5"#, #""expires_in":1e3"#,
+                #""expires_in":"60""#, #""expires_in":1.5"#, #""expires_in":10.01"#, #""expires_in":1.0e1"#,
+                #""expires_in":1e3"#,
                 #""expires_in":true"#, #""expires_in":[]"#, #""expires_in":99999999999999999999"#,
                 #""expires_in":1e999999999"#, #""expires_in":-99999999999999999999"#,
                 #""expires_in":\#(String(repeating: "9", count: 100_000))"#, #""expires_at":60"#, #""expires_at":{}"#,
@@ -114,6 +115,7 @@ extension NodeTests {
                 (#"{"long\u005Furl":"https:\/\/a.example\/\u0041\u00e9"}"#, "https://a.example/A%C3%A9"),
                 (#"{"long_url":"https://a.example/\uD83E\uDD8A"}"#, "https://a.example/%F0%9F%A6%8A"),
                 (#"{"expires_in":60,"long_url":"https://a.example/🦊"}"#, "https://a.example/%F0%9F%A6%8A"),
+                (#"{"expires_in":60.00,"long_url":"https://a.example/"}"#, "https://a.example/"),
             ] {
                 let answer = try client.post("/api/v1/urls", json: body)
                 #expect(answer.status == 201, "\(answer.text)")
