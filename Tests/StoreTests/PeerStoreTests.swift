@@ -131,7 +131,7 @@ import Testing
         var faulty = Author("3")
         faulty.create(1)
         faulty.write(LinkKey.generated(region: 0x31, node: 0, number: 16), body("https://example.com/"))
-        #expect(try applied(peer.perform(.apply(batch(faulty, 1...2)))).outcome == .poison(sequence: 2))
+        #expect(try applied(peer.perform(.apply(Self.batch(faulty, 1...2)))).outcome == .poison(sequence: 2))
     }
 
     /// What must come about is tried again once the disk has room.

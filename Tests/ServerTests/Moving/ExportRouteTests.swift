@@ -101,6 +101,29 @@ extension NodeTests {
             #expect(try head.status == 200 && head.rest().isEmpty)
         }
 
+        /// A link that cannot be read is left out, and the end of the stream says so.
+        @Test func damagedLinks() throws {
+            let first = try RunningNode(RunningNode.withAdmin)
+            let key = try first.makeKey("--owner", "a")
+            let rows = (0..<3).map { #"{"long_url":"https://example.com/link-\#($0)"}"# }
+            _ = try first.connect().importLines(rows, key: key)
+            #expect(first.stop() == .exited(0))
+            let file = URL(filePath: first.data + "/data.mdb")
+            var bytes = try Data(contentsOf: file)
+            while let place = bytes.range(of: Data("link-1".utf8)) { bytes[place.lowerBound] = 0x4C }
+            try bytes.write(to: file)
+            let node = try first.restarted(RunningNode.withAdmin)
+            let client = try node.connect()
+            try client.send(Client.request("GET", "/api/v1/urls/export", "Authorization: Bearer \(key)\r\n"))
+            let stream = try LineStream(client)
+            let links = try stream.rest().map { try #require(try LineStream.members($0)["long_url"] as? String) }
+            #expect(Set(links) == ["https://example.com/link-0", "https://example.com/link-2"])
+            #expect(stream.isWhole && stream.trailer == "Edge-Damaged: 1\r\n")
+            let exported = try Finished(["export", "--server", node.url, "--key-file", keyFile(node, key)])
+            #expect(exported.ending == .exited(1) && exported.output.split(separator: "\n").count == 2)
+            #expect(exported.error.contains("1 links are damaged"), "\(exported.error)")
+        }
+
         /// Nothing is read for who takes nothing, and others are served.
         @Test func slowReader() throws {
             let node = try RunningNode(RunningNode.withAdmin)
