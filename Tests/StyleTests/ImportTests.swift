@@ -17,7 +17,7 @@ struct ImportTests {
             "Sources/Server/Peers/TLSContext.swift", "Sources/Store/SHA256.swift",
         ],
         "CIDN": ["Sources/Links/"],
-        "CLinux": ["Sources/Primitives/", "Sources/Store/", "Sources/Server/", "Sources/lab/"],
+        "CLinux": ["Sources/Primitives/", "Sources/Store/", "Sources/Simulation/", "Sources/Server/", "Sources/lab/"],
         "FoundationEssentials": ["Sources/Server/", "Sources/lab/"],
         "Foundation": ["Sources/lab/"],
         "Glibc": ["Sources/"],

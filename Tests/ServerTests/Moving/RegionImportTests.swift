@@ -12,7 +12,7 @@ extension NodeTests.Regions {
         }
 
         private func rows(_ names: [String], _ host: String) -> String {
-            names.map { #"{"long_url":"https://\#(host)/\#($0)","short_code":"\#($0)"}"# + "\n" }.joined()
+            names.map { "{\"long_url\":\"https://\(host)/\($0)\",\"short_code\":\"\($0)\"}\n" }.joined()
         }
 
         private func begin(_ cluster: Cluster, _ index: Int, _ text: String) throws -> Client {
