@@ -6,7 +6,9 @@ import Store
 package func runCheck(_ configuration: Configuration) -> Int32 {
     do {
         let user = try configuration.processUser()
-        _ = try NodeSecrets(configuration, user: user?.id)
+        let secrets = try NodeSecrets(configuration, user: user?.id)
+        let tickets = TicketKeys(nil, region: configuration.region, now: { Instant(milliseconds: 0) })
+        if !secrets.tlsPairs.isEmpty { _ = try TLSIdentities(secrets.tlsPairs, tickets) }
     } catch {
         StandardStream.error.write("edge: \(error)\n")
         return ExitStatus.wrongConfiguration

@@ -12,10 +12,12 @@ extension Node {
     func reload(_ configuration: Configuration) throws {
         let tls = try configuration.readReplicationTLS(held: replicationTLS)
         let context = try tls == replicationTLS ? nil : tls.map { try TLSContext($0) }
+        let useTLS = try self.tls?.prepare(configuration)
         let sink = try AccessLogSink.open(configuration.accessLog)
         Log.configure(format: configuration.logFormat)
         replicationTLS = tls
         certificateEnd.store(tls?.end ?? 0, ordering: .relaxed)
+        useTLS?()
         admission.replace(with: configuration)
         // Only now is it told that there is something new.
         live.replace(with: configuration)

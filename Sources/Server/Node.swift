@@ -24,7 +24,7 @@ final class Node: @unchecked Sendable {
     let admission: CurrentAdmission
     private(set) var api: API!
     private var admin: Admin?
-    /// The redirect workers, and behind them the one of the admin port.
+    /// The redirect workers, and behind them those of the port that leads to HTTPS and of the admin port.
     private(set) var workers: [Worker] = []
     private var threads: [SystemThread] = []
     private(set) var accessLog: AccessLog!
@@ -49,6 +49,12 @@ final class Node: @unchecked Sendable {
     let clusterSecret: ClusterSecret?
     /// The main thread's.
     var replicationTLS: ReplicationTLS?
+    /// Nil: no HTTPS.
+    let tls: ServerTLS?
+    private(set) var tlsAddress: ListenAddress?
+    /// What answers on the port that leads to HTTPS; nil: there is none.
+    private(set) var upgrade: Upgrade?
+    private(set) var upgradeAddress: ListenAddress?
     /// Of the certificate for peers, in seconds since 1970; 0 if there is none.
     let certificateEnd = Atomic(0)
 
@@ -63,9 +69,12 @@ final class Node: @unchecked Sendable {
         servesUsers = configuration.role == .edge
         admission = CurrentAdmission(Admission(configuration))
         publicBudget = ConnectionBudget(limit: Self.connectionLimit(configuration))
-        let first = try Listener(configuration.listen)
-        address = first.address
-        let listeners = try [first] + (1..<configuration.workers).map { _ in try Listener(first.address, joins: true) }
+        let listeners = try Self.bindAll(configuration.listen, configuration, flag: "--listen")!
+        address = listeners[0].address
+        let tlsListeners = try Self.bindAll(configuration.listenTLS, configuration, flag: "--listen_tls")
+        tlsAddress = tlsListeners?[0].address
+        let upgradeListener = try configuration.listenUpgrade.map { try Listener($0, flag: "--listen_upgrade") }
+        upgradeAddress = upgradeListener?.address
         let adminListener = try configuration.adminListen.map { try Listener($0) }
         adminAddress = adminListener?.address
         let transport = try Self.bindPeers(configuration)
@@ -74,6 +83,7 @@ final class Node: @unchecked Sendable {
         certificateEnd.store(secrets.replicationTLS?.end ?? 0, ordering: .relaxed)
         let sink = try AccessLogSink.open(configuration.accessLog)
         let offset = configuration.clockOffsetMilliseconds
+        tls = try Self.serverTLS(configuration, secrets, now: { Self.clock(offset) })
         var settings = Self.settings(configuration, secrets.code)
         settings.logFormat = logFormat
         if let transport {
@@ -100,20 +110,12 @@ final class Node: @unchecked Sendable {
             noteAuthFailure: { [unowned self] in noteAuthFailure() })
         self.api = api
         lookAtMemory()
-        workers = try listeners.map { try Worker(self, $0, api, publicBudget, servesRedirects: true) }
-        publicBudget.workers = workers
-        clicks.take(from: workers.map(\.clickRing))
-        let accessLog = AccessLog(workers.map(\.accessRing), live, sink)
+        try makeWorkers(listeners, tlsListeners, upgradeListener, publicURL: publicURL)
+        let redirectWorkers = workers.filter(\.servesRedirects)
+        clicks.take(from: redirectWorkers.map(\.clickRing))
+        let accessLog = AccessLog(redirectWorkers.map(\.accessRing), live, sink)
         self.accessLog = accessLog
-        if let adminListener {
-            let admin = try Admin(self, address: adminListener.address)
-            self.admin = admin
-            let budget = ConnectionBudget(limit: ConnectionLimits.adminConnections)
-            let worker = try Worker(self, adminListener, admin, budget, servesRedirects: false)
-            budget.workers = [worker]
-            workers.append(worker)
-            threads.append(SystemThread("admin") { admin.run() })
-        }
+        if let adminListener { try openAdmin(adminListener) }
         accessLogThread = SystemThread("access-log", accessLog.run)
         clickThread = SystemThread("clicks", niceness: Clicks.niceness, clicks.run)
         if let peers { threads.append(SystemThread("peers", niceness: API.niceness, peers.run)) }
@@ -122,6 +124,32 @@ final class Node: @unchecked Sendable {
         purger?.start()
         threads.append(SystemThread("batches", niceness: API.niceness) { api.batches.run(api) })
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
+    }
+
+    /// Those of the public ports.
+    private func makeWorkers(
+        _ listeners: [Listener], _ tlsListeners: [Listener]?, _ upgradeListener: Listener?, publicURL: String
+    ) throws(StoreError) {
+        for (index, listener) in listeners.enumerated() {
+            let tls = tls.map { WorkerTLS($0, tlsListeners![index]) }
+            workers.append(try Worker(self, listener, api, publicBudget, servesRedirects: true, tls: tls))
+        }
+        if let upgradeListener, let tls {
+            let upgrade = Upgrade(tls, live, publicURL: publicURL, boundTo: tlsAddress!)
+            self.upgrade = upgrade
+            workers.append(try Worker(self, upgradeListener, upgrade, publicBudget, servesRedirects: false))
+        }
+        publicBudget.workers = workers
+    }
+
+    private func openAdmin(_ listener: Listener) throws(StoreError) {
+        let admin = try Admin(self, address: listener.address)
+        self.admin = admin
+        let budget = ConnectionBudget(limit: ConnectionLimits.adminConnections)
+        let worker = try Worker(self, listener, admin, budget, servesRedirects: false)
+        budget.workers = [worker]
+        workers.append(worker)
+        threads.append(SystemThread("admin") { admin.run() })
     }
 
     /// What is in effect now. A copy: threads that answer keep one of their own.
@@ -196,6 +224,8 @@ final class Node: @unchecked Sendable {
         let others =
             ConnectionLimits.nodeDescriptors
             + ConnectionLimits.workerDescriptors * (configuration.workers + (hasAdmin ? 1 : 0))
+            + (configuration.listenTLS == nil ? 0 : configuration.workers)
+            + (configuration.listenUpgrade == nil ? 0 : ConnectionLimits.workerDescriptors)
             + (hasAdmin ? ConnectionLimits.adminConnections : 0)
         let available = max(8, System.raiseDescriptorLimit() - others)
         guard configuration.maxConnections != Configuration.automaticConnections else {
@@ -207,6 +237,28 @@ final class Node: @unchecked Sendable {
                 ["max_connections": .init(configuration.maxConnections), "possible": .init(available)])
         }
         return min(available, configuration.maxConnections)
+    }
+
+    /// A listener for each redirect worker, on one port; nil if there is to be none.
+    private static func bindAll(
+        _ wanted: ListenAddress?, _ configuration: Configuration, flag: String
+    ) throws(ListenError) -> [Listener]? {
+        guard let wanted else { return nil }
+        var listeners = [try Listener(wanted, flag: flag)]
+        for _ in 1..<configuration.workers {
+            listeners.append(try Listener(listeners[0].address, joins: true, flag: flag))
+        }
+        return listeners
+    }
+
+    /// HTTPS with the certificates that were read; nil without.
+    private static func serverTLS(
+        _ configuration: Configuration, _ secrets: NodeSecrets, now: @escaping @Sendable () -> Instant
+    ) throws(CertificateError) -> ServerTLS? {
+        guard !secrets.tlsPairs.isEmpty else { return nil }
+        return try ServerTLS(
+            secrets.tlsPairs, TicketKeys(secrets.cluster, region: configuration.region, now: now),
+            marks: secrets.tlsMarks)
     }
 
     /// What only root may do first, if the process is to become another user, and then that user. What the files

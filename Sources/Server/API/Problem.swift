@@ -91,6 +91,8 @@ extension Problem {
         .behind, "The node that this change is for has not all yet that is known of the link. Nothing was changed."
     )
     .retryAfter(seconds: 1)
+    static let plainRequest = Problem(
+        .malformedRequest, "This port speaks HTTPS; the request came without.")
     static let requestTimeout = Problem(
         .requestTimeout, "Its head or its body was not whole in the time that this node gives it.")
 

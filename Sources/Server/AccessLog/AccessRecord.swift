@@ -24,9 +24,9 @@ package enum AccessResult: UInt8 {
 ///
 ///     milliseconds since 1970  8      status            2      address         16
 ///     microseconds taken       4      method            1      path       the rest
-///     bytes of the answer      4      result            1
+///     bytes of the answer      4      result            1        TLS version   1, 0 without
 package struct AccessRecord {
-    static let headBytes = 36
+    static let headBytes = 37
     /// A longer path is cut.
     static let pathBytes = 1024
 
@@ -38,6 +38,8 @@ package struct AccessRecord {
     var method: RequestHead.Method?
     var result: AccessResult
     var client: IPAddress
+    /// Nil: plain HTTP.
+    var tls: TLSVersion?
 
     /// The bytes before the path.
     package var head: [UInt8] {
@@ -51,18 +53,19 @@ package struct AccessRecord {
         bytes.append(result.rawValue)
         bytes.append(bigEndian: client.high)
         bytes.append(bigEndian: client.low)
+        bytes.append(tls?.rawValue ?? 0)
         return bytes
     }
 
     package init(
         at instant: Instant, microseconds: Int64, answerBytes: Int, status: Int, method: RequestHead.Method?,
-        result: AccessResult, client: IPAddress
+        result: AccessResult, client: IPAddress, tls: TLSVersion? = nil
     ) {
         self.instant = instant
         self.microseconds = UInt32(clamping: microseconds)
         self.answerBytes = UInt32(clamping: answerBytes)
         self.status = UInt16(clamping: status)
-        (self.method, self.result, self.client) = (method, result, client)
+        (self.method, self.result, self.client, self.tls) = (method, result, client, tls)
     }
 
     /// Reads what `head` wrote; the path is what is left of `bytes`.
@@ -75,6 +78,7 @@ package struct AccessRecord {
         guard let result = AccessResult(rawValue: try bytes.takeByte()) else { throw MalformedBytes() }
         self.result = result
         client = IPAddress(high: try bytes.takeUInt64(), low: try bytes.takeUInt64())
+        tls = TLSVersion(rawValue: try bytes.takeByte())
     }
 }
 

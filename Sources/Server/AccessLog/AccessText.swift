@@ -48,6 +48,10 @@ package struct AccessText {
         output.append(decimal: Int(record.microseconds))
         output.append(isJSON ? ",\"result\":\"" : " result=")
         output.append(record.result.name)
+        if let tls = record.tls {
+            output.append(isJSON ? "\",\"tls\":\"" : " tls=")
+            output.append(tls == .tls13 ? "1.3" : "1.2")
+        }
         output.append(isJSON ? "\"}\n" : "\n")
     }
 

@@ -44,6 +44,7 @@ final class WorkerCounters: Sendable {
     private let sheddings = CounterRow(count: Shedding.allCases.count)
     let accessLogDrops = Counter()
     let clickDrops = Counter()
+    let tls = TLSCounters()
     let answers = AnswerCounts()
     let tokens = TokenCounts()
     let lookups = LookupCounters()

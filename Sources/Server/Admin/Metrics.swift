@@ -18,6 +18,7 @@ struct Metrics {
         addChanges(node)
         addRepeats(node)
         addConnections(workers, node.publicBudget)
+        if let tls = node.tls { addTLS(tls, node.upgrade, workers) }
         addSheddings(workers)
         addRequests(workers, node.api.answers.rows)
         output.value(
@@ -133,7 +134,8 @@ struct Metrics {
         output.metric(
             "edge_connection_timeouts_total", .counter, "Connections whose time was over, by what was awaited.")
         for (awaited, standing) in [
-            ("request", Connection.Standing.idle), ("head", .head), ("body", .body), ("write", .writing),
+            ("handshake", Connection.Standing.handshake), ("request", .idle), ("head", .head), ("body", .body),
+            ("write", .writing),
             ("close", .lingering),
         ] {
             output.sample("edge_connection_timeouts_total", ["awaited": awaited], sum { $0.expiryCount(standing) })

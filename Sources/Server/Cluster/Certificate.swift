@@ -74,15 +74,22 @@ struct Certificate: ~Copyable {
     }
 
     /// The URIs among the alternative names of the subject that name nodes.
-    var nodes: [String] {
+    var nodes: [String] { names(GEN_URI).filter { $0.hasPrefix(Self.scheme) } }
+
+    /// The DNS names among them, in lower case.
+    var hosts: [String] { names(GEN_DNS).map { $0.lowercased() } }
+
+    private func names(_ type: Int32) -> [String] {
         guard let names = X509_get_ext_d2i(handle, NID_subject_alt_name, nil, nil) else { return [] }
         defer { GENERAL_NAMES_free(OpaquePointer(names)) }
         return (0..<OPENSSL_sk_num(OpaquePointer(names))).compactMap { index in
             let name = OPENSSL_sk_value(OpaquePointer(names), index)!.assumingMemoryBound(to: GENERAL_NAME.self)
-            guard name.pointee.type == GEN_URI else { return nil }
-            let text = name.pointee.d.uniformResourceIdentifier
+            guard name.pointee.type == type else { return nil }
+            // Both kinds are of this type.
+            let text = name.pointee.d.ia5
             let bytes = UnsafeBufferPointer(start: ASN1_STRING_get0_data(text), count: Int(ASN1_STRING_length(text)))
-            return String(validating: bytes, as: UTF8.self).flatMap { $0.hasPrefix(Self.scheme) ? $0 : nil }
+            // A zero byte would be the end of the name for some readers and not for others.
+            return bytes.contains(0) ? nil : String(validating: bytes, as: UTF8.self)
         }
     }
 

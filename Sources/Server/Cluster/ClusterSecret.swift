@@ -36,6 +36,21 @@ package struct ClusterSecret: Sendable {
         return RequestKey { secret.mac(label + $0) }
     }
 
+    /// A key for one purpose and one `info`, from which neither the secret nor another such key can be told: HKDF with SHA-256
+    /// (RFC 5869).
+    ///
+    /// - Parameter byteCount: at most 8160.
+    package func derive(_ purpose: String, _ info: [UInt8], byteCount: Int) -> [UInt8] {
+        let extracted = ClusterSecret(ClusterSecret(Array(purpose.utf8)).mac(bytes))
+        var (key, block, index) = ([UInt8](), [UInt8](), UInt8(0))
+        while key.count < byteCount {
+            index += 1
+            block = extracted.mac(block + info + [index])
+            key += block
+        }
+        return Array(key[..<byteCount])
+    }
+
     /// The first 8 bytes of the MAC.
     private func word(_ message: [UInt8]) -> UInt64 { mac(message)[..<8].reduce(0) { $0 << 8 | UInt64($1) } }
 

@@ -91,9 +91,13 @@ struct ConfigurationLoader {
             configuration.workers = min(max(cores, limit.lowerBound), limit.upperBound)
         }
         if places["public_url"] == nil { configuration.publicURL = configuration.listen.url }
-        if places["anonymous_create"] == nil { configuration.anonymousCreate = configuration.listen.isLoopback }
+        if places["anonymous_create"] == nil {
+            configuration.anonymousCreate =
+                configuration.listen.isLoopback && configuration.listenTLS?.isLoopback ?? true
+        }
         settleRegion()
         checkPublicPort()
+        checkTLS()
         checkReplication()
         guard errors.isEmpty else { throw ConfigurationErrors(errors: Self.ordered(errors)) }
         return configuration

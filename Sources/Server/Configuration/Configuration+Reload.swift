@@ -41,7 +41,12 @@ package struct ConfigurationReload: Equatable, Sendable {
         switch key.name {
         // `on` may be meant for a new address, such as a loopback one, and the node still listens on the old. Switching
         // it off never waits.
-        case "anonymous_create": return wanted.anonymousCreate && running.listen != wanted.listen
+        case "anonymous_create":
+            return wanted.anonymousCreate
+                && (running.listen != wanted.listen || running.listenTLS != wanted.listenTLS)
+        // The certificates are there for the port, which a restart opens or closes.
+        case "tls_certificate", "tls_key": return (running.listenTLS == nil) != (wanted.listenTLS == nil)
+        case "acme_directory": return (running.listenUpgrade == nil) != (wanted.listenUpgrade == nil)
         // So many regions may be there only after the restart.
         case "durability": return running.regions != wanted.regions || running.replicates != wanted.replicates
         case "peers":

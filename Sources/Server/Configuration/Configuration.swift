@@ -18,6 +18,17 @@ package struct Configuration: Equatable, Sendable {
     package var role = Role.edge
     /// Public HTTP. Port 0 lets the system choose.
     package var listen = ListenAddress(host: "127.0.0.1", port: 8080)
+    /// Public HTTPS; nil: none.
+    package var listenTLS: ListenAddress?
+    /// PEM files: certificates for clients, and their keys in the same order; as many of the one as of the other, and one
+    /// at least where HTTPS is served.
+    package var tlsCertificates: [String] = []
+    package var tlsKeys: [String] = []
+    package var hsts: HSTS?
+    /// Plain HTTP that only leads to HTTPS; nil: none.
+    package var listenUpgrade: ListenAddress?
+    /// Files that a certificate authority asks for there; nil: none.
+    package var acmeDirectory: String?
     /// Where metrics and status are served; nil: nowhere.
     package var adminListen: ListenAddress? = ListenAddress(host: "127.0.0.1", port: 9180)
     /// What short URLs start with: scheme, host and port, without a path and without a slash at the end.
@@ -197,6 +208,9 @@ package enum ConfigurationLimits {
     package static let durabilityTimeoutMilliseconds: ClosedRange<Int64> = 100...60_000
     package static let drainTimeoutMilliseconds: ClosedRange<Int64> = 0...86_400_000
     package static let redirectCacheTTLMilliseconds: ClosedRange<Int64> = 0...365 * 86_400_000
+    /// Two years at most; of a preloaded one, one at least.
+    package static let hstsMilliseconds: ClosedRange<Int64> = 0...2 * 365 * 86_400_000
+    package static let preloadMilliseconds: Int64 = 365 * 86_400_000
     package static let clickFlushMilliseconds: ClosedRange<Int64> = 100...3_600_000
     package static let resolveTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000
     package static let trustedProxies = 64

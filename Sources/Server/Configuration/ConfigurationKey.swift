@@ -31,7 +31,7 @@ package struct ConfigurationKey: Sendable {
 
     package static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
-    package static let all = identity + replication + serving
+    package static let all = identity + tls + replication + serving
 
     /// Who the node is, and where it listens.
     private static let identity: [ConfigurationKey] = [
@@ -123,7 +123,7 @@ package struct ConfigurationKey: Sendable {
             "the longest time until a click is durable: what a crash may lose of them", reloadable: true),
         .init(
             "anonymous_create", \.anonymousCreate, .onOff,
-            "links may be created without a key; if left out, on only where listen is a loopback address",
+            "links may be created without a key; if left out, on only where listen and listen_tls are loopback addresses",
             reloadable: true),
         .init(
             "allow_private_destinations", \.allowPrivateDestinations, .onOff,

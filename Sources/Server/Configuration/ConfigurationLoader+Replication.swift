@@ -2,7 +2,7 @@
 extension ConfigurationLoader {
     /// Nothing is said of what depends on a bad value.
     mutating func checkReplication() {
-        checkTLS()
+        checkReplicationTLS()
         checkLag()
         if isSound("role", "regions", "region", "node", "replication_listen", "peers") { checkRole() }
         if isSound("durability", "regions", "replication_listen", "peers") { checkDurability() }
@@ -26,7 +26,7 @@ extension ConfigurationLoader {
         checkPlaintext()
     }
 
-    private mutating func checkTLS() {
+    private mutating func checkReplicationTLS() {
         let keys = ConfigurationKey.replicationTLS
         let missing = keys.filter { $0.write(configuration) == "none" }.map(\.name)
         guard !missing.isEmpty, let given = keys.first(where: { !missing.contains($0.name) }),

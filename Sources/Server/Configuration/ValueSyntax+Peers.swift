@@ -75,6 +75,9 @@ extension Configuration {
         if replicationListen == nil, !replicationAdvertise.isEmpty {
             warnings.append("replication_advertise: without replication_listen there is nothing to reach")
         }
+        if listenTLS != nil, !publicURL.hasPrefix("https:") {
+            warnings.append("public_url: short URLs do not begin with https://, though listen_tls is set")
+        }
         if replicationPlaintext, hasReplicationTLS {
             warnings.append("replication_plaintext: has no effect, every connection uses the certificates")
         }

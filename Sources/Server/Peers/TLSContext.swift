@@ -18,29 +18,30 @@ package final class TLSContext: @unchecked Sendable {
         _ = SSL_CTX_set_options(context, edge_SSL_OP_PEERS)
         edge_SSL_CTX_set_no_sessions(context)
         SSL_CTX_set_verify(context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nil)
-        try use(certificate, key)
+        try Self.use(certificate, key, in: context)
         try trust(authorities)
     }
 
     deinit { SSL_CTX_free(context) }
 
-    private func use(_ certificate: [UInt8], _ key: [UInt8]) throws(TLSFailure) {
-        let chain = Self.certificates(certificate)
+    /// Has a context show the certificate, with those behind it.
+    static func use(_ certificate: [UInt8], _ key: [UInt8], in context: OpaquePointer) throws(TLSFailure) {
+        let chain = certificates(certificate)
         defer { for certificate in chain { X509_free(certificate) } }
-        guard let first = chain.first else { throw Self.failure("the certificate cannot be read") }
-        guard SSL_CTX_use_certificate(context, first) == 1 else { throw Self.failure("the certificate cannot be used") }
+        guard let first = chain.first else { throw failure("the certificate cannot be read") }
+        guard SSL_CTX_use_certificate(context, first) == 1 else { throw failure("the certificate cannot be used") }
         for other in chain.dropFirst() where edge_SSL_CTX_add1_chain_cert(context, other) != 1 {
-            throw Self.failure("a certificate between the own and the authority cannot be used")
+            throw failure("a certificate between the own and the authority cannot be used")
         }
         // Without this OpenSSL would ask whoever sits at the terminal for the passphrase.
         let noPassphrase:
             @convention(c) (UnsafeMutablePointer<CChar>?, Int32, Int32, UnsafeMutableRawPointer?) -> Int32 =
                 { _, _, _, _ in -1 }
-        let private_ = Self.withMemory(key) { PEM_read_bio_PrivateKey($0, nil, noPassphrase, nil) }
-        guard let private_ else { throw Self.failure("the key cannot be read; it must be PEM without a passphrase") }
+        let private_ = withMemory(key) { PEM_read_bio_PrivateKey($0, nil, noPassphrase, nil) }
+        guard let private_ else { throw failure("the key cannot be read; it must be PEM without a passphrase") }
         defer { EVP_PKEY_free(private_) }
         guard SSL_CTX_use_PrivateKey(context, private_) == 1, SSL_CTX_check_private_key(context) == 1 else {
-            throw Self.failure("the key is not the certificate's")
+            throw failure("the key is not the certificate's")
         }
     }
 
@@ -78,7 +79,7 @@ package final class TLSContext: @unchecked Sendable {
     }
 
     /// With OpenSSL's own words behind, if it has any.
-    private static func failure(_ what: String) -> TLSFailure {
+    static func failure(_ what: String) -> TLSFailure {
         let words = errorWords()
         return TLSFailure(words.map { "\(what): \($0)" } ?? what)
     }

@@ -5,6 +5,9 @@ struct NodeSecrets {
     let code: [UInt8]?
     let cluster: ClusterSecret?
     let replicationTLS: ReplicationTLS?
+    /// For HTTPS; none without it. And what is known of the files.
+    let tlsPairs: [TLSPair]
+    let tlsMarks: [FileMark?]
 
     /// - Parameter user: the user that the process becomes, if it will be another one.
     /// - Throws: a `SecretFileError` or a `CertificateError`.
@@ -12,6 +15,8 @@ struct NodeSecrets {
         code = try configuration.readCodeSecret(user: user)
         cluster = try configuration.readClusterSecret(user: user)
         replicationTLS = try configuration.readReplicationTLS(user: user)
+        tlsMarks = configuration.tlsMarks
+        tlsPairs = try configuration.readTLSPairs(user: user)
     }
 }
 
@@ -28,7 +33,7 @@ struct ReplicationTLS: Equatable, Sendable {
 }
 
 extension Configuration {
-    private static let pemBytes = 64...1 << 18
+    static let pemBytes = 64...1 << 18
 
     /// The three files, which go together: nil if none is named. The certificate is this node's, goes back to the
     /// authority, and has the key. Whether its time has come, or is over, is left to the connections: redirects go on.

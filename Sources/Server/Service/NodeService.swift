@@ -46,7 +46,9 @@ private func announce(_ node: Node) {
     Log.write(
         .info, "listening",
         [
-            "address": .init(node.address), "admin": .string(node.adminAddress?.description ?? "off"),
+            "address": .init(node.address), "tls": .string(node.tlsAddress?.description ?? "off"),
+            "upgrade": .string(node.upgradeAddress?.description ?? "off"),
+            "admin": .string(node.adminAddress?.description ?? "off"),
             "replication": .string(node.peers?.transport.address?.description ?? "off"),
             "region": .string(node.configuration.region),
             "node": .init(node.configuration.node), "data": .string(node.configuration.data),
@@ -115,6 +117,7 @@ private final class NodeService {
         watchedAt = now
         node.lookAtMemory()
         lookAtCertificate()
+        node.tls?.look(node.configuration, now: now)
         let lines = watch.changes(
             node.store.figures, damagedAnswers: node.damagedAnswerCount, accessLogDrops: node.accessLogDropCount,
             clickDrops: node.clickDropCount)

@@ -90,7 +90,9 @@ package struct SystemdUnit {
         for flag in source.flags where ConfigurationKey.named(flag.key)?.namesSecret != true {
             words += ["--" + flag.key, escaped(flag.value)]
         }
-        for key in secrets(configuration) { words += ["--" + key.name, "%d/" + key.name] }
+        for key in secrets(configuration) {
+            words += ["--" + key.name, files(key, configuration).map { "%d/" + $0.name }.joined(separator: ",")]
+        }
         return words
     }
 
@@ -99,7 +101,19 @@ package struct SystemdUnit {
     }
 
     private static func credentials(_ configuration: Configuration, _ directory: String) -> [String] {
-        secrets(configuration).map { "\($0.name):\(escaped(absolute($0.write(configuration), directory)))" }
+        secrets(configuration).flatMap { files($0, configuration) }.map { name, path in
+            "\(name):\(escaped(absolute(path, directory)))"
+        }
+    }
+
+    /// The files that a key names, and what the service knows them by.
+    private static func files(
+        _ key: ConfigurationKey, _ configuration: Configuration
+    ) -> [(name: String, path: String)] {
+        guard key.name == "tls_key", configuration.tlsKeys.count > 1 else {
+            return [(key.name, key.write(configuration))]
+        }
+        return configuration.tlsKeys.enumerated().map { ("\(key.name)-\($0)", $1) }
     }
 
     /// What the node writes to and systemd does not make for it.

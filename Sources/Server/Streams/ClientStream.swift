@@ -23,6 +23,8 @@ enum StreamEnd: Error {
 /// Safety: handed to its thread by the worker, which does not touch it afterwards.
 final class ClientStream: @unchecked Sendable {
     private let descriptor: Int32
+    /// Nil: plain HTTP.
+    private let session: TLSSession?
     private let streams: Streams
     private let timeouts: ConnectionTimeouts
     /// What was read and not taken apart.
@@ -38,26 +40,33 @@ final class ClientStream: @unchecked Sendable {
     private let isChunked: Bool
     private let isHead: Bool
 
-    /// - unsent: what the client is to get before the body: the head, and answers to earlier requests.
+    /// Before the body.
+    private let head: [UInt8]
+
+    /// - unsent: what the client is to get first, as it leaves: answers to earlier requests.
     init(
-        _ descriptor: Int32, _ streams: Streams, _ timeouts: ConnectionTimeouts, unsent: [UInt8], unread: [UInt8],
-        _ body: StreamedBody, _ form: Response.Form
+        _ descriptor: Int32, _ session: TLSSession?, _ streams: Streams, _ timeouts: ConnectionTimeouts,
+        unsent: [UInt8], head: [UInt8], unread: [UInt8], _ body: StreamedBody, _ form: Response.Form
     ) {
-        (self.descriptor, self.streams, self.timeouts) = (descriptor, streams, timeouts)
-        (self.unsent, self.unread, self.body) = (unsent, unread, body)
+        (self.descriptor, self.session, self.streams, self.timeouts) = (descriptor, session, streams, timeouts)
+        (self.unsent, self.head, self.unread, self.body) = (unsent, head, unread, body)
         (isChunked, isHead) = (form.minorVersion > 0, form.isHead)
     }
 
     /// Serves it and closes the connection.
     func run(_ serve: (ClientStream) throws(StreamEnd) -> Void) {
         defer { close(descriptor) }
+        // The worker's is not this thread's.
+        session?.wire = TLSWire()
+        put(head)
         do throws(StreamEnd) {
             if !isHead { try serve(self) }
             sendChunk()
-            if isChunked, !isHead { unsent += Array("0\r\n\(trailer)\r\n".utf8) }
+            if isChunked, !isHead { put(Array("0\r\n\(trailer)\r\n".utf8)) }
+            session?.sayEnd()
             try send()
         } catch {
-            // A body without its end tells the client that it was cut.
+            // A body without its end tells the client that it was cut, and so does TLS without its own.
             switch error {
             case .clientGone, .timedOut: return
             case .malformed, .stopping, .storeFailed: do { try flush() } catch { return }
@@ -83,13 +92,21 @@ final class ClientStream: @unchecked Sendable {
 
     private func sendChunk() {
         guard !chunk.isEmpty else { return }
-        if isChunked { unsent += Array("\(String(chunk.count, radix: 16))\r\n".utf8) }
-        unsent += chunk
-        if isChunked { unsent += [0x0d, 0x0a] }
+        put(isChunked ? Array("\(String(chunk.count, radix: 16))\r\n".utf8) + chunk + [0x0d, 0x0a] : chunk)
         chunk.removeAll(keepingCapacity: true)
     }
 
+    /// Behind what is unsent, as it leaves.
+    private func put(_ bytes: [UInt8]) {
+        guard let session else { return unsent += bytes }
+        bytes.withUnsafeBytes { session.seal($0) }
+    }
+
     private func send() throws(StreamEnd) {
+        if let session {
+            unsent += session.wire.output.bytes
+            session.wire.output.clear()
+        }
         var sent = 0
         while sent < unsent.count {
             let transfer = unsent.withUnsafeBytes { bytes in
@@ -128,17 +145,18 @@ final class ClientStream: @unchecked Sendable {
 
     private func receive(_ beforeWaiting: () throws(StreamEnd) -> Void) throws(StreamEnd) {
         let start = unread.count
-        unread += [UInt8](repeating: 0, count: StreamLimits.readBytes)
+        let room = StreamLimits.readBytes
+        unread += [UInt8](repeating: 0, count: session == nil ? room : 2 * room + TLSLimits.recordBytes)
         var received = 0
         defer { unread.removeLast(unread.count - start - received) }
         while true {
             let transfer = unread.withUnsafeMutableBytes { bytes in
-                System.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: bytes[start...]))
+                System.read(descriptor, UnsafeMutableRawBufferPointer(rebasing: bytes[start...].suffix(room)))
             }
             switch transfer {
             case .done(let count) where count > 0:
-                received = count
-                return
+                received = try opened(count, room, from: start)
+                if received > 0 { return }
             case .done: throw .malformed
             case .failed: throw .clientGone
             case .notNow:
@@ -146,6 +164,22 @@ final class ClientStream: @unchecked Sendable {
                 try flush()
                 try wait(for: Int16(POLLIN), milliseconds: timeouts.body / 1000, heedsStop: true)
             }
+        }
+    }
+
+    /// How many bytes stand at `start` of `unread`, after `count` came into its last `room`.
+    private func opened(_ count: Int, _ room: Int, from start: Int) throws(StreamEnd) -> Int {
+        guard let session else { return count }
+        let opened = unread.withUnsafeMutableBytes { bytes in
+            session.open(
+                UnsafeRawBufferPointer(rebasing: bytes.suffix(room).prefix(count)),
+                into: UnsafeMutableRawBufferPointer(rebasing: bytes[start...].dropLast(room)))
+        }
+        switch session.state {
+        case .open: return opened
+        case .ended where opened > 0: return opened
+        case .ended: throw .malformed
+        case .handshake, .failed: throw .clientGone
         }
     }
 

@@ -17,11 +17,13 @@ extension Worker {
         var form = form
         form.keepsAlive = false
         let body = call.body ?? .empty
-        var unsent = connection.output
-        if body.expectsContinue { unsent.append(Response.continueLine) }
-        stream.head.appendHead(to: &unsent, form: form, date: redirects.date.span.bytes)
+        var head: [UInt8] = []
+        if body.expectsContinue { head.append(Response.continueLine) }
+        over(connection, stream.head).appendHead(to: &head, form: form, date: redirects.date.span.bytes)
         let client = ClientStream(
-            connection.descriptor, node.api.streams, timeouts, unsent: unsent, unread: connection.input, body, form)
+            connection.descriptor, connection.session, node.api.streams, timeouts, unsent: connection.output,
+            head: head,
+            unread: connection.input, body, form)
         // From its start on the thread may close the descriptor.
         events.remove(connection.descriptor)
         let thread = SystemThread(ifPossible: "stream", niceness: API.niceness) { [budget] in

@@ -16,6 +16,8 @@ final class Connection {
 
     /// What the connection waits for, and so which deadline it is held to.
     enum Standing: Int, CaseIterable {
+        /// For a TLS handshake to be done.
+        case handshake
         /// For a request: nothing is owed, and nothing half read.
         case idle
         /// For the rest of a head, and for the rest of a body behind its head.
@@ -33,9 +35,14 @@ final class Connection {
     let handle: ConnectionHandle
     @exclusivity(unchecked) var phase = Phase.open
     @exclusivity(unchecked) var reader = RequestReader()
+    /// Nil: plain HTTP.
+    @exclusivity(unchecked) var session: TLSSession?
+    /// TLS: something has come. A part of a record has, which OpenSSL holds.
+    @exclusivity(unchecked) var hasBegunTLS = false
+    @exclusivity(unchecked) var holdsPartOfRecord = false
     /// What was read and not consumed: a part of a request, or requests behind one that awaits its answer.
     @exclusivity(unchecked) var input: [UInt8] = []
-    /// What the client has not taken yet.
+    /// What the client has not taken yet, as it leaves.
     @exclusivity(unchecked) var output: [UInt8] = []
     /// Requests may be whole in `input` that were not answered, so that what is owed and what is done at a time stay
     /// bounded; they are looked at when the client can take more and others have had their turn.
@@ -73,15 +80,19 @@ final class Connection {
         if case .lingering = phase { return .lingering }
         if !output.isEmpty { return .writing }
         if isHeldBack { return .answer }
+        if let session, session.state == .handshake, case .open = phase { return .handshake }
         switch phase {
         case .awaitingAnswer: return .answer
         case .closing, .lingering: return .writing
-        case .open: return reader.isBetweenRequests ? (input.isEmpty ? .idle : .head) : .body
+        case .open: return reader.isBetweenRequests ? (input.isEmpty && !holdsPartOfRecord ? .idle : .head) : .body
         }
     }
 
     /// Bytes of clients' making that it keeps.
-    var keptBytes: Int { input.count + output.count + (standing == .body ? reader.keptBytes : 0) }
+    var keptBytes: Int {
+        input.count + output.count + (standing == .body ? reader.keptBytes : 0)
+            + (holdsPartOfRecord ? TLSLimits.recordBytes : 0)
+    }
 }
 
 enum ConnectionInterest { case reading, writing, nothing }

@@ -45,7 +45,7 @@ enum ConnectionLimits {
 /// How long a connection may stand as it does, in microseconds. None of them is moved by a client's bytes that complete
 /// nothing, but `writing`, which is.
 struct ConnectionTimeouts: Sendable {
-    /// From a head's first byte to its last, and from there to the body's last.
+    /// From a head's first byte to its last, or of a TLS handshake in all; and from there to the body's last.
     let head, body: Int64
     /// Between requests.
     let idle: Int64
@@ -64,7 +64,7 @@ struct ConnectionTimeouts: Sendable {
     subscript(_ standing: Connection.Standing) -> Int64? {
         switch standing {
         case .idle: idle
-        case .head: head
+        case .handshake, .head: head
         case .body: body
         case .answer: nil
         case .writing: writing

@@ -36,22 +36,26 @@ struct FixedAnswer {
         keptAliveOld = text(0, keepsAlive: true)
     }
 
-    /// `marks`: field lines, each behind a CRLF.
-    func append(_ form: Response.Form, date: [UInt8], marks: [UInt8], to output: inout OutputBuffer) {
+    /// `marks`, `more`: field lines, each behind a CRLF.
+    func append(
+        _ form: Response.Form, date: [UInt8], marks: [UInt8], _ more: [UInt8], to output: inout OutputBuffer
+    ) {
         if !form.keepsAlive {
-            append(closing, form, date, marks, &output)
+            append(closing, form, date, marks, more, &output)
         } else {
-            append(form.minorVersion == 0 ? keptAliveOld : keptAlive, form, date, marks, &output)
+            append(form.minorVersion == 0 ? keptAliveOld : keptAlive, form, date, marks, more, &output)
         }
     }
 
     private func append(
-        _ text: Text, _ form: Response.Form, _ date: [UInt8], _ marks: [UInt8], _ output: inout OutputBuffer
+        _ text: Text, _ form: Response.Form, _ date: [UInt8], _ marks: [UInt8], _ more: [UInt8],
+        _ output: inout OutputBuffer
     ) {
         text.bytes.withUnsafeBytes { bytes in
             output.append(UnsafeRawBufferPointer(rebasing: bytes[..<text.dateOffset]))
             output.append(date)
             output.append(marks)
+            output.append(more)
             let rest = text.dateOffset + date.count
             output.append(
                 UnsafeRawBufferPointer(rebasing: bytes[rest..<(form.isHead ? text.headCount : bytes.count)]))

@@ -29,10 +29,12 @@ final class Listener: Sendable {
 
     /// The first socket of a node takes the port for itself, so that no other process has it or gets it; only then may
     /// others of this node join, which is what `joins` says of them.
-    init(_ wanted: ListenAddress, joins: Bool = false) throws(ListenError) {
+    ///
+    /// - Parameter flag: what sets the address, for errors.
+    init(_ wanted: ListenAddress, joins: Bool = false, flag: String = "--listen") throws(ListenError) {
         let own = SocketAddress(wanted)
         descriptor = socket(own.family, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw ListenError(address: wanted, code: errno) }
+        guard descriptor >= 0 else { throw ListenError(address: wanted, code: errno, flag: flag) }
         do throws(ListenError) {
             try Self.set(SO_REUSEADDR, descriptor, wanted)
             if joins { try Self.set(SO_REUSEPORT, descriptor, wanted) }
@@ -43,7 +45,7 @@ final class Listener: Sendable {
             address = ListenAddress(host: wanted.host, port: SocketAddress.own(descriptor)!.port)
         } catch {
             close(descriptor)
-            throw error
+            throw ListenError(address: error.address, code: error.code, flag: flag)
         }
     }
 

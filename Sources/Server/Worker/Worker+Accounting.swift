@@ -14,6 +14,12 @@ extension Worker {
         // Another list of proxies may trust others of those who are here.
         for connection in connections.all { note(connection.peer, connection) }
         logsAccess = configuration.accessLog != .off && servesRedirects
+        adopt(configuration.hsts)
+    }
+
+    func adopt(_ hsts: Configuration.HSTS?) {
+        strictTransport = hsts?.fieldValue
+        strictTransportLine = Array((strictTransport.map { "\r\nStrict-Transport-Security: \($0)" } ?? "").utf8)
     }
 
     /// The redirects that were sent since the clock was looked at last; they are taken to have been sent just now.
@@ -32,7 +38,7 @@ extension Worker {
         _ head: RequestHead?, _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) {
         let start = output.count
-        append(response, form)
+        append(response, form, connection)
         counters.answers.add(route, response.status)
         guard logsAccess else { return }
         noteAccess(
@@ -46,7 +52,8 @@ extension Worker {
         _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) {
         let start = output.count
-        answer.append(form, date: redirects.date, marks: marks, to: &output)
+        answer.append(
+            form, date: redirects.date, marks: marks, connection.session == nil ? [] : strictTransportLine, to: &output)
         counters.answers.add(.code, answer.status)
         guard logsAccess else { return }
         noteAccess(
@@ -62,7 +69,8 @@ extension Worker {
         let client = head.map { admission.client(behind: connection.peer, $0, bytes) } ?? connection.peer
         let record = AccessRecord(
             at: now, microseconds: System.monotonicMicroseconds() - beganMicroseconds,
-            answerBytes: output.count - start, status: status, method: head?.method, result: result, client: client)
+            answerBytes: output.count - start, status: status, method: head?.method, result: result, client: client,
+            tls: connection.session?.version)
         let path = head.map { UnsafeRawBufferPointer(rebasing: bytes[$0.path.range]) }
         let shown = UnsafeRawBufferPointer(rebasing: (path ?? bytes).prefix(AccessRecord.pathBytes))
         let recordHead = record.head

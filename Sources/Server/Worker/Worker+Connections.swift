@@ -4,25 +4,25 @@ import HTTP
 
 /// Letting connections in, and closing them: for a newcomer, or because their time is over.
 extension Worker {
-    func acceptConnections() {
+    func acceptConnections(_ listener: Listener) {
         for turn in 0..<ConnectionLimits.acceptsPerWakeUp {
             // Only the first is known to be there, and nobody is closed for one who may not be.
             guard budget.takePlace() || (turn == 0 && makeRoom() && budget.takePlace()) else {
                 if turn == 0, budget.awaitPlace() { restFromAccepting(awaitingPlace: true) }
                 return
             }
-            guard acceptOne(isKnown: turn == 0) else { return }
+            guard acceptOne(listener, isKnown: turn == 0) else { return }
         }
     }
 
     /// Into a place that was taken; false if no more can be accepted now. `isKnown`: somebody waits. The system tells that
     /// no descriptors are left whether or not somebody does.
-    private func acceptOne(isKnown: Bool) -> Bool {
+    private func acceptOne(_ listener: Listener, isKnown: Bool) -> Bool {
         var peer = sockaddr_storage()
         for hasMadeRoom in [false, true] {
             switch System.accept(listener.descriptor, &peer) {
             case .done(let descriptor):
-                open(Int32(descriptor), IPAddress(peer) ?? IPAddress(ipv4: 0))
+                open(Int32(descriptor), IPAddress(peer) ?? IPAddress(ipv4: 0), listener)
                 return true
             case .notNow:
                 budget.leavePlace()
@@ -44,26 +44,31 @@ extension Worker {
 
     private func restFromAccepting(awaitingPlace: Bool) {
         counters.acceptRests.add()
-        events.change(listener.descriptor, Self.noEvents, token: Self.listenerToken)
+        for (listener, token) in doors { events.change(listener.descriptor, Self.noEvents, token: token) }
         acceptsAgainAt = monotonicNow + ConnectionLimits.acceptRestMilliseconds
         awaitsPlace = awaitingPlace
     }
 
     func acceptAgain() {
         acceptsAgainAt = nil
-        events.change(listener.descriptor, EPOLLIN, token: Self.listenerToken)
+        for (listener, token) in doors { events.change(listener.descriptor, EPOLLIN, token: token) }
     }
 
-    private func open(_ descriptor: Int32, _ peer: IPAddress) {
+    private func open(_ descriptor: Int32, _ peer: IPAddress, _ listener: Listener) {
         System.setNoDelay(descriptor)
         let connection = connections.add(descriptor, now: wakeUpMicroseconds)
         note(peer, connection)
         connection.mayBeginWithProxyHeader = connection.isTrustedProxy
         counters.connectionsOpened.add()
+        if let tls, listener === tls.listener {
+            connection.session = TLSSession(tls.server.identities, tls.wire)
+            connections.move(connection, to: .handshake, at: wakeUpMicroseconds)
+        }
         if !events.add(descriptor, EPOLLIN, token: connection.handle.token) { drop(connection) }
     }
 
     func drop(_ connection: Connection) {
+        bidFarewell(connection)
         close(connection.descriptor)
         release(connection)
         budget.leavePlace()
@@ -102,7 +107,7 @@ extension Worker {
         guard budget.isOverfull else { return }
         counters.shed(.keptBytes)
         switch connection.standing {
-        case .idle, .lingering: return
+        case .handshake, .idle, .lingering: return
         case .answer:
             // It is told with the answer that nothing behind its request was looked at.
             guard case .awaitingAnswer(var form) = connection.phase else { return }
@@ -164,7 +169,7 @@ extension Worker {
         return true
     }
 
-    private static let slowStandings: [Connection.Standing] = [.lingering, .head, .writing, .body]
+    private static let slowStandings: [Connection.Standing] = [.handshake, .lingering, .head, .writing, .body]
 
     /// The first that has kept the node waiting longer than a full table allows.
     private func firstSlow() -> Connection? {
@@ -216,7 +221,7 @@ extension Worker {
         case .head, .body:
             counters.refusals.add()
             cut(connection, .requestTimeout)
-        case .idle, .answer, .writing, .lingering: drop(connection)
+        case .handshake, .idle, .answer, .writing, .lingering: drop(connection)
         }
     }
 }

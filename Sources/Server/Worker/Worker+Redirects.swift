@@ -175,6 +175,7 @@ extension Worker {
             output.forward(UnsafeRawBufferPointer(rebasing: bytes[head.query.range]), from: destination)
         }
         if !marks.isEmpty { output.append(marks) }
+        if connection.session != nil { output.append(strictTransportLine) }
         redirects.appendTail(
             form, code: UnsafeRawBufferPointer(rebasing: bytes[head.path.range].dropFirst()),
             expiresAtMilliseconds: expiresAtMilliseconds, now: now, to: &output)

@@ -18,14 +18,17 @@ extension Worker {
         case .done(0): connection.hasEnded = true
         case .done(let count):
             counters.bytesReceived.add(UInt64(count))
-            connection.isFresh = false
             if case .lingering = connection.phase { return }
-            take(UnsafeRawBufferPointer(rebasing: input[..<count]), connection)
+            let bytes = UnsafeRawBufferPointer(rebasing: input[..<count])
+            if let session = connection.session { return readRecords(bytes, connection, session) }
+            connection.isFresh = false
+            take(bytes, connection)
             return flush(connection)
         case .notNow: return
         case .failed: return drop(connection)
         }
         if case .lingering = connection.phase { return drop(connection) }
+        if connection.session?.state == .handshake { counters.tls.add(.abandoned) }
         take(UnsafeRawBufferPointer(start: nil, count: 0), connection)
         flush(connection)
     }
@@ -151,10 +154,18 @@ extension Worker {
         return form
     }
 
-    func append(_ response: Response, _ form: Response.Form) {
+    func append(_ response: Response, _ form: Response.Form, _ connection: Connection) {
         var bytes: [UInt8] = []
-        response.append(to: &bytes, form: form, date: redirects.date.span.bytes)
+        over(connection, response).append(to: &bytes, form: form, date: redirects.date.span.bytes)
         output.append(bytes)
+    }
+
+    /// With what the way to the client adds to it.
+    func over(_ connection: Connection, _ response: Response) -> Response {
+        guard let strictTransport, connection.session != nil else { return response }
+        var response = response
+        response.fields.append(("Strict-Transport-Security", strictTransport))
+        return response
     }
 
     func takeDeliveries() {
@@ -198,7 +209,7 @@ extension Worker {
     /// Answers with what the handler says.
     func answer(_ response: Response, _ form: Response.Form, _ call: HandedOver, _ connection: Connection) {
         let start = output.count
-        append(response, form)
+        append(response, form, connection)
         noteAccess(response.status, call, from: start, connection)
     }
 

@@ -7,21 +7,28 @@ import Primitives
 extension Worker {
     /// Sends what this turn has put into the output for one connection.
     func flush(_ connection: Connection) {
-        let isAlive = send(connection)
+        let isAlive: Bool
+        if let session = connection.session, let tls {
+            seal(connection, session)
+            isAlive = send(tls.wire.output.bytes, connection)
+            tls.wire.output.clear()
+        } else {
+            isAlive = send(output.bytes, connection)
+        }
         output.clear()
         if isAlive { settle(connection) } else { drop(connection) }
     }
 
     /// False if the connection is gone.
-    private func send(_ connection: Connection) -> Bool {
+    private func send(_ bytes: UnsafeRawBufferPointer, _ connection: Connection) -> Bool {
         if !connection.output.isEmpty {
-            connection.output.append(contentsOf: output.bytes)
-        } else if output.count > 0 {
-            switch System.write(connection.descriptor, output.bytes) {
+            connection.output.append(contentsOf: bytes)
+        } else if bytes.count > 0 {
+            switch System.write(connection.descriptor, bytes) {
             case .done(let count):
                 counters.bytesSent.add(UInt64(count))
-                if count < output.count { connection.output = Array(output.bytes[count...]) }
-            case .notNow: connection.output = Array(output.bytes)
+                if count < bytes.count { connection.output = Array(bytes[count...]) }
+            case .notNow: connection.output = Array(bytes)
             case .failed: return false
             }
         }
@@ -110,19 +117,23 @@ extension Worker {
         var before: UInt64
         repeat {
             before = counters.connectionsOpened.value
-            acceptConnections()
+            for door in doors { acceptConnections(door.listener) }
         } while counters.connectionsOpened.value > before
         acceptsAgainAt = nil
-        events.remove(listener.descriptor)
-        System.shutListener(listener.descriptor)
+        for (listener, _) in doors {
+            events.remove(listener.descriptor)
+            System.shutListener(listener.descriptor)
+        }
     }
 
-    /// Whether connections are owed something. One that has just been opened is: its first request is on its way. All
-    /// that are idle while draining are such; the youngest stands last.
+    /// Whether connections are owed something. One that has just been opened is: its first request is on its way, or its
+    /// handshake. All that are idle while draining are such; the youngest stands last.
     var isBusy: Bool {
         let owed: [Connection.Standing] = [.head, .body, .answer, .writing]
         if owed.contains(where: { connections.count($0) > 0 }) { return true }
-        guard let youngest = connections.last(.idle), youngest.isFresh else { return false }
-        return wakeUpMicroseconds - youngest.since < ConnectionLimits.freshMilliseconds * 1000
+        return [Connection.Standing.idle, .handshake].contains { standing in
+            guard let youngest = connections.last(standing), youngest.isFresh else { return false }
+            return wakeUpMicroseconds - youngest.since < ConnectionLimits.freshMilliseconds * 1000
+        }
     }
 }

@@ -44,6 +44,7 @@ final class Worker: @unchecked Sendable {
 
     static let listenerToken = UInt64.max
     static let wakeUpToken = UInt64.max - 1
+    static let tlsListenerToken = UInt64.max - 2
 
     static let noEvents = EPOLL_EVENTS(rawValue: 0)
 
@@ -55,6 +56,8 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var timeouts: ConnectionTimeouts
     let counters = WorkerCounters()
     let listener: Listener
+    /// Nil: no HTTPS.
+    let tls: WorkerTLS?
     let events = EventSet()
     let mailbox = Mutex<[Delivery]>([])
     let wakeUp = WakeUp()
@@ -83,6 +86,9 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var redirects: RedirectText
     @exclusivity(unchecked) var redirectStatus: Int
     @exclusivity(unchecked) var logsAccess: Bool
+    /// What answers over TLS say besides: the value, and the field line as `marks` has them.
+    @exclusivity(unchecked) var strictTransport: String?
+    @exclusivity(unchecked) var strictTransportLine: [UInt8] = []
     @exclusivity(unchecked) var output = OutputBuffer()
     let input = UnsafeMutableRawBufferPointer.allocate(
         byteCount: ConnectionLimits.readBytes, alignment: 16)
@@ -111,13 +117,13 @@ final class Worker: @unchecked Sendable {
 
     init(
         _ node: Node, _ listener: Listener, _ handler: any RequestHandler, _ budget: ConnectionBudget,
-        servesRedirects: Bool
+        servesRedirects: Bool, tls: WorkerTLS? = nil
     ) throws(StoreError) {
         self.node = node
         self.budget = budget
         timeouts = ConnectionTimeouts(node.configuration)
         (self.handler, self.servesRedirects) = (handler, servesRedirects)
-        self.listener = listener
+        (self.listener, self.tls) = (listener, tls)
         reader = try node.store.makeReader()
         cache = CodeCache(
             entries: servesRedirects ? node.configuration.cacheEntries : CacheLimits.entries.lowerBound,
@@ -131,6 +137,7 @@ final class Worker: @unchecked Sendable {
             cacheTTLMilliseconds: configuration.redirectCacheTTLMilliseconds)
         redirectStatus = configuration.redirectStatus.rawValue
         logsAccess = configuration.accessLog != .off && servesRedirects
+        adopt(configuration.hsts)
     }
 
     deinit { input.deallocate() }
@@ -157,7 +164,7 @@ final class Worker: @unchecked Sendable {
     // MARK: The loop
 
     func run() {
-        _ = events.add(listener.descriptor, EPOLLIN, token: Self.listenerToken)
+        for (listener, token) in doors { _ = events.add(listener.descriptor, EPOLLIN, token: token) }
         _ = events.add(wakeUp.descriptor, EPOLLIN, token: Self.wakeUpToken)
         let ready = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: ConnectionLimits.eventsPerWakeUp)
         defer { ready.deallocate() }
@@ -187,6 +194,11 @@ final class Worker: @unchecked Sendable {
             if isDraining { doneOrder.store(isBusy ? 0 : current.rawValue, ordering: .releasing) }
         }
         for connection in connections.all { drop(connection) }
+    }
+
+    /// Where clients come in.
+    var doors: [(listener: Listener, token: UInt64)] {
+        [(listener, Self.listenerToken)] + (tls.map { [($0.listener, Self.tlsListenerToken)] } ?? [])
     }
 
     /// Until something is due without an event.
@@ -219,7 +231,8 @@ final class Worker: @unchecked Sendable {
 
     func handle(_ event: epoll_event) {
         switch event.data.u64 {
-        case Self.listenerToken: acceptConnections()
+        case Self.listenerToken: acceptConnections(listener)
+        case Self.tlsListenerToken: acceptConnections(tls!.listener)
         case Self.wakeUpToken:
             wakeUp.clear()
             takeDeliveries()

@@ -8,7 +8,8 @@ extension NodeTests {
 
         /// The page of a node that has done a bit of everything.
         private func page() throws -> String {
-            let directory = TemporaryDirectory()
+            let site = SecureSite("a", "b")
+            let directory = site.directory
             let file = directory.write("", to: "edge.conf")
             let cluster = directory.path + "/cluster"
             for command in [["init", cluster], ["issue", cluster, "local/0"]] {
@@ -20,8 +21,8 @@ extension NodeTests {
                     "--node", "0", "--cluster_secret_file", cluster + "/cluster.secret",
                     "--replication_tls_certificate", cluster + "/local-0.pem",
                     "--replication_tls_key", cluster + "/local-0.key", "--replication_tls_ca", cluster + "/ca.pem",
-                    "--purge_url", "http://127.0.0.1:9/{code}",
-                ], in: directory)
+                    "--purge_url", "http://127.0.0.1:9/{code}", "--listen_upgrade", "127.0.0.1:0",
+                ] + site.flags("a", "b"), in: directory)
             let client = try node.connect()
             let code = try client.create("https://example.com/")
             for path in ["/\(code)", "/missing", "/health", "/health/ready", "/api/v1/urls/\(code)", "/a/b"] {

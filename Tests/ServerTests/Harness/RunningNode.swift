@@ -14,6 +14,9 @@ final class RunningNode: @unchecked Sendable {
     private(set) var port: UInt16 = 0
     /// Of metrics and status; 0 if they are off.
     private(set) var adminPort: UInt16 = 0
+    /// Of HTTPS, and of the port that leads to it; 0 if they are off.
+    private(set) var tlsPort: UInt16 = 0
+    private(set) var upgradePort: UInt16 = 0
     /// 0 if it is off.
     private(set) var replicationPort: UInt16 = 0
 
@@ -55,6 +58,8 @@ final class RunningNode: @unchecked Sendable {
         if let replication = line.firstMatch(of: /replication=\S+:(\d+)/) {
             replicationPort = try #require(UInt16(replication.1))
         }
+        if let tls = line.firstMatch(of: /\stls=\S+:(\d+)/) { tlsPort = try #require(UInt16(tls.1)) }
+        if let upgrade = line.firstMatch(of: /upgrade=\S+:(\d+)/) { upgradePort = try #require(UInt16(upgrade.1)) }
         if let admin = line.firstMatch(of: /admin=\S+:(\d+)/) { adminPort = try #require(UInt16(admin.1)) }
     }
 

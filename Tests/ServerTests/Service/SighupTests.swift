@@ -232,7 +232,9 @@ extension NodeTests {
 
         @Test(arguments: ConfigurationKey.all.filter(\.isReloadable).map(\.name)) func takesEffect(key: String) throws {
             if let proof = Self.proofs[key] { return try proof(self) }
-            let proof = try #require(ReplicationReload.proofs[key], "a key that can be reloaded, and no proof of it")
+            let proof = try #require(
+                ReplicationReload.proofs[key] ?? SecureReload.proofs[key],
+                "a key that can be reloaded, and no proof of it")
             try proof()
         }
 
@@ -250,7 +252,8 @@ extension NodeTests {
         private static let others = [
             "data": "/var/lib/other", "user": "other", "cluster": "other", "regions": "local:1/7, other:2",
             "region": "local", "node": "7", "listen": "127.0.0.1:1", "admin_listen": "127.0.0.1:2",
-            "public_url": "https://other.example", "code_secret_file": "other-secret", "workers": "9",
+            "public_url": "https://other.example", "listen_tls": "off", "listen_upgrade": "off",
+            "code_secret_file": "other-secret", "workers": "9",
             "cache_entries": "64", "reader_threads": "3",
             "map_size": "17MiB", "max_connections": "77", "resolve_timeout": "100ms", "clock_offset": "1h",
             "role": "witness",
@@ -260,7 +263,7 @@ extension NodeTests {
         ]
 
         /// One reload that changes all of them: each is named with both values, and nothing changes. Those of one value
-        /// alone cannot.
+        /// alone cannot, and those of HTTPS go with files that are reloaded.
         @Test func needsRestart() throws {
             let keys = ConfigurationKey.all.filter { !$0.isReloadable }.map(\.name)
             for key in keys { #expect(Self.others[key] != nil, "\(key) has no other value here") }
@@ -276,7 +279,7 @@ extension NodeTests {
             _ = directory.write(keys.map { "\($0) = \(Self.others[$0]!)\n" }.joined(), to: "edge.conf")
             child.signal(SIGHUP)
             let last = try log.next("event=reload ")
-            let unchanged: Set = ["region"]
+            let unchanged: Set = ["region", "listen_tls", "listen_upgrade"]
             for key in keys where !unchanged.contains(key) {
                 let line = log.seen.first { $0.contains("event=key-needs-restart key=\(key) ") }
                 #expect(line?.contains("level=warning") == true, "\(key)")

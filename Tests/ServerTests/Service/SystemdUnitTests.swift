@@ -62,6 +62,12 @@ import Testing
                 + "--replication_tls_ca /etc/edge/ca.pem --cluster_secret_file %d/cluster_secret_file "
                 + "--replication_tls_key %d/replication_tls_key"
         ),
+        (["--tls_certificate", "a", "--tls_key", "/k"], "LoadCredential=tls_key:/k"),
+        (["--tls_certificate", "a, b", "--tls_key", "/k, m"], "LoadCredential=tls_key-1:/srv/edge/m"),
+        (
+            ["--tls_certificate", "a, b", "--tls_key", "/k, m"],
+            "ExecStart=/usr/local/bin/edge serve --tls_certificate \"a, b\" --tls_key %d/tls_key-0,%d/tls_key-1"
+        ),
         (
             ["--user", "edge", "--data", "/srv/a b\"c$d%e"],
             #"ExecStart=/usr/local/bin/edge serve --user edge --data "/srv/a b\"c$$d%%e""#
