@@ -73,7 +73,8 @@ let package = Package(
         .executableTarget(
             name: "lab",
             dependencies: [
-                "Simulation", "Server", "Store", "Analytics", "Links", "Primitives", "CountedAllocator", "CLinux",
+                "Simulation", "Server", "Store", "Analytics", "Links", "Primitives", "CountedAllocator", "COpenSSL",
+                "CLinux",
             ],
             swiftSettings: strict),
 

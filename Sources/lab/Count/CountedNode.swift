@@ -54,9 +54,9 @@ final class CountedNode {
     let node: EdgeNode
     private let worker: pid_t
 
-    init(data: String) throws {
+    init(data: String, flags: [String]) throws {
         node = try EdgeNode(
-            data: data, workers: 1, limits: EdgeNode.unlimited, on: Processors.available,
+            data: data, workers: 1, limits: EdgeNode.unlimited, flags: flags, on: Processors.available,
             program: [siblingProgram("lab"), Self.command])
         worker = try node.process.thread("worker-0")
     }

@@ -197,7 +197,7 @@ struct LoadGenerator: ~Copyable {
 
 /// Own addresses for connections that last for one request: who closes one keeps its port for a minute, and one address
 /// has 28 000 ports. All of 127.0.0.0/8 is this machine.
-private struct ClientAddresses {
+struct ClientAddresses {
     private static let perAddress = 1000
     private var count = 0
 

@@ -5,6 +5,8 @@ import Glibc
 final class EdgeNode {
     let process: ChildProcess
     let port: UInt16
+    /// Of HTTPS; 0 if it is off.
+    let tlsPort: UInt16
     /// Of metrics; nil if they are off.
     private let adminPort: UInt16?
     /// Where peers connect, of a node that listens for them on every interface; nil of others.
@@ -44,6 +46,7 @@ final class EdgeNode {
             return port
         }
         self.port = try port("address")
+        tlsPort = line.contains(" tls=off ") ? 0 : try port("tls")
         adminPort = hasMetrics ? try port("admin") : nil
         let mark = "replication=0.0.0.0:"
         replicationPort = line.split(separator: " ").first { $0.hasPrefix(mark) }
