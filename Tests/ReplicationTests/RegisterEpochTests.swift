@@ -201,6 +201,23 @@ struct RegisterEpochTests {
         #expect(bench.nodes[Self.id(0)]!.machine.standing.founders == founders)
     }
 
+    /// A life that nobody but a proposer has heard of, as where the disk was lost that knew it: an acceptor in an earlier one
+    /// begins a later one, or none of its votes would count there.
+    @Test func aLaterLifeThatOneProposerKnows() {
+        var bench = RegisterBench(4, acceptors: 3)
+        let later = UInt64(9) << 32
+        let votes = Votes(epoch: 1, roll: Roll([Self.id(2): later]), rows: [])
+        bench.tell(Self.id(3), .received(Self.id(2), .votes(votes)))
+        bench.claim(3, key(1), 1)
+        bench.run(for: 5000)
+        #expect(bench.answers[1] == .won(RegisterValue(claim: 1, bytes: [3])))
+        #expect(bench.votes(2) && bench.nodes[Self.id(2)]!.machine.standing.life > later)
+        bench.down = [Self.id(1)]
+        bench.claim(3, key(2), 2)
+        bench.run(for: 2000)
+        #expect(bench.answers[2] == .won(RegisterValue(claim: 2, bytes: [3])))
+    }
+
     /// What was promised and accepted by another life does not count, whoever counts it.
     @Test func votesOfAnotherLife() {
         let first = Epoch(number: 1, acceptors: (0..<3).map(Self.id))

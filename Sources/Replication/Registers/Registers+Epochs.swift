@@ -11,8 +11,13 @@ import Primitives
 /// Each step is durable and is taken again by whoever finds it half done: every acceptor that has confirmed asks the
 /// others until it has heard of all, or of the start.
 extension Registers {
+    /// With all lives that were heard of: an acceptor that has lost its disk must not go on in one before a former one.
     func epochs(_ standing: Standing, isAnswer: Bool) -> Epochs {
-        var told = standing.roll
+        var told = roll
+        told.merge(standing.roll)
+        told.lives = told.lives.filter {
+            standing.epoch.acceptors.contains($0.key) || standing.epoch.former.contains($0.key)
+        }
         told[me] = standing.life
         return Epochs(isAnswer: isAnswer, roll: told, current: standing.epoch, next: standing.next)
     }

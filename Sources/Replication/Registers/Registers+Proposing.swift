@@ -109,6 +109,8 @@ extension Registers {
     // MARK: Answers
 
     mutating func received(_ votes: Votes, from node: NodeID) {
+        // It lost its disk, and nobody whom it learned from knew the life that it had before: its votes would never count.
+        if votes.roll[node] < roll[node] { greet(node) }
         roll.merge(votes.roll)
         for row in votes.rows {
             guard let round = rounds[row.key] else { continue }
