@@ -22,8 +22,9 @@ import Testing
     }
 
     /// A record that is damaged at the giver is there, and damaged, at who takes its snapshot: whoever takes its vector and
-    /// lacks the record would deny a link that there is. Unless the taker had it, or until a peer has it.
-    @Test(arguments: [false, true]) func aDamagedRecordStaysOne(hadIt: Bool) throws {
+    /// lacks the record would deny a link that there is. Unless the taker had it, of the whole log (2) or of a part that it then
+    /// logs again (1); or until a peer has it.
+    @Test(arguments: [0, 1, 2] as [UInt64]) func aDamagedRecordStaysOne(known: UInt64) throws {
         var author = Author("3")
         author.create(0, "https://third.example.com/0")
         author.create(1, "https://third.example.com/1")
@@ -38,12 +39,13 @@ import Testing
         let giver = try PeerStoreTests.Peer(in: directory, settings, clock)
         let (taker, sound) = (try PeerStoreTests.Peer(1), try PeerStoreTests.Peer(2))
         sound.perform(.apply(batch))
-        if hadIt { taker.perform(.apply(batch)) }
-        _ = try PeerStoreTests.install(try PeerStoreTests.open(giver), from: giver, at: taker)
+        if known > 0 { taker.perform(.apply(PeerStoreTests.batch(author, 1...known))) }
+        let holdings = try PeerStoreTests.install(try PeerStoreTests.open(giver), from: giver, at: taker)
+        #expect(holdings.rows.first { $0.origin == holdings.own }?.head == (known == 1 ? 1 : 0))
         let (code, other) = (taker.store.code(author.key(0)), taker.store.code(author.key(1)))
         let reader = try taker.store.makeReader()
         #expect(try reader.destination(other) == "https://third.example.com/1")
-        if !hadIt {
+        if known == 0 {
             #expect(try reader.destination(code) == "damaged")
             var key: [UInt8] = []
             author.key(0).encode(into: &key)
