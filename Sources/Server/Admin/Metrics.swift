@@ -183,7 +183,7 @@ struct Metrics {
             counts: counts(figures.commitMicroseconds), sum: Double(figures.commitMicroseconds.sum) / 1e6)
         output.histogram(
             "edge_store_commit_writes", "Log entries of one transaction.",
-            bounds: StoreFigures.commitWritesBounds.map(Double.init), counts: counts(figures.commitWrites),
+            bounds: StoreFigures.commitWritesBounds.map { Double($0) }, counts: counts(figures.commitWrites),
             sum: Double(figures.commitWrites.sum))
     }
 
@@ -270,7 +270,7 @@ struct Metrics {
             "edge_codes_rate", .gauge, "Codes given out a second, over some ten seconds.", issuer.ratePerSecond)
         output.value(
             "edge_codes_empty_seconds", .gauge, "At that rate, until none are left; +Inf if none are given out.",
-            issuer.secondsToEmpty.map(Double.init) ?? .infinity)
+            issuer.secondsToEmpty.map { Double($0) } ?? .infinity)
         output.metric("edge_codes_breaker", .gauge, "1 for the state that the breaker of codes is in.")
         for (state, name) in [(0, "closed"), (1, "open"), (2, "half_open")] {
             output.sample("edge_codes_breaker", ["state": name], state == Self.index(issuer.breaker) ? 1 : 0)

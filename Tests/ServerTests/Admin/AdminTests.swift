@@ -32,6 +32,12 @@ extension NodeTests {
             #expect(
                 text.sample("edge_store_commit_duration_seconds_count") == text.sample("edge_store_commits_total"))
             #expect(text.sample("edge_store_commit_writes_sum") == 1)
+            #expect(try #require(text.sample("edge_codes_empty_seconds")) >= 1)
+            // One link, and leases of numbers, which write none.
+            #expect(text.sample(#"edge_store_commit_writes_bucket{le="1.0"}"#) != nil)
+            #expect(
+                text.sample(#"edge_store_commit_writes_bucket{le="1024.0"}"#)
+                    == text.sample("edge_store_commit_writes_count"))
             #expect(text.sample("edge_api_queue_length") == 0 && text.sample("edge_store_queue_length") == 0)
             #expect(text.sample("edge_access_log_dropped_total") == 0)
             #expect(text.sample("edge_log_head") == 1)
