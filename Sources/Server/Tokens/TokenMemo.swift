@@ -27,13 +27,12 @@ struct TokenMemo: ~Copyable {
         places.deallocate()
     }
 
-    /// Nil for a text that is not known, or was covered by an earlier store. The marks are made anew where heads have
-    /// moved since.
-    func find(
-        _ text: UnsafeRawBufferPointer, isFromCookie: Bool, _ tokens: Tokens
-    ) -> (reading: Reading, marks: [UInt8])? {
+    /// The place of a text; nil if it is not known, or was covered by an earlier store. The marks are made anew where
+    /// heads have moved since.
+    func find(_ text: UnsafeRawBufferPointer, isFromCookie: Bool, _ tokens: Tokens) -> Int? {
         guard Token.lengths.contains(text.count) else { return nil }
-        let place = places + Self.index(text)
+        let index = Self.index(text)
+        let place = places + index
         guard place.pointee.text.count == text.count, place.pointee.reading.isFromCookie == isFromCookie,
             place.pointee.reading.environment == tokens.coverage.environment,
             place.pointee.text.withUnsafeBytes({ memcmp($0.baseAddress!, text.baseAddress!, text.count) }) == 0
@@ -43,8 +42,13 @@ struct TokenMemo: ~Copyable {
             place.pointee.marks = tokens.marks(place.pointee.reading)
             place.pointee.version = version
         }
-        return (place.pointee.reading, place.pointee.marks)
+        return index
     }
+
+    func kept(at place: Int) -> (reading: Reading, marks: [UInt8]) { (places[place].reading, places[place].marks) }
+
+    @inline(__always)
+    func appendMarks(at place: Int, to output: inout OutputBuffer) { output.append(places[place].marks) }
 
     /// `version`: of the coverage, before the marks were made.
     func keep(_ text: UnsafeRawBufferPointer, _ reading: Reading, marks: [UInt8], version: UInt64) {

@@ -33,14 +33,23 @@ extension Worker {
         _ connection: Connection
     ) {
         guard let hit = cache.lookup(code.bytes, now: now) else { return find(code, form, head, bytes, connection) }
-        switch hit.kind {
-        case .redirect:
-            let start = output.count
-            redirects.appendHead(.cache, to: &output)
-            let destination = output.count
-            cache.copy(hit, to: output.reserve(hit.byteCount))
-            output.advance(by: hit.byteCount)
-            finish(start, destination, form, head, bytes, connection)
+        guard hit.kind == .redirect else { return answer(hit.kind, code, form, head, bytes, connection) }
+        let start = output.count
+        redirects.appendHead(.cache, to: &output)
+        let destination = output.count
+        cache.copy(hit, to: output.reserve(hit.byteCount))
+        output.advance(by: hit.byteCount)
+        finish(start, destination, form, head, bytes, connection)
+    }
+
+    /// What the cache has of it is no destination.
+    private func answer(
+        _ kind: CodeCache.Kind, _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead,
+        _ bytes: UnsafeRawBufferPointer, _ connection: Connection
+    ) {
+        takeUpKnownToken()
+        switch kind {
+        case .redirect: preconditionFailure("it has one")
         // Where it was written may know better.
         case .notFound where reading.region != nil && !reading.hasAsked: find(code, form, head, bytes, connection)
         case .notFound: unknown(form, head, bytes, connection)
@@ -52,6 +61,7 @@ extension Worker {
         _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
         _ connection: Connection
     ) {
+        takeUpKnownToken()
         // A snapshot of before its token was looked at may not have what the token tells of.
         if reading.token != nil { reader.end() }
         openSnapshot()
@@ -174,7 +184,11 @@ extension Worker {
             expiresAtMilliseconds = ~expiresAtMilliseconds
             output.forward(UnsafeRawBufferPointer(rebasing: bytes[head.query.range]), from: destination)
         }
-        if !marks.isEmpty { output.append(marks) }
+        if knownToken >= 0 {
+            memo.appendMarks(at: knownToken, to: &output)
+        } else if !marks.isEmpty {
+            output.append(marks)
+        }
         if connection.session != nil { output.append(strictTransportLine) }
         redirects.appendTail(
             form, code: UnsafeRawBufferPointer(rebasing: bytes[head.path.range].dropFirst()),

@@ -15,15 +15,24 @@ extension Worker {
         _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead, _ bytes: UnsafeRawBufferPointer,
         _ connection: Connection
     ) {
-        defer { forget() }
         if let (text, isFromCookie) = Reading.tokenText(head, bytes),
-            let known = memo.find(text, isFromCookie: isFromCookie, node.tokens)
+            let place = memo.find(text, isFromCookie: isFromCookie, node.tokens)
         {
             counters.tokens.add(.covered)
-            (reading, marks) = known
-            return answer(code, form, head, bytes, connection)
+            knownToken = place
+            answer(code, form, head, bytes, connection)
+            if knownToken >= 0 { return knownToken = -1 }
+        } else {
+            resolve(code, form, head, bytes, connection)
         }
-        resolve(code, form, head, bytes, connection)
+        forget()
+    }
+
+    /// What is known of the token is wanted for more than an answer from the cache.
+    func takeUpKnownToken() {
+        guard knownToken >= 0 else { return }
+        (reading, marks) = memo.kept(at: knownToken)
+        knownToken = -1
     }
 
     /// Looks at what the request brings, whatever has been found out about it.

@@ -82,6 +82,9 @@ final class Worker: @unchecked Sendable {
     /// Of the request in work, and what its answer says of it: field lines, each behind a CRLF.
     @exclusivity(unchecked) var reading = Reading()
     @exclusivity(unchecked) var marks: [UInt8] = []
+    /// In place of the two, until more is wanted than the marks: where `memo` has them, or -1. To copy them would cost
+    /// more than all else that a token does.
+    @exclusivity(unchecked) var knownToken = -1
     @exclusivity(unchecked) var configurationSeen: UInt64 = 0
     @exclusivity(unchecked) var redirects: RedirectText
     @exclusivity(unchecked) var redirectStatus: Int
