@@ -8,7 +8,7 @@ import Store
 enum ImportRunLimits {
     /// Rows of one import that are being made at once: so many stand before anybody else's write at most, and it is enough
     /// for a commit to cost little for each.
-    static let rows = 512
+    static let rows = 1024
     /// For whoever is to make room, or to decide about a name.
     static let pauseMilliseconds: Int64 = 20
     /// Of one row's claims, how many may go unanswered.

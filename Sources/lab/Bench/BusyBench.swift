@@ -52,9 +52,10 @@ struct BusyBench {
                     imports += 1
                     let file = ImportFile(rounds.directory.appending("busy.ndjson"), names: "busy-\(imports)-")
                     _ = try file.write(rows: Int(Self.importedPerSecond * (seconds + 1)))
+                    // Whoever moves in does so from elsewhere: their program is not to take the node's processor.
                     let moving = try ChildProcess(
-                        [siblingProgram("edge"), "import", "ndjson", file.path, "--server"]
-                            + ["http://127.0.0.1:\(node.port)"])
+                        ["/usr/bin/nice", "-n", "19", siblingProgram("edge"), "import", "ndjson", file.path]
+                            + ["--server", "http://127.0.0.1:\(node.port)"])
                     let sample = try measure(node, redirects, seconds: seconds)
                     guard !moving.hasEnded else { throw LabError("the import ended before the measurement did") }
                     return sample
