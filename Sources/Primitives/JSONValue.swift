@@ -5,8 +5,8 @@ package enum JSONValue: Equatable, Sendable {
     case bool(Bool)
     /// Digits, with or without a minus or a fraction of zeros, that fit.
     case integer(Int64)
-    /// Any other number; nothing here takes one.
-    case number
+    /// Any other number, as near as it can be; infinite if it is too large.
+    case number(Double)
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
@@ -196,7 +196,8 @@ private struct JSONReader {
             isWhole = false
         }
         guard isWhole, let integer = Int64(String(decoding: text[start..<end], as: UTF8.self)) else {
-            return .number
+            // All of JSON's numbers are such of Swift.
+            return .number(Double(String(decoding: text[start..<offset], as: UTF8.self))!)
         }
         return .integer(integer)
     }

@@ -1,6 +1,6 @@
 /// Base64 in the alphabet for URLs, without padding (RFC 4648 5). Only the one text of some bytes is read.
-enum Base64URL {
-    static func encode(_ bytes: [UInt8], into text: inout [UInt8]) {
+package enum Base64URL {
+    package static func encode(_ bytes: [UInt8], into text: inout [UInt8]) {
         var (bits, count): (UInt32, UInt32) = (0, 0)
         for byte in bytes {
             bits = bits << 8 | UInt32(byte)
@@ -15,7 +15,7 @@ enum Base64URL {
     }
 
     /// Nil for a byte outside the alphabet, a length that no bytes have, and bits behind the last byte that are not zero.
-    static func decode(_ text: RawSpan) -> [UInt8]? {
+    package static func decode(_ text: RawSpan) -> [UInt8]? {
         guard text.byteCount % 4 != 1 else { return nil }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(text.byteCount * 3 / 4)

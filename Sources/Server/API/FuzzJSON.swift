@@ -38,7 +38,10 @@ extension JSONValue {
         case .null: text += Array("null".utf8)
         case .bool(let flag): text += Array(String(flag).utf8)
         case .integer(let number): text += Array(String(number).utf8)
-        case .number: text += Array("0.5".utf8)
+        case .number(let number):
+            // With an exponent, so that it is no whole number.
+            let digits = number.isFinite ? "\(number)" : number > 0 ? "1e999" : "-1e999"
+            text += Array((digits.contains("e") ? digits : digits + "e0").utf8)
         case .string(let content): text.append(jsonString: content)
         case .array(let elements):
             text.append(UInt8(ascii: "["))
