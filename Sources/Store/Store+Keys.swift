@@ -16,6 +16,8 @@ package struct StoredKey: Sendable {
 enum KeyWrite: Sendable {
     case create(KeyID, KeyBody)
     case revoke(KeyID)
+    /// The body has no secret.
+    case revokeTokens(KeyID, KeyBody)
 }
 
 extension Store {
@@ -31,7 +33,7 @@ extension Store {
     /// finds its secret.
     package func revokeKey(_ id: KeyID, completion: @escaping KeyCompletion) { push(.revoke(id), completion) }
 
-    private func push(_ write: KeyWrite, _ completion: @escaping KeyCompletion) {
+    func push(_ write: KeyWrite, _ completion: @escaping KeyCompletion) {
         if !queue.push(.key(write, completion)) { completion(.failure(refusal)) }
     }
 }

@@ -16,7 +16,29 @@ extension Writer {
             return (.key(StoredKey(id, body, stamp: stamp.rawValue)), true)
         case .revoke(let id):
             return try revoke(id, now, transaction)
+        case .revokeTokens(let id, let body):
+            return try revokeTokens(id, body, now, transaction)
         }
+    }
+
+    private func revokeTokens(
+        _ id: KeyID, _ body: KeyBody, _ now: Instant, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> (outcome: Outcome, changes: Bool) {
+        let (stamp, replaced): (Stamp, UInt128?)
+        switch try transaction.cursor(catalogue.keys!).search(.keys, id.bytes) {
+        case .absent: (stamp, replaced) = (state.clock.stamp(now: now), nil)
+        case .damaged: return (.failure(.damagedRecord), false)
+        case .sound(let payload):
+            guard let record = try? KeyRecord(decoding: payload.bytes),
+                let author = state.merge.origins.names[record.originIndex]
+            else { return (.failure(.damagedRecord), false) }
+            // A token is revoked once and for all; of a subject there may be newer ones.
+            if body.revokes == .jti { return (.key(StoredKey(id, record.body, stamp: record.stamp)), false) }
+            stamp = state.clock.stamp(now: now, stored: Stamp(rawValue: record.stamp))
+            replaced = Digest.hash(id.bytes, stamp: record.stamp, origin: author)
+        }
+        try put(id, body, stamp, replacing: replaced, transaction)
+        return (.key(StoredKey(id, body, stamp: stamp.rawValue)), true)
     }
 
     private func revoke(

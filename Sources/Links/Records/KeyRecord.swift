@@ -20,6 +20,8 @@ package struct KeyBody: Equatable, Sendable {
     /// What people call it.
     package var label = ""
     package var expiresAt: Instant?
+    /// Set in what is no key: `label` is the claim of the tokens that it revokes.
+    package var revokes: TokenClaim?
     package var unknown: [UnknownField] = []
 
     package init() {}
@@ -31,6 +33,7 @@ package struct KeyBody: Equatable, Sendable {
         static let scopes: UInt64 = 4
         static let label: UInt64 = 5
         static let expiresAt: UInt64 = 6
+        static let revokes: UInt64 = 7
     }
 
     private static let knownFlags: LinkBody.Flags = [.inactive, .deleted]
@@ -72,6 +75,7 @@ package struct KeyBody: Equatable, Sendable {
             content.append(bigEndian48: expiresAt.storable)
             bytes.append(field: Tag.expiresAt, content)
         }
+        if let revokes { bytes.append(field: Tag.revokes, [revokes.rawValue]) }
         for extra in unknown { bytes.append(field: extra.tag, extra.content) }
     }
 
@@ -97,10 +101,20 @@ package struct KeyBody: Equatable, Sendable {
         case Tag.scopes: while span.byteCount > 0 { scopes.append(try String(field: try span.takeLengthPrefixed())) }
         case Tag.label: label = try String(field: try span.takeBytes(span.byteCount))
         case Tag.expiresAt: expiresAt = Instant(milliseconds: Int64(try span.takeUInt48()))
+        case Tag.revokes where TokenClaim(rawValue: content.first ?? 0) != nil:
+            revokes = TokenClaim(rawValue: try span.takeByte())
         default: unknown.append(UnknownField(tag: tag, content: try span.takeBytes(span.byteCount)))
         }
         guard span.byteCount == 0 else { throw MalformedBytes() }
     }
+}
+
+/// What JSON Web Tokens are revoked by.
+package enum TokenClaim: UInt8, Sendable {
+    /// The one token of that name, for good.
+    case jti = 1
+    /// All tokens of that subject that were issued up to then.
+    case sub = 2
 }
 
 /// The payload of a row in the table `keys`: stamp (8), origin index (varint), body.

@@ -89,8 +89,11 @@ import Testing
             if chance() { body.scopes = ["links:create", "later:scope"] }
             if chance() { body.label = "ä label" }
             if chance() { body.expiresAt = Instant(milliseconds: Int64.random(in: 0..<1 << 48, using: &random)) }
+            if chance() { body.revokes = chance() ? .jti : .sub }
             if chance() {
-                body.unknown = [UnknownField(tag: 7, content: [1]), UnknownField(tag: 1 << 40, content: [])]
+                // A claim that only a newer program knows.
+                if body.revokes == nil { body.unknown = [UnknownField(tag: 7, content: [3])] }
+                body.unknown += [UnknownField(tag: 8, content: [1]), UnknownField(tag: 1 << 40, content: [])]
             }
             #expect(try KeyBody(decoding: encoded(body).span.bytes) == body)
         }
@@ -102,7 +105,7 @@ import Testing
             [], [0x80], [0x01], [0x04], [0x20], [0x40],
             // Sizes, UTF-8; order and lengths.
             [0, 1, 1, 0], [0, 5, 2, 0xC3, 0x28], [0, 6, 5, 0, 0, 0, 0, 0], [0, 6, 7, 0, 0, 0, 0, 0, 0, 0],
-            [0, 5, 0, 3, 0], [0, 5, 0, 5, 0], [0, 0, 0], [0, 5, 9, 0], [0, 5], [0, 4, 2, 2, 0x61],
+            [0, 5, 0, 3, 0], [0, 5, 0, 5, 0], [0, 0, 0], [0, 5, 9, 0], [0, 5], [0, 4, 2, 2, 0x61], [0, 7, 2, 1, 1],
         ] as [[UInt8]])
     func malformed(bytes: [UInt8]) { #expect(throws: MalformedBytes.self) { try KeyBody(decoding: bytes.span.bytes) } }
 
