@@ -13,11 +13,7 @@ final class ServerTLS: @unchecked Sendable {
 
     private let tickets: TicketKeys
     private let current: Mutex<Current>
-    /// The files as they were read, as they were refused, and as they were looked at last.
-    private var loaded: [FileMark?]
-    private var refused: [FileMark?] = []
-    private var seen: [FileMark?]
-    private var lookedAtFiles: Int64 = 0
+    private var watch: FileWatch
     private var lookedAtEnds: Int64?
     /// The ends of certificates that were told of.
     private var toldEnds: Set<Int> = []
@@ -28,7 +24,7 @@ final class ServerTLS: @unchecked Sendable {
     init(_ pairs: [TLSPair], _ tickets: TicketKeys, marks: [FileMark?]) throws(CertificateError) {
         self.tickets = tickets
         current = Mutex(Current(pairs: pairs, identities: try TLSIdentities(pairs, tickets)))
-        (loaded, seen) = (marks, marks)
+        watch = FileWatch(marks)
     }
 
     /// For new connections; those that are there keep theirs.
@@ -47,12 +43,13 @@ final class ServerTLS: @unchecked Sendable {
         let identities = try TLSIdentities(pairs, tickets)
         return { [self] in
             current.withLock { $0 = Current(pairs: pairs, identities: identities) }
-            (loaded, refused, seen, lookedAtEnds) = (marks, [], marks, nil)
+            watch.take(marks)
+            lookedAtEnds = nil
         }
     }
 
-    /// Reads the files again if they have changed and stand still now: a certificate and its key are not written at once.
-    /// Says what came of it, and which certificates are about to end.
+    /// Reads the files again if they have changed and stand still now. Says what came of it, and which certificates are about
+    /// to end.
     func look(_ configuration: Configuration, now: Int64) {
         lookAtFiles(configuration, now: now)
         guard lookedAtEnds.map({ now - $0 >= TLSLimits.endLookMilliseconds }) ?? true else { return }
@@ -67,16 +64,12 @@ final class ServerTLS: @unchecked Sendable {
     }
 
     private func lookAtFiles(_ configuration: Configuration, now: Int64) {
-        guard now - lookedAtFiles >= TLSLimits.fileLookMilliseconds else { return }
-        lookedAtFiles = now
-        let marks = configuration.tlsMarks
-        defer { seen = marks }
-        guard marks != loaded, marks != refused, marks == seen else { return }
+        guard let marks = watch.changed({ configuration.tlsMarks }, now: now) else { return }
         do {
             try prepare(configuration)()
             Log.write(.info, "tls-certificates-read", ["pairs": .init(pairs.count)])
         } catch {
-            refused = marks
+            watch.refuse(marks)
             Log.write(.error, "tls-certificates-refused", ["reason": .string("\(error)")])
         }
     }

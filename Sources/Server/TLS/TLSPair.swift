@@ -11,20 +11,6 @@ struct TLSPair: Equatable, Sendable {
     let end: Int
 }
 
-/// By which a file that was written anew, or replaced, is known.
-struct FileMark: Equatable, Sendable {
-    private let device, inode: UInt64
-    private let bytes, seconds, nanoseconds: Int
-
-    /// Nil if there is no such file, or it cannot be looked at.
-    init?(_ path: String) {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
-        (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
-        (bytes, seconds, nanoseconds) = (Int(status.st_size), status.st_mtim.tv_sec, status.st_mtim.tv_nsec)
-    }
-}
-
 extension Configuration {
     /// Of the files of `tls_certificate` and `tls_key`.
     var tlsMarks: [FileMark?] { (tlsCertificates + tlsKeys).map { FileMark($0) } }

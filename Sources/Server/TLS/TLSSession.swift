@@ -110,8 +110,7 @@ enum TLSLimits {
     static let sessionSeconds = 12 * 3600
     /// Pairs of a certificate and its key.
     static let pairs = 64
-    /// How often it is looked whether the files have changed, and whether a certificate is about to end.
-    static let fileLookMilliseconds: Int64 = 2000
+    /// How often it is looked whether a certificate is about to end.
     static let endLookMilliseconds: Int64 = 3_600_000
     /// From when on that is said.
     static let endNoticeSeconds = 14 * 86_400
