@@ -6,18 +6,21 @@ import Store
 /// What the main thread and the admin port ask of a running node.
 extension Node {
     /// Puts another configuration in effect: workers and the API take it over with their next turn. If the
-    /// certificates cannot be read anew, or the access log not be opened, nothing changes. By the main thread alone.
+    /// certificates, or the keys of tokens, cannot be read anew, or the access log not be opened, nothing changes. By the main
+    /// thread alone.
     ///
-    /// - Throws: a `SecretFileError`, a `CertificateError` or an `AccessLogError`.
+    /// - Throws: a `SecretFileError`, a `CertificateError`, a `JWTKeyError` or an `AccessLogError`.
     func reload(_ configuration: Configuration) throws {
         let tls = try configuration.readReplicationTLS(held: replicationTLS)
         let context = try tls == replicationTLS ? nil : tls.map { try TLSContext($0) }
         let useTLS = try self.tls?.prepare(configuration)
+        let useJWTKeys = try jwt.prepare(configuration)
         let sink = try AccessLogSink.open(configuration.accessLog)
         Log.configure(format: configuration.logFormat)
         replicationTLS = tls
         certificateEnd.store(tls?.end ?? 0, ordering: .relaxed)
         useTLS?()
+        useJWTKeys()
         admission.replace(with: configuration)
         // Only now is it told that there is something new.
         live.replace(with: configuration)

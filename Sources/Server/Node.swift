@@ -51,6 +51,7 @@ final class Node: @unchecked Sendable {
     var replicationTLS: ReplicationTLS?
     /// Nil: no HTTPS.
     let tls: ServerTLS?
+    let jwt: JWTVerifiers
     private(set) var tlsAddress: ListenAddress?
     /// What answers on the port that leads to HTTPS; nil: there is none.
     private(set) var upgrade: Upgrade?
@@ -84,6 +85,7 @@ final class Node: @unchecked Sendable {
         let sink = try AccessLogSink.open(configuration.accessLog)
         let offset = configuration.clockOffsetMilliseconds
         tls = try Self.serverTLS(configuration, secrets, now: { Self.clock(offset) })
+        jwt = JWTVerifiers(secrets.jwtKeys, configuration.jwtRules, marks: secrets.jwtMarks)
         var settings = Self.settings(configuration, secrets.code)
         settings.logFormat = logFormat
         if let transport {
@@ -104,7 +106,7 @@ final class Node: @unchecked Sendable {
             store, live, admission, intake, durability, clicks.storage, tokens, lookups, peers: peers,
             requests: ClusterSecret.requestKey(secrets.cluster, codeSecret: store.codeSecret), publicURL: publicURL,
             policy: try DestinationPolicy(
-                ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations),
+                ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations), jwt: jwt,
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
             noteDamage: { [unowned self] in noteDamage() },
             noteAuthFailure: { [unowned self] in noteAuthFailure() })

@@ -8,7 +8,7 @@ import Server
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
-    case http, configuration, records, destination, queries, json, forwarded, replication, tokens, imports
+    case http, configuration, records, destination, queries, json, forwarded, replication, tokens, imports, jwt, jwtkeys
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -22,6 +22,8 @@ enum Target: String, CaseIterable {
         case .replication: fuzzReplication(bytes)
         case .tokens: fuzzTokens(bytes)
         case .imports: fuzzImports(bytes)
+        case .jwt: fuzzJWT(bytes)
+        case .jwtkeys: fuzzJWTKeys(bytes)
         }
     }
 }

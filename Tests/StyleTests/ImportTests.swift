@@ -13,10 +13,12 @@ struct ImportTests {
         "CLMDB": ["Sources/Store/LMDB.swift"],
         "COpenSSL": [
             "Sources/Server/Cluster/Certificate.swift", "Sources/Server/Cluster/CertificateAuthority.swift",
-            "Sources/Server/Cluster/ClusterSecret.swift", "Sources/Server/Peers/TLSChannel.swift",
+            "Sources/Server/Cluster/ClusterSecret.swift", "Sources/Server/JWT/VerificationKey.swift",
+            "Sources/Server/Peers/TLSChannel.swift",
             "Sources/Server/Peers/TLSContext.swift", "Sources/Server/TLS/TLSIdentities.swift",
             "Sources/Server/TLS/TLSSession.swift", "Sources/Server/TLS/TLSWire.swift",
             "Sources/Server/TLS/TicketKeys.swift", "Sources/Store/SHA256.swift", "Sources/lab/Load/TLSLoad.swift",
+            "Sources/lab/Load/TokenKey.swift",
         ],
         "CIDN": ["Sources/Links/"],
         "CLinux": ["Sources/Primitives/", "Sources/Store/", "Sources/Simulation/", "Sources/Server/", "Sources/lab/"],

@@ -49,10 +49,11 @@ extension API {
 
     /// Of anybody who wants a link made.
     func checkMayCreate(_ caller: Caller) throws(RefusedRequest) {
-        if caller == .anonymous {
-            guard configuration.anonymousCreate else { throw RefusedRequest(.needsKey) }
-        } else if !caller.allows(.createLinks) {
-            throw RefusedRequest(.lacksScope(.createLinks))
+        switch caller {
+        case .anonymous: guard configuration.anonymousCreate else { throw RefusedRequest(.needsKey) }
+        case .unscoped: guard configuration.anonymousCreate else { throw RefusedRequest(.lacksScope(.createLinks)) }
+        case .holder(_, let scopes):
+            guard scopes.allows(.createLinks) else { throw RefusedRequest(.lacksScope(.createLinks)) }
         }
     }
 

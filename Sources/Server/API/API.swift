@@ -122,7 +122,7 @@ final class API: RequestHandler, @unchecked Sendable {
         _ store: Store, _ live: LiveConfiguration, _ admission: CurrentAdmission, _ intake: WriteIntake,
         _ durability: RegionDurability, _ clicks: ClickStorage, _ tokens: Tokens, _ lookups: RemoteLookups?,
         peers: PeerThread?, requests: RequestKey, publicURL: String,
-        policy: DestinationPolicy,
+        policy: DestinationPolicy, jwt: JWTVerifiers,
         now: @escaping @Sendable () -> Instant, isReady: @escaping @Sendable () -> Bool,
         noteDamage: @escaping @Sendable () -> Void, noteAuthFailure: @escaping @Sendable () -> Void
     ) throws(StoreError) {
@@ -138,7 +138,7 @@ final class API: RequestHandler, @unchecked Sendable {
         currentNameRule = Mutex(NameRule(configuration, policy))
         regionNames = Dictionary(uniqueKeysWithValues: configuration.regions.map { ($0.character, $0.name) })
         reader = try store.makeReader()
-        authentication = Authentication(store, noteFailure: noteAuthFailure, noteDamage: noteDamage)
+        authentication = Authentication(store, jwt, noteFailure: noteAuthFailure, noteDamage: noteDamage)
         feed = ChangeFeed(store) { [unowned self] in line($0, $1) }
     }
 

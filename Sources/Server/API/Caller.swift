@@ -7,20 +7,33 @@ import Store
 enum Caller: Equatable, Sendable {
     /// It came without a key.
     case anonymous
+    /// It came with a token that has no scope, and may what anybody may.
+    case unscoped
     /// `principal`: whom the links belong to that it makes.
     case holder(principal: [UInt8], scopes: KeyScopes)
 
     /// Nil for nobody in particular.
     var principal: [UInt8]? {
         switch self {
-        case .anonymous: nil
+        case .anonymous, .unscoped: nil
         case .holder(let principal, _): principal
+        }
+    }
+
+    /// Its principal.
+    ///
+    /// - Throws: `problem` if it shows nothing; if what it shows is without scopes, that.
+    func named(or problem: Problem) throws(RefusedRequest) -> [UInt8] {
+        switch self {
+        case .anonymous: throw RefusedRequest(problem)
+        case .unscoped: throw RefusedRequest(.lacksScope(.manageLinks))
+        case .holder(let principal, _): return principal
         }
     }
 
     func allows(_ scope: KeyScopes) -> Bool {
         switch self {
-        case .anonymous: false
+        case .anonymous, .unscoped: false
         case .holder(_, let scopes): scopes.allows(scope)
         }
     }
@@ -44,12 +57,16 @@ final class Authentication {
     private let hasher = SHA256Hasher()
     private let noteFailure: () -> Void
     private let noteDamage: () -> Void
+    private let tokens: JWTAuthentication
 
     /// What the secret of an unknown key is compared with: no secret has this hash.
     private static let noHash = [UInt8](repeating: 0, count: 32)
 
-    init(_ store: Store, noteFailure: @escaping () -> Void, noteDamage: @escaping () -> Void) {
+    init(
+        _ store: Store, _ verifiers: JWTVerifiers, noteFailure: @escaping () -> Void, noteDamage: @escaping () -> Void
+    ) {
         (self.store, self.noteFailure, self.noteDamage) = (store, noteFailure, noteDamage)
+        tokens = JWTAuthentication(store, verifiers, noteDamage: noteDamage)
     }
 
     /// Whether a request speaks of a key at all.
@@ -58,10 +75,11 @@ final class Authentication {
     }
 
     /// A request that shows a key which does not hold is refused, even where none is needed, so that its sender learns
-    /// of it; and it learns nothing else: wrong, unknown, revoked and expired keys get one answer.
+    /// of it; and it learns nothing else: wrong, unknown, revoked and expired keys and tokens get one answer.
     func caller(of message: Message, now: Instant) throws(RefusedRequest) -> Caller {
         do throws(RefusedRequest) {
             guard let text = try Self.credentials(message) else { return .anonymous }
+            if !message.head.has(.xAPIKey), let caller = try tokens.caller(text, now: now) { return caller }
             guard let key = KeyText(text) else { throw RefusedRequest(.invalidKey) }
             guard let body = try holder(of: key), body.state(at: now) == .active else {
                 throw RefusedRequest(.invalidKey)
@@ -119,7 +137,8 @@ extension Message {
 }
 
 extension Problem {
-    static let invalidKey = unauthorized("The key is not valid: unknown, revoked, expired or not as it was given out.")
+    static let invalidKey = unauthorized(
+        "The key or token is not valid: unknown, revoked, expired or not as it was given out.")
     static let invalidScheme = unauthorized("The only scheme of Authorization is Bearer, with a key behind it.")
     static let differentKeys = unauthorized("Authorization and X-Api-Key hold different keys; send one.")
 

@@ -22,7 +22,7 @@ struct ListRequest {
         QueryParameter("q", "What stands in code, destination or title.", Schema.text(of: Limits.searchBytes)),
         QueryParameter("created_after", "Made then or later.", Schema.time),
         QueryParameter("created_before", "Made earlier.", Schema.time),
-        QueryParameter("owner", "Another owner, for the scope admin.", Schema.text(of: KeyLimits.ownerBytes)),
+        QueryParameter("owner", "Another owner, for the scope admin.", Schema.text(of: KeyLimits.principalBytes)),
     ]
 
     let owner: [UInt8]
@@ -35,13 +35,13 @@ struct ListRequest {
 
     /// Throws a `Problem` that says what is wrong with the query, or with who asks.
     init(_ query: String?, _ caller: Caller) throws(RefusedRequest) {
-        guard let principal = caller.principal else { throw RefusedRequest(.listNeedsKey) }
+        let principal = try caller.named(or: .listNeedsKey)
         guard caller.allows(.createLinks) || caller.allows(.manageLinks) else {
             throw RefusedRequest(.lacksScope(.manageLinks))
         }
         let values = try QueryValues(query)
         try values.allow(Self.parameters)
-        let wanted = try values.text("owner", KeyLimits.ownerBytes)
+        let wanted = try values.text("owner", KeyLimits.principalBytes)
         owner = wanted.map { Array($0.utf8) } ?? principal
         guard owner == principal || caller.allows(.admin) else { throw RefusedRequest(.lacksScope(.admin)) }
         limit = try values.number("limit", Limits.links) ?? Limits.usualLinks

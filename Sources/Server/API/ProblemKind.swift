@@ -120,10 +120,12 @@ extension ProblemKind {
 extension ProblemKind {
     static let unauthorized = ProblemKind(
         "unauthorized", 401, "Not allowed without a valid key",
-        "The request has no key where one is needed, or one that is wrong, revoked or expired.",
-        remedy: "Send a valid key as Authorization: Bearer KEY. The operator makes keys with edge key create.")
+        "The request has no key or token where one is needed, or one that is wrong, revoked or expired.",
+        remedy: "Send a valid key as Authorization: Bearer KEY, or a token likewise. "
+            + "The operator makes keys with edge key create.")
     static let invalidKey = ProblemKind(
-        "invalid-key", 422, "The key cannot be made", "Its name, scopes, owner or expiry are not accepted.",
+        "invalid-key", 422, "The key cannot be made",
+        "Its name, scopes, owner or expiry are not accepted; or what tokens are to be revoked by.",
         remedy: "The detail says which and what is right; edge help key lists what there is.")
     static let forbidden = ProblemKind(
         "forbidden", 403, "Not allowed to do this",

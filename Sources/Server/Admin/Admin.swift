@@ -20,7 +20,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
     init(_ node: Node, address: ListenAddress) throws(StoreError) {
         self.node = node
         let authentication = Authentication(
-            node.store, noteFailure: { [unowned node] in node.noteAuthFailure() },
+            node.store, node.jwt, noteFailure: { [unowned node] in node.noteAuthFailure() },
             noteDamage: { [unowned node] in node.noteDamage() })
         access = AdminAccess(
             listensOnLoopback: address.isLoopback, authentication: authentication,

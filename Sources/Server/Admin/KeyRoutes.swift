@@ -3,7 +3,7 @@ import Links
 import Primitives
 import Store
 
-/// `GET /keys`, `POST /keys` and `DELETE /keys/{id}` of the admin port, for requests that `AdminAccess` let through.
+/// `GET /keys`, `POST /keys`, `DELETE /keys/{id}` and `POST /keys/revocations` of the admin port, for requests that `AdminAccess` let through.
 final class KeyRoutes {
     private unowned let node: Node
 
@@ -16,6 +16,7 @@ final class KeyRoutes {
         switch (path == "/keys", method) {
         case (true, .get), (true, .head): list(call)
         case (true, .post): create(call)
+        case (false, .post) where path == "/keys/revocations": revokeTokens(call)
         case (true, _): call.answer(Problem.methodNotAllowed(allow: "GET, HEAD, POST").response)
         case (false, .delete): revoke(call, id: path.dropFirst("/keys/".count))
         case (false, _): call.answer(Problem.methodNotAllowed(allow: "DELETE").response)
@@ -59,6 +60,28 @@ final class KeyRoutes {
             case .success(nil): call.answer(Problem.noSuchKey.response)
             case .failure(let error): call.answer(Problem(error).response)
             }
+        }
+    }
+
+    private func revokeTokens(_ call: HandedOver) {
+        guard call.message.hasJSONBody else { return call.answer(Problem(.unsupportedMediaType).response) }
+        do throws(RefusedRequest) {
+            try TokenRevocation(json: call.message.body).perform(on: node.store) { result in
+                switch result {
+                case .success(let stored?):
+                    Log.write(
+                        .info, "tokens-revoked",
+                        [
+                            "claim": .string(KeyDescription(stored, now: stored.createdAt).kind),
+                            "value": .string(stored.body.label),
+                        ])
+                    call.answer(Response(status: 204))
+                case .success(nil): preconditionFailure("what was revoked is there")
+                case .failure(let error): call.answer(Problem(error).response)
+                }
+            }
+        } catch {
+            call.answer(error.problem.response)
         }
     }
 

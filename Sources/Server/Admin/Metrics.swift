@@ -33,6 +33,7 @@ struct Metrics {
         output.value(
             "edge_auth_failures_total", .counter, "Requests whose key does not hold, whatever is wrong with it.",
             Double(node.authFailureCount))
+        addJWT(node.jwt)
         addLimits(node.admission.admission)
         let figures = node.store.figures
         addStore(figures)

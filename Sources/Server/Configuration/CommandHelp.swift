@@ -6,7 +6,8 @@ extension CommandName {
         case .check: "edge check [--config FILE] [--KEY VALUE …]"
         case .create: "edge create URL [--alias NAME] [--expires-in SECONDS] [--server URL] [--key-file FILE]"
         case .status: "edge status [--server URL]"
-        case .key: "edge key create --name NAME [FLAGS] | list | revoke ID  [--data DIR | --server URL]"
+        case .key:
+            "edge key create --name NAME [FLAGS] | list | revoke ID|--jti ID|--sub NAME  [--data DIR | --server URL]"
         case .verify: "edge verify --data DIR"
         case .dump: "edge dump --data DIR"
         case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
@@ -28,7 +29,7 @@ extension CommandName {
         case .check: "check the configuration and print what is in effect"
         case .create: "make a short link on a running node and print it"
         case .status: "show how a running node is"
-        case .key: "make, list and revoke API keys"
+        case .key: "make, list and revoke API keys, and revoke tokens"
         case .verify: "check every record of a store"
         case .dump: "print the links of a store, one JSON line each, sorted by key"
         case .backup: "copy the store of a running node"
@@ -75,7 +76,8 @@ extension CommandName {
         case .key:
             details = """
                 create prints the key, alone on a line, and only this once: the store keeps a hash. What is made with it
-                belongs to it. list shows all keys without their secrets. revoke ends a key for good, from its next request.
+                belongs to it. list shows all keys without their secrets. revoke ends a key for good, from its next request;
+                or tokens of jwt_keys before their time.
 
                   --name NAME            what people call the key
                   --scopes LIST          what it allows, of: links:create, links:manage, admin (everything, with
@@ -83,6 +85,8 @@ extension CommandName {
                   --owner NAME           whom its links belong to: keys of one owner share their links, so that a key can
                                          be replaced by another; if left out, the key itself, by its id
                   --expires-in SECONDS   how long it works; for ever if left out
+                  --jti ID               revokes the one token that has this jti
+                  --sub NAME             revokes all tokens of this sub that were issued up to now
                   --server URL           the admin port of the node; http://127.0.0.1:9180 if left out
                   --data DIR             in place of --server: the directory of a node that does not run
                   --key-file FILE        an API key with the scope admin, needed where the admin port does not listen on a

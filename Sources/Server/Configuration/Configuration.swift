@@ -89,6 +89,13 @@ package struct Configuration: Equatable, Sendable {
     package var clickFlushMilliseconds: Int64 = 1000
     /// Whether links may be created without a key.
     package var anonymousCreate = true
+    /// Files with public keys, in PEM or as JSON Web Key Sets: whose tokens are taken; empty: none are.
+    package var jwtKeys: [String] = []
+    /// What `iss` and `aud` of tokens must be, one of them; empty: whatever they are.
+    package var jwtIssuers: [String] = []
+    package var jwtAudiences: [String] = []
+    /// By so much the clocks of who makes tokens and of this node may differ.
+    package var jwtLeewayMilliseconds: Int64 = 30_000
     /// Whether links may lead into private networks; for intranets.
     package var allowPrivateDestinations = false
     package var resolveDestinations = ResolveDestinations.off

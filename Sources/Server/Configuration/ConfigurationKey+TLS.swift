@@ -5,11 +5,11 @@ extension ConfigurationKey {
             "listen_tls", \.listenTLS, .optionalAddress,
             "address and port of public HTTPS; off: none; needs tls_certificate and tls_key"),
         .init(
-            "tls_certificate", \.tlsCertificates, .files,
+            "tls_certificate", \.tlsCertificates, .certificates,
             "PEM files, each a certificate with those that signed it; chosen by the host asked for, else the first",
             reloadable: true),
         .init(
-            "tls_key", \.tlsKeys, .files, "PEM files with the keys of tls_certificate, in the same order",
+            "tls_key", \.tlsKeys, .certificates, "PEM files with the keys of tls_certificate, in the same order",
             reloadable: true, secret: true),
         .init(
             "hsts", \.hsts, .hsts,

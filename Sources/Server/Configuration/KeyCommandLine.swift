@@ -6,6 +6,7 @@ package struct KeyCommand: Equatable, Sendable {
         case create(KeyRequest)
         case list
         case revoke(KeyID)
+        case revokeTokens(TokenRevocation)
     }
 
     package enum Place: Equatable, Sendable {
@@ -30,7 +31,9 @@ extension Command {
             switch argument {
             case .option("help", _): return .help(.key)
             case .option(let name, let value):
-                guard ["name", "scopes", "owner", "expires-in", "server", "data", "key-file"].contains(name) else {
+                guard
+                    ["name", "scopes", "owner", "expires-in", "jti", "sub", "server", "data", "key-file"].contains(name)
+                else {
                     throw reader.unknown(name)
                 }
                 guard options[name] == nil else { throw usage("--\(name) is given twice") }
@@ -42,6 +45,9 @@ extension Command {
         let creates = verb == "create"
         if !creates, let name = ["name", "scopes", "owner", "expires-in"].first(where: { options[$0] != nil }) {
             throw usage("--\(name) is for create")
+        }
+        if verb != "revoke", let name = ["jti", "sub"].first(where: { options[$0] != nil }) {
+            throw usage("--\(name) is for revoke")
         }
         let place: KeyCommand.Place
         if let data = options["data"] {
@@ -74,6 +80,12 @@ extension Command {
                     name: name, scopes: scopes, owner: options["owner"],
                     expiresInSeconds: try reader.seconds(options["expires-in"])))
         case "revoke":
+            switch (options["jti"], options["sub"], operands.first) {
+            case (nil, nil, _): break
+            case (let text?, nil, nil): return .revokeTokens(TokenRevocation(claim: .jti, text: text))
+            case (nil, let text?, nil): return .revokeTokens(TokenRevocation(claim: .sub, text: text))
+            default: throw usage("one of an id, --jti and --sub is wanted")
+            }
             guard let text = operands.first else { throw usage("the id of a key is wanted; edge key list shows it") }
             if let more = operands.dropFirst().first {
                 throw usage("one id at a time; \(quoted(more)) is a second one")

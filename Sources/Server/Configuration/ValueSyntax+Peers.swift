@@ -78,6 +78,12 @@ extension Configuration {
         if listenTLS != nil, !publicURL.hasPrefix("https:") {
             warnings.append("public_url: short URLs do not begin with https://, though listen_tls is set")
         }
+        if !jwtKeys.isEmpty, jwtIssuers.isEmpty {
+            warnings.append("jwt_issuer: without it all tokens of these keys are taken, whoever they say has made them")
+        }
+        if !jwtKeys.isEmpty, jwtAudiences.isEmpty {
+            warnings.append("jwt_audience: without it tokens are taken that were made for other services")
+        }
         if replicationPlaintext, hasReplicationTLS {
             warnings.append("replication_plaintext: has no effect, every connection uses the certificates")
         }

@@ -46,18 +46,21 @@ extension ValueSyntax where Value == Configuration.HSTS? {
 }
 
 extension ValueSyntax where Value == [String] {
+    static let certificates = files(atMost: TLSLimits.pairs, remedy: "use certificates with several names")
+
     /// Paths with commas between, or `none`; a file of that name is `./none`.
-    static let files = ValueSyntax(
-        read: { (text) throws(BadValue) in
-            if text == "none" { return [] }
-            let paths = text.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmingBlanks()) }
-            guard !paths.contains("") else {
-                throw BadValue(problem: "a comma without a path beside it", remedy: "write paths with commas between")
-            }
-            guard paths.count <= TLSLimits.pairs else {
-                throw BadValue(
-                    problem: "more than \(TLSLimits.pairs) files", remedy: "use certificates with several names")
-            }
-            return paths
-        }, write: { $0.isEmpty ? "none" : $0.joined(separator: ", ") })
+    static func files(atMost limit: Int, remedy: String) -> ValueSyntax {
+        ValueSyntax(
+            read: { (text) throws(BadValue) in
+                if text == "none" { return [] }
+                let paths = text.split(separator: ",", omittingEmptySubsequences: false)
+                    .map { String($0.trimmingBlanks()) }
+                guard !paths.contains("") else {
+                    throw BadValue(
+                        problem: "a comma without a path beside it", remedy: "write paths with commas between")
+                }
+                guard paths.count <= limit else { throw BadValue(problem: "more than \(limit) files", remedy: remedy) }
+                return paths
+            }, write: { $0.isEmpty ? "none" : $0.joined(separator: ", ") })
+    }
 }

@@ -16,7 +16,11 @@ struct OpenAPIDocument: Sendable {
                 "schemas": Schema.components, "parameters": RequestField.components,
                 "headers": AnswerField.components, "responses": ProblemAnswer.components,
                 "securitySchemes": [
-                    "bearer": ["type": "http", "scheme": "bearer"],
+                    "bearer": [
+                        "type": "http", "scheme": "bearer",
+                        "description":
+                            "An API key; or a JSON Web Token (RS256, ES256, EdDSA), where the node takes those.",
+                    ],
                     "apiKey": ["type": "apiKey", "in": "header", "name": "X-Api-Key"],
                 ],
             ],

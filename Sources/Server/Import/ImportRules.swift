@@ -61,9 +61,9 @@ struct ImportRules: Sendable {
 
     private func owner(_ owner: String?) throws(RefusedRequest) -> [UInt8]? {
         guard takesOwners, let owner else { return principal }
-        guard KeyLimits.ownerBytes.contains(owner.utf8.count), isPlain(owner) else {
+        guard KeyLimits.principalBytes.contains(owner.utf8.count), isPlain(owner) else {
             throw RefusedRequest(
-                Problem(.invalidJSON, "The owner has 1 to \(KeyLimits.ownerBytes.upperBound) bytes of plain text."))
+                Problem(.invalidJSON, "The owner has 1 to \(KeyLimits.principalBytes.upperBound) bytes of plain text."))
         }
         return Array(owner.utf8)
     }

@@ -22,7 +22,7 @@ struct ExportRequest {
             "format", "ndjson if left out.", ["enum": .strings(Format.allCases.map(\.rawValue))]),
         QueryParameter(
             "owner", "Another owner, for the scope admin, which without it gets all links.",
-            Schema.text(of: KeyLimits.ownerBytes)),
+            Schema.text(of: KeyLimits.principalBytes)),
         QueryParameter("after", "The code of the link to begin behind.", Schema.code.reference),
     ]
 
@@ -34,7 +34,7 @@ struct ExportRequest {
 
     /// Throws a `Problem` that says what is wrong with the query, or with who asks.
     init(_ query: String?, _ caller: Caller) throws(RefusedRequest) {
-        guard let principal = caller.principal else { throw RefusedRequest(.exportNeedsKey) }
+        let principal = try caller.named(or: .exportNeedsKey)
         guard caller.allows(.createLinks) || caller.allows(.manageLinks) else {
             throw RefusedRequest(.lacksScope(.manageLinks))
         }
@@ -44,7 +44,7 @@ struct ExportRequest {
             throw .wrongQuery("format", is: Format.allCases.map(\.rawValue).joined(separator: " or "))
         }
         self.format = format
-        let wanted = try values.text("owner", KeyLimits.ownerBytes).map { Array($0.utf8) }
+        let wanted = try values.text("owner", KeyLimits.principalBytes).map { Array($0.utf8) }
         guard caller.allows(.admin) || wanted ?? principal == principal else {
             throw RefusedRequest(.lacksScope(.admin))
         }

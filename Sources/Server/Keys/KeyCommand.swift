@@ -44,6 +44,13 @@ private func print(_ list: KeyList) -> Int32 {
     return ExitStatus.failed
 }
 
+private func printRevoked(_ revocation: TokenRevocation) -> Int32 {
+    let tokens = revocation.claim == .jti ? "The token with the jti" : "The tokens issued up to now with the sub"
+    StandardStream.error.write(
+        "\(tokens) \(quoted(revocation.text)) \(revocation.claim == .jti ? "is" : "are") revoked.\n")
+    return ExitStatus.done
+}
+
 private func printRevoked(_ id: KeyID) -> Int32 {
     StandardStream.error.write("The key \(id) is revoked.\n")
     return ExitStatus.done
@@ -72,6 +79,10 @@ private struct KeyClient {
             let answer = try ask("DELETE", "/keys/\(id)")
             guard answer.status == 204 else { throw refused(answer) }
             return printRevoked(id)
+        case .revokeTokens(let revocation):
+            let answer = try ask("POST", "/keys/revocations", json: revocation.json)
+            guard answer.status == 204 else { throw refused(answer) }
+            return printRevoked(revocation)
         }
     }
 
@@ -117,11 +128,18 @@ private struct KeyDirectory {
                 throw KeyCommandError(Problem.noSuchKey.detail)
             }
             return printRevoked(id)
+        case .revokeTokens(let revocation):
+            _ = try write { (store, completion) throws(RefusedRequest) in
+                try revocation.perform(on: store, completion: completion)
+            }
+            return printRevoked(revocation)
         }
     }
 
     /// Opens the store as its node would, writes and closes it.
-    private func write(_ operation: (Store, @escaping Store.KeyCompletion) -> Void) throws -> StoredKey? {
+    private func write(
+        _ operation: (Store, @escaping Store.KeyCompletion) throws(RefusedRequest) -> Void
+    ) throws -> StoredKey? {
         try checkUser()
         let settings = try StoreSettings(
             of: path, now: { Instant(milliseconds: System.wallMilliseconds()) },
@@ -136,7 +154,9 @@ private struct KeyDirectory {
         }
         defer { store.close() }
         let answers = WaitingQueue<Result<StoredKey?, WriteError>>(capacity: 1)
-        operation(store) { _ = answers.push($0) }
+        do throws(RefusedRequest) { try operation(store) { _ = answers.push($0) } } catch {
+            throw KeyCommandError(error.problem.detail)
+        }
         while true {
             guard let answer = answers.take(atMost: 1, timeoutMilliseconds: 1000)?.first else { continue }
             do throws(WriteError) { return try answer.get() } catch {

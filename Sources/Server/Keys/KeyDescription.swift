@@ -3,9 +3,11 @@ import Links
 import Primitives
 import Store
 
-/// A key as operators see it: never its secret.
+/// A key as operators see it, never its secret; or the revocation of tokens.
 struct KeyDescription: Codable, Equatable {
     var id: String
+    /// `key`, or `jti` or `sub`: what revokes the tokens that have its name there.
+    var kind: String
     var name: String
     var scopes: [String]
     var owner: String
@@ -16,6 +18,7 @@ struct KeyDescription: Codable, Equatable {
 
     init(_ key: StoredKey, now: Instant) {
         id = key.id.description
+        kind = key.body.revokes.map { "\($0)" } ?? "key"
         name = key.body.label
         scopes = key.body.scopes
         owner = String(decoding: key.body.principal, as: UTF8.self)
@@ -40,12 +43,12 @@ struct KeyList: Codable {
 
     /// For people: a line a key, the name last because it may have spaces.
     var table: String {
-        var rows = [["ID", "STATE", "SCOPES", "OWNER", "CREATED", "EXPIRES", "NAME"]]
+        var rows = [["ID", "STATE", "KIND", "SCOPES", "OWNER", "CREATED", "EXPIRES", "NAME"]]
         for key in keys {
             rows.append([
-                key.id, key.state, key.scopes.joined(separator: ","), key.owner, key.createdAt,
-                key.expiresAt ?? "never",
-                legible(key.name, scalars: 200),
+                key.id, key.state, key.kind, key.scopes.isEmpty ? "-" : key.scopes.joined(separator: ","),
+                key.owner.isEmpty ? "-" : key.owner, key.createdAt, key.expiresAt ?? "never",
+                legible(key.name, scalars: 255),
             ])
         }
         let widths = rows[0].indices.dropLast().map { column in rows.map { $0[column].count }.max()! }

@@ -6,8 +6,45 @@ import Store
 enum KeyLimits {
     static let nameBytes = 1...128
     static let ownerBytes = 1...64
+    /// Of whoever links belong to: a key's owner, or the subject of tokens.
+    static let principalBytes = 1...255
     static let expiresInSeconds = 1...LinkLimits.expiresInSeconds
     static let defaultScopes: KeyScopes = [.createLinks, .manageLinks]
+}
+
+/// Tokens that are to be revoked: by `jti` the one of that name, by `sub` all of that subject that were issued up to now.
+package struct TokenRevocation: Equatable, Sendable {
+    package let claim: TokenClaim
+    package let text: String
+}
+
+extension TokenRevocation {
+    init(json: [UInt8]) throws(RefusedRequest) {
+        let members = try JSONMembers(json, known: ["jti", "sub"])
+        switch (try members.string("jti"), try members.string("sub")) {
+        case (let text?, nil): self.init(claim: .jti, text: text)
+        case (nil, let text?): self.init(claim: .sub, text: text)
+        default: throw RefusedRequest(Problem(.invalidJSON, "One of the members \"jti\" and \"sub\" is wanted."))
+        }
+    }
+
+    var json: [UInt8] {
+        var json: [UInt8] = [UInt8(ascii: "{")]
+        json.append(jsonKey: claim == .jti ? "jti" : "sub", string: text)
+        json.append(UInt8(ascii: "}"))
+        return json
+    }
+
+    /// Puts it into the store, as `Store.revokeTokens` does.
+    func perform(on store: Store, completion: @escaping Store.KeyCompletion) throws(RefusedRequest) {
+        guard JWTLimits.nameBytes.contains(text.utf8.count), isPlain(text) else {
+            throw RefusedRequest(
+                Problem(
+                    .invalidKey,
+                    "What tokens are revoked by has 1 to \(JWTLimits.nameBytes.upperBound) bytes of plain text."))
+        }
+        store.revokeTokens(claim, text, completion: completion)
+    }
 }
 
 /// A key to be made, as a command line or the body of `POST /keys` asks for it.
@@ -76,7 +113,7 @@ extension KeyRequest {
         return (key, body)
     }
 
-    /// No colon: principals that come from elsewhere than keys will have one.
+    /// Fewer than a subject of tokens may have, which is a principal as well.
     private static func isOwnerByte(_ byte: UInt8) -> Bool { byte.isLetterOrDigit || "._@-".utf8.contains(byte) }
 
     private static func refused(_ detail: String) -> RefusedRequest { RefusedRequest(Problem(.invalidKey, detail)) }

@@ -8,15 +8,20 @@ struct NodeSecrets {
     /// For HTTPS; none without it. And what is known of the files.
     let tlsPairs: [TLSPair]
     let tlsMarks: [FileMark?]
+    /// For tokens, which is no secret; nil if none are taken.
+    let jwtKeys: JWTKeys?
+    let jwtMarks: [FileMark?]
 
     /// - Parameter user: the user that the process becomes, if it will be another one.
-    /// - Throws: a `SecretFileError` or a `CertificateError`.
+    /// - Throws: a `SecretFileError`, a `CertificateError` or a `JWTKeyError`.
     init(_ configuration: Configuration, user: uid_t?) throws {
         code = try configuration.readCodeSecret(user: user)
         cluster = try configuration.readClusterSecret(user: user)
         replicationTLS = try configuration.readReplicationTLS(user: user)
         tlsMarks = configuration.tlsMarks
         tlsPairs = try configuration.readTLSPairs(user: user)
+        jwtMarks = configuration.jwtMarks
+        jwtKeys = try configuration.readJWTKeys(user: user)
     }
 }
 

@@ -29,8 +29,8 @@ package func runServer(
 /// The store, or what else the configuration names, is not what it says.
 private func isConfigurationFault(_ error: any Error) -> Bool {
     switch error {
-    case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError, is CertificateError, is UserError,
-        is AccessLogError:
+    case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError, is CertificateError, is JWTKeyError,
+        is UserError, is AccessLogError:
         true
     default: false
     }
@@ -118,6 +118,7 @@ private final class NodeService {
         node.lookAtMemory()
         lookAtCertificate()
         node.tls?.look(node.configuration, now: now)
+        node.jwt.look(node.configuration, now: now)
         let lines = watch.changes(
             node.store.figures, damagedAnswers: node.damagedAnswerCount, accessLogDrops: node.accessLogDropCount,
             clickDrops: node.clickDropCount)

@@ -17,6 +17,7 @@ enum BenchCommand {
                lab bench overload [--connections 4000]
                lab bench idle     [--connections 10000]
                lab bench tls      [--connections 10000]
+               lab bench auth
                lab bench faults   [STORE] [--read-ms 5]
                lab bench cache    [--requests 1000000] [--objects 100000] [--seed 1]
                lab bench clicks
@@ -50,7 +51,8 @@ enum BenchCommand {
         `slow` compares the latency of a steady load with and without clients that trickle or take no answers; `overload`
         finds the best that the node answers in a closed loop, and then asks for twice that, and for links besides;
         `idle` counts the node's memory for each idle connection; `tls` sets redirects, handshakes and idle connections over TLS
-        beside nginx (nginx-light) with the same certificate; `faults` gives the node half of its store's size as memory
+        beside nginx (nginx-light) with the same certificate; `auth` compares what a create costs without a key, with one, with
+        a JSON Web Token that the node knows and with one that it does not; `faults` gives the node half of its store's size as memory
         and a storage whose reads take milliseconds, and compares the latency of hot codes with and without a client that asks
         for cold ones: that needs root, for a control group and a FUSE mount. `lag` starts three nodes, 40 ms apart, makes
         --rate links a second in each, and finds how long one takes to be elsewhere, what it costs on the wire, and how fast a
@@ -92,6 +94,7 @@ enum BenchCommand {
             case "overload": try OverloadBench(try options(rest, ["connections"])).run()
             case "idle": try IdleBench(try options(rest, ["connections"])).run()
             case "tls": try TLSBench(try options(rest, ["connections"])).run()
+            case "auth": try AuthBench(try Rounds(try options(rest, []))).run()
             case "faults": try FaultBench(try options(rest, FaultBench.options)).run()
             case "cache":
                 let options = try options(rest, TraceOptions.names)
@@ -135,6 +138,7 @@ enum BenchCommand {
         try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()
         try IdleBench(rounds, connections: isSmall ? 1000 : 10_000).run()
         try TLSBench(rounds, connections: isSmall ? 1000 : 10_000).run()
+        try AuthBench(rounds).run()
         try ClickBench(rounds).run()
         try LagBench(rounds, perSecond: isSmall ? 200 : 1000, away: isSmall ? 2000 : 100_000).run()
         try AnywhereBench(rounds, perSecond: isSmall ? 200 : 1000).run()

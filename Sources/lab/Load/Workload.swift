@@ -4,8 +4,9 @@ package struct Workload {
     package let template: [UInt8]
     /// What differs.
     package let slot: Range<Int>
-    /// Gives the codes that differ; nil: what differs is decimal digits that count up from 0.
+    /// Gives the codes that differ; nil: what differs is decimal digits that count up from 0, or a text of `texts`.
     private var draw: LinkDraw?
+    private var texts: Texts?
     /// Answers of another status are counted as failures.
     package let expectedStatus: Int
     private var position = 0
@@ -43,9 +44,42 @@ package struct Workload {
         return Workload(head, slotBytes: digits, "\"}", nil, expectedStatus: 201)
     }
 
+    /// Creates with credentials, all of one length, that are taken in turn.
+    package static func creates(with credentials: [[UInt8]]) -> Workload {
+        let body = #"{"long_url":"https://example.com/very/long/path/that/is/typical?utm_source=x&id=0"}"#
+        var workload = Workload(
+            "POST /api/v1/urls HTTP/1.1\r\nHost: sho.rt\r\nContent-Type: application/json\r\n"
+                + "Content-Length: \(body.utf8.count)\r\nAuthorization: Bearer ",
+            slotBytes: credentials[0].count, "\r\n\r\n" + body, nil, expectedStatus: 201)
+        workload.texts = Texts(credentials)
+        return workload
+    }
+
+    /// Copies of a workload go on where another one has stopped.
+    ///
+    /// Safety: one load at a time has it.
+    private final class Texts: @unchecked Sendable {
+        private let texts: [[UInt8]]
+        private var place = 0
+
+        init(_ texts: [[UInt8]]) {
+            precondition(texts.allSatisfy { $0.count == texts[0].count })
+            self.texts = texts
+        }
+
+        func next() -> [UInt8] {
+            defer { place = (place + 1) % texts.count }
+            return texts[place]
+        }
+    }
+
     /// Writes the next request's own bytes into a copy of the template at `request`.
     mutating func fill(_ request: UnsafeMutablePointer<UInt8>) {
         let place = request + slot.lowerBound
+        if let text = texts?.next() {
+            for offset in text.indices { place[offset] = text[offset] }
+            return
+        }
         if let code = draw?.next() {
             for offset in 0..<code.count { place[offset] = code[offset] }
             return

@@ -51,7 +51,10 @@ extension NodeTests {
             let made = try ask(client, "POST", "/keys", json, body: body).object
             let description = try #require(made["description"] as? [String: Any])
             let id = try #require(description["id"] as? String)
-            #expect(Set(description.keys) == ["id", "name", "scopes", "owner", "created_at", "expires_at", "state"])
+            #expect(
+                Set(description.keys) == [
+                    "id", "kind", "name", "scopes", "owner", "created_at", "expires_at", "state",
+                ])
             #expect((made["key"] as? String)?.hasPrefix("edge_\(id)_") == true)
             let listed = try ask(client, "GET", "/keys").object["keys"] as? [[String: Any]]
             #expect(listed?.count == 1 && listed?[0] as NSDictionary? == description as NSDictionary)

@@ -54,6 +54,7 @@ import Testing
                 + "\(request.owner ?? "-") \(request.expiresInSeconds ?? 0) at \(place)\(file)"
         case .list: return "list at \(place)\(file)"
         case .revoke(let id): return "revoke \(id) at \(place)\(file)"
+        case .revokeTokens(let tokens): return "revoke \(tokens.claim) [\(tokens.text)] at \(place)\(file)"
         }
     }
 
@@ -67,6 +68,8 @@ import Testing
         ),
         ("key --name a create", "key create [a] - - 0 at 127.0.0.1:9180"),
         ("key revoke 0000000000000000000001", "key revoke 0000000000000000000001 at 127.0.0.1:9180"),
+        ("key revoke --jti a", "key revoke jti [a] at 127.0.0.1:9180"),
+        ("key revoke --sub=b --data d", "key revoke sub [b] at data d"),
         ("key -h", "help key"), ("key create --help", "help key"), ("help key", "help key"),
         ("key", "error: create, list or revoke is wanted"),
         ("key make", "error: unknown command \"make\"; create, list or revoke is wanted"),

@@ -172,7 +172,7 @@ extension NodeTests {
             try refusal(manager).expectProblem(403, "forbidden")
             let row = #"{"long_url":"https://example.com/","short_code":"theirs","owner":"someone"}"#
             #expect(try node.connect().importLines([row], key: admin).map(verdict) == ["created"])
-            let wrong = #"{"long_url":"https://example.com/","owner":"\#(String(repeating: "x", count: 65))"}"#
+            let wrong = #"{"long_url":"https://example.com/","owner":"\#(String(repeating: "x", count: 256))"}"#
             #expect(try node.connect().importLines([wrong], key: admin).map(verdict) == ["rejected invalid-json"])
             let answer = try node.connect().get("/api/v1/urls/theirs", key: admin)
             #expect(try answer.string("owner") == "someone")
