@@ -186,6 +186,22 @@ extension NodeTests.Regions {
             #expect(try client.get("/" + subject.code(5)).status == 302)
         }
 
+        /// Its entry comes while the question is on its way, and tells of an earlier creation than the answer does.
+        @Test func anEntryStandsOverAnAnswer() throws {
+            var subject = try Subject()
+            let client = try subject.node.connect()
+            try client.send(Client.request("GET", "/" + subject.code(5)))
+            let question = try subject.question()
+            subject.log.add(Subject.key(5), "https://first.example/")
+            try subject.peer.send(.entries(subject.log.frame()))
+            try subject.cluster.wait("the entry is here") {
+                try subject.node.standing.logs.contains { $0.origin == "\(subject.log.origin)" && $0.head == 1 }
+            }
+            let told = LinkAnswer(.here, record: subject.record(5, aheadMilliseconds: 30_000))
+            try subject.peer.send(.linkAnswer(told), request: question.number)
+            #expect(try client.read()["location"] == "https://first.example/")
+        }
+
         @Test func deleted() throws {
             let subject = try Subject()
             let record = subject.record(5, flags: .deleted)
