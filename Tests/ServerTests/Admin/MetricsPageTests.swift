@@ -11,6 +11,7 @@ extension NodeTests {
             let site = SecureSite("a", "b")
             let directory = site.directory
             let file = directory.write("", to: "edge.conf")
+            let keys = directory.write(keySet(TokenSigner.p256.jwk("e")), to: "keys.json", mode: 0o644)
             let cluster = directory.path + "/cluster"
             for command in [["init", cluster], ["issue", cluster, "local/0"]] {
                 #expect(try Finished(["cluster"] + command).ending == .exited(0))
@@ -21,7 +22,7 @@ extension NodeTests {
                     "--node", "0", "--cluster_secret_file", cluster + "/cluster.secret",
                     "--replication_tls_certificate", cluster + "/local-0.pem",
                     "--replication_tls_key", cluster + "/local-0.key", "--replication_tls_ca", cluster + "/ca.pem",
-                    "--purge_url", "http://127.0.0.1:9/{code}", "--listen_upgrade", "127.0.0.1:0",
+                    "--purge_url", "http://127.0.0.1:9/{code}", "--listen_upgrade", "127.0.0.1:0", "--jwt_keys", keys,
                 ] + site.flags("a", "b"), in: directory)
             let client = try node.connect()
             let code = try client.create("https://example.com/")

@@ -138,7 +138,7 @@ extension NodeTests {
                 ("tag=%FF", "UTF-8"), ("q=", "1 to 128"), ("q=" + String(repeating: "%20", count: 129), "1 to 128"),
                 ("created_after=yesterday", "RFC 3339"), ("created_before=2030-01-01", "RFC 3339"),
                 ("created_after=2030-01-01T00:00:00+00:00", "%2B"), ("created_after=", "RFC 3339"),
-                ("owner=", "1 to 64"), ("&", "is missing"),
+                ("owner=", "1 to 255"), ("&", "is missing"),
             ] {
                 let answer = try page(client, key: key, query).answer
                 answer.expectProblem(400, "invalid-query", "\(query)")
