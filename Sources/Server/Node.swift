@@ -124,7 +124,7 @@ final class Node: @unchecked Sendable {
         threads.append(SystemThread("api", niceness: API.niceness, api.run))
         threads.append(SystemThread("changes", niceness: API.niceness, api.feed.run))
         purger?.start()
-        threads.append(SystemThread("batches", niceness: API.bulkNiceness) { api.batches.run(api) })
+        threads.append(SystemThread("batches", niceness: API.niceness) { api.batches.run(api) })
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
 

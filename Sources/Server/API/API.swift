@@ -69,8 +69,6 @@ final class API: RequestHandler, @unchecked Sendable {
     static let queuedCalls = 4096
     /// So much lower than the workers' is the priority of the API's and the writer's thread, as `nice` counts.
     static let niceness: Int32 = 10
-    /// And so much lower that of threads that move many links: they have what others leave.
-    static let bulkNiceness: Int32 = 19
 
     let store: Store
     let clicks: ClickStorage

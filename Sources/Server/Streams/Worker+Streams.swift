@@ -26,7 +26,7 @@ extension Worker {
             unread: connection.input, body, form)
         // From its start on the thread may close the descriptor.
         events.remove(connection.descriptor)
-        let thread = SystemThread(ifPossible: "stream", niceness: API.bulkNiceness) { [budget] in
+        let thread = SystemThread(ifPossible: "stream", niceness: API.niceness) { [budget] in
             client.run(stream.serve)
             budget.leavePlace()
         }
