@@ -18,17 +18,7 @@ extension ConfigurationKey {
 }
 
 extension ValueSyntax where Value == [String] {
-    /// Texts with commas between, or `none`.
-    static let names = ValueSyntax(
-        read: { (text) throws(BadValue) in
-            if text == "none" { return [] }
-            let names = text.split(separator: ",", omittingEmptySubsequences: false).map { String($0.trimmingBlanks()) }
-            guard !names.contains("") else {
-                throw BadValue(problem: "a comma without a name beside it", remedy: "write names with commas between")
-            }
-            guard names.count <= JWTLimits.names else {
-                throw BadValue(problem: "more than \(JWTLimits.names) names", remedy: "write fewer")
-            }
-            return names
-        }, write: { $0.isEmpty ? "none" : $0.joined(separator: ", ") })
+    static let names = list(
+        "name", atMost: JWTLimits.names,
+        tooMany: BadValue(problem: "more than \(JWTLimits.names) names", remedy: "write fewer"))
 }

@@ -50,17 +50,23 @@ extension ValueSyntax where Value == [String] {
 
     /// Paths with commas between, or `none`; a file of that name is `./none`.
     static func files(atMost limit: Int, remedy: String) -> ValueSyntax {
+        list("path", atMost: limit, tooMany: BadValue(problem: "more than \(limit) files", remedy: remedy))
+    }
+
+    /// Texts with commas between, or `none`. `element`: what one of them is called.
+    static func list(_ element: String, atMost limit: Int, tooMany: BadValue) -> ValueSyntax {
         ValueSyntax(
             read: { (text) throws(BadValue) in
                 if text == "none" { return [] }
-                let paths = text.split(separator: ",", omittingEmptySubsequences: false)
+                let elements = text.split(separator: ",", omittingEmptySubsequences: false)
                     .map { String($0.trimmingBlanks()) }
-                guard !paths.contains("") else {
+                guard !elements.contains("") else {
                     throw BadValue(
-                        problem: "a comma without a path beside it", remedy: "write paths with commas between")
+                        problem: "a comma without a \(element) beside it",
+                        remedy: "write \(element)s with commas between")
                 }
-                guard paths.count <= limit else { throw BadValue(problem: "more than \(limit) files", remedy: remedy) }
-                return paths
+                guard elements.count <= limit else { throw tooMany }
+                return elements
             }, write: { $0.isEmpty ? "none" : $0.joined(separator: ", ") })
     }
 }

@@ -35,7 +35,7 @@ struct JSONWebKeySet: Equatable {
         guard case .object(let members) = value, case .array(let elements)? = members["keys"] else {
             throw JWTKeyError("it is no JSON Web Key Set: an object with an array \"keys\"")
         }
-        for case let element in elements {
+        for element in elements {
             guard case .object(let members) = element else { throw JWTKeyError("one of its keys is no object") }
             // What has the means to sign belongs to whoever signs, and nowhere else.
             guard members["d"] == nil, members["k"] == nil, members["kty"] != .string("oct") else {

@@ -18,10 +18,10 @@ struct JWTKeys: Sendable {
     var count: Int { unnamed.count + named.values.reduce(0) { $0 + $1.count } }
 
     /// - Parameters:
-    ///   - content: of a file, which begins with a brace if it is a JSON Web Key Set.
+    ///   - content: of a file, of which a brace is the first that is no blank if it is a JSON Web Key Set.
     ///   - file: its name.
     mutating func add(_ content: [UInt8], of file: String) throws(JWTKeyError) {
-        guard content.first == UInt8(ascii: "{") else {
+        guard content.first(where: { !" \t\r\n".utf8.contains($0) }) == UInt8(ascii: "{") else {
             unnamed += try VerificationKey.all(pem: content)
             return
         }

@@ -11,6 +11,10 @@ import Testing
         return .success(keys)
     }
 
+    @Test func blanksBeforeASet() throws {
+        #expect(try read("\r\n\t " + keySet(TokenSigner.p256.jwk("a"))).get().count == 1)
+    }
+
     @Test func privateKeysAreRefused() {
         for signer in [TokenSigner.rsa, .p256, .ed25519] {
             for content in [
