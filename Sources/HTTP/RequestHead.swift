@@ -34,6 +34,20 @@ package struct RequestHead: Sendable {
         case get, head, post, put, patch, delete, options
         /// Any other token; the server does not implement it.
         case other
+
+        /// As requests spell it; OTHER is none's own.
+        package var name: StaticString {
+            switch self {
+            case .get: "GET"
+            case .head: "HEAD"
+            case .post: "POST"
+            case .put: "PUT"
+            case .patch: "PATCH"
+            case .delete: "DELETE"
+            case .options: "OPTIONS"
+            case .other: "OTHER"
+            }
+        }
     }
 
     package internal(set) var method = Method.other

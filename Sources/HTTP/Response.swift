@@ -1,6 +1,7 @@
 import Primitives
 
-/// An answer, before it is bytes. Date, Content-Length and Connection are the renderer's to write.
+/// An answer, before it is bytes. Date, Content-Length, Connection and X-Content-Type-Options are the
+/// renderer's to write.
 package struct Response: Sendable {
     package var status: Int
     package var fields: [(name: String, value: String)]
@@ -49,6 +50,7 @@ package struct Response: Sendable {
             output.append("\r\nContent-Length: ")
             output.append(decimal: body.count)
         }
+        if !body.isEmpty { output.append(Self.typeLine) }
         if !form.keepsAlive {
             output.append("\r\nConnection: close")
         } else if form.minorVersion == 0 {
@@ -68,10 +70,14 @@ package struct Response: Sendable {
         precondition(body.isEmpty && !form.keepsAlive)
         appendStart(to: &output, date)
         if form.minorVersion > 0 { output.append("\r\nTransfer-Encoding: chunked") }
+        output.append(Self.typeLine)
         output.append("\r\nConnection: close\r\n")
         for field in fields { Self.append(field, to: &output) }
         output.append("\r\n")
     }
+
+    /// Of every answer with a body: it is what its type says, whatever a browser makes of the bytes.
+    private static var typeLine: StaticString { "\r\nX-Content-Type-Options: nosniff" }
 
     private func appendStart(to output: inout [UInt8], _ date: RawSpan) {
         precondition(date.byteCount == 29)
@@ -108,6 +114,7 @@ package struct Response: Sendable {
             || bytes.equalsIgnoringCase("content-length", from: start, to: end)
             || bytes.equalsIgnoringCase("connection", from: start, to: end)
             || bytes.equalsIgnoringCase("transfer-encoding", from: start, to: end)
+            || bytes.equalsIgnoringCase("x-content-type-options", from: start, to: end)
     }
 
     /// RFC 9110 15, RFC 6585, RFC 7725, RFC 4918. Traps on a status that the server does not use.

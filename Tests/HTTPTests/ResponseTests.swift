@@ -18,7 +18,7 @@ import Testing
     @Test func forms() {
         let found = Response(status: 200, fields: [("X-A", "b c"), ("ETag", "\"\u{e9}\"")], body: Array("body".utf8))
         let fields = "X-A: b c\r\nETag: \"\u{e9}\"\r\n\r\n"
-        let start = "200 OK\r\n\(Self.dateLine)Content-Length: 4\r\n"
+        let start = "200 OK\r\n\(Self.dateLine)Content-Length: 4\r\nX-Content-Type-Options: nosniff\r\n"
         #expect(render(found) == start + fields + "body")
         #expect(render(found, isHead: true) == start + fields)
         #expect(render(found, keepsAlive: false) == start + "Connection: close\r\n" + fields + "body")
@@ -63,6 +63,7 @@ import Testing
         await #expect(processExitsWith: .failure) { Self.append("X Y", "a") }
         await #expect(processExitsWith: .failure) { Self.append("", "a") }
         await #expect(processExitsWith: .failure) { Self.append("content-length", "1") }
+        await #expect(processExitsWith: .failure) { Self.append("x-content-type-options", "nosniff") }
         await #expect(processExitsWith: .success) { Self.append("X", "a\tb") }
     }
 

@@ -28,7 +28,7 @@ enum HTMLPage {
                 (
                     "Content-Security-Policy",
                     "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-                ), ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+                ), ("Referrer-Policy", "no-referrer"),
             ] + fields, body: Array(html.utf8))
     }
 

@@ -37,7 +37,7 @@ package struct AccessText {
         output.append(isJSON ? "\",\"client\":\"" : " client=")
         output += Array(record.client.shownNetwork.utf8)
         output.append(isJSON ? "\",\"method\":\"" : " method=")
-        output.append(Self.name(record.method))
+        output.append(record.method?.name ?? "-")
         output.append(isJSON ? "\",\"path\":" : " path=")
         append(path: path, to: &output)
         output.append(isJSON ? ",\"status\":" : " status=")
@@ -92,18 +92,4 @@ package struct AccessText {
     }
 
     private static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? 0x30 + value : 0x37 + value }
-
-    private static func name(_ method: RequestHead.Method?) -> StaticString {
-        switch method {
-        case .get: "GET"
-        case .head: "HEAD"
-        case .post: "POST"
-        case .put: "PUT"
-        case .patch: "PATCH"
-        case .delete: "DELETE"
-        case .options: "OPTIONS"
-        case .other: "OTHER"
-        case nil: "-"
-        }
-    }
 }

@@ -2,7 +2,7 @@ import HTTP
 import Primitives
 
 /// The description of the public port (OpenAPI 3.1), made of what makes the answers: the routes' table, the catalogue of
-/// problems, and the rules' own bounds. Made once, and again when a reload changes what it tells.
+/// problems, and the rules' own bounds. Made when it is first asked for, and anew once what it tells has changed.
 struct OpenAPIDocument: Sendable {
     let body: [UInt8]
     let entityTag: String
@@ -65,7 +65,7 @@ struct OpenAPIPath {
     let configuration: Configuration
 
     var tree: JSONTree {
-        let operations = resource.operations.map { ($0.method.name.lowercased(), tree(of: $0.operation)) }
+        let operations = resource.operations.map { ("\($0.method.name)".lowercased(), tree(of: $0.operation)) }
         guard let parameter else { return .object(operations) }
         return .member("parameters", [parameter]) + .object(operations)
     }

@@ -60,7 +60,7 @@ enum Resource: String, CaseIterable, Sendable {
 
     /// The value of the field `Allow`.
     var allow: String {
-        (operations.map { $0.method == .get ? "GET, HEAD" : $0.method.name } + ["OPTIONS"]).joined(separator: ", ")
+        (operations.map { $0.method == .get ? "GET, HEAD" : "\($0.method.name)" } + ["OPTIONS"]).joined(separator: ", ")
     }
 }
 
@@ -92,21 +92,5 @@ extension Resource {
         guard path.hasPrefix(prefix) else { return nil }
         let rest = path.dropFirst(prefix.count)
         return rest.isEmpty || rest.utf8.contains(UInt8(ascii: "/")) ? nil : String(rest)
-    }
-}
-
-extension RequestHead.Method {
-    /// As requests spell it.
-    var name: String {
-        switch self {
-        case .get: "GET"
-        case .head: "HEAD"
-        case .post: "POST"
-        case .put: "PUT"
-        case .patch: "PATCH"
-        case .delete: "DELETE"
-        case .options: "OPTIONS"
-        case .other: preconditionFailure("a method that is not known here has no name here")
-        }
     }
 }

@@ -50,19 +50,33 @@ struct Described {
         "x-content-type-options", "referrer-policy",
     ]
 
-    /// What of an answer is otherwise than described. None for a request that is none of the operations'.
+    /// What every page forbids a browser: to load or run anything, to send forms, to be framed.
+    static let contentPolicy = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+    /// What of an answer is otherwise than described, or not as safe in a browser as it has to be. Of a request that is
+    /// none of the operations' nothing is described.
     func faults(_ answer: Answer, _ method: String, _ target: String) -> [String] {
-        guard let operation = operation(method, target), let responses = operation["responses"]?.members else {
-            return []
-        }
         let name = "\(method) \(target.prefix(80)): \(answer.status)"
+        let unsafe = Self.browserFaults(answer).map { "\(name): \($0)" }
+        guard let operation = operation(method, target), let responses = operation["responses"]?.members else {
+            return unsafe
+        }
         // The configuration says which of them it is.
         let status = [301, 307, 308].contains(answer.status) ? 302 : answer.status
         guard let response = responses[String(status)].map({ schemas.resolved($0["$ref"] ?? $0) }) else {
             return ["\(name) is not described: \(answer.text.prefix(300))"]
         }
-        return fieldFaults(answer, response).map { "\(name): \($0)" }
+        return unsafe + fieldFaults(answer, response).map { "\(name): \($0)" }
             + (method == "HEAD" ? [] : contentFaults(answer, response).map { "\(name): \($0)" })
+    }
+
+    private static func browserFaults(_ answer: Answer) -> [String] {
+        guard !answer.body.isEmpty else { return [] }
+        var faults = answer["x-content-type-options"] == "nosniff" ? [] : ["its type may be guessed"]
+        guard answer["content-type"]?.hasPrefix("text/html") == true else { return faults }
+        if answer["content-security-policy"] != contentPolicy { faults.append("a page may load or do something") }
+        if answer["referrer-policy"] != "no-referrer" { faults.append("a page tells where its links stand") }
+        return faults
     }
 
     private func fieldFaults(_ answer: Answer, _ response: JSONValue) -> [String] {

@@ -27,7 +27,7 @@ struct DocumentTests {
         #expect(Set(described.paths.keys) == Set(Resource.allCases.map(\.rawValue)))
         for resource in Resource.allCases {
             let item = described.paths[resource.rawValue]!.members!
-            let methods = resource.operations.map { $0.method.name.lowercased() }
+            let methods = resource.operations.map { "\($0.method.name)".lowercased() }
             #expect(Set(item.keys).subtracting(["parameters"]) == Set(methods), "\(resource)")
             #expect((item["parameters"] != nil) == (resource.parameter != nil))
             let path = resource.rawValue.replacing("{code}", with: "not-found").replacing("{id}", with: "abc")
@@ -87,16 +87,20 @@ struct DocumentTests {
             Answer(status: status, fields: fields.map { (name: $0, value: $1) }, body: Array(body.utf8))
         }
         func faults(_ answer: Answer) -> [String] { described.faults(answer, "GET", "/health") }
-        let fields = [("content-type", "application/health+json"), ("cache-control", "no-store")]
+        let fields = [
+            ("content-type", "application/health+json"), ("cache-control", "no-store"),
+            ("x-content-type-options", "nosniff"),
+        ]
         #expect(faults(answer(200, fields, #"{"status":"pass","version":"1"}"#)).isEmpty)
         for wrong in [
             answer(418, fields, "{}"), answer(200, fields, #"{"status":"pass"}"#),
             answer(200, fields, #"{"status":"well","version":"1"}"#),
             answer(200, fields, #"{"status":"pass","version":1}"#),
             answer(200, fields, #"{"status":"pass","version":"1","more":1}"#), answer(200, fields, "no"),
-            answer(200, [fields[0]], #"{"status":"pass","version":"1"}"#),
+            answer(200, [fields[0], fields[2]], #"{"status":"pass","version":"1"}"#),
+            answer(200, Array(fields[..<2]), #"{"status":"pass","version":"1"}"#),
             answer(200, fields + [("x-new", "1")], #"{"status":"pass","version":"1"}"#),
-            answer(200, [("content-type", "text/plain"), fields[1]], #"{"status":"pass","version":"1"}"#),
+            answer(200, [("content-type", "text/plain")] + fields[1...], #"{"status":"pass","version":"1"}"#),
             answer(405, fields, #"{"status":"pass","version":"1"}"#),
         ] {
             #expect(!faults(wrong).isEmpty, "\(wrong)")
