@@ -29,6 +29,7 @@ func perform(_ command: Command) -> Int32 {
     case .create(let request): runCreate(request)
     case .status(let server): runStatus(server)
     case .key(let command): runKey(command)
+    case .switch(let command): runSwitch(command)
     case .verify(let data): runVerify(data: data)
     case .dump(let data): runDump(data: data)
     case .backup(let request): runBackup(request)

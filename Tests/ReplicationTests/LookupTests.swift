@@ -173,6 +173,28 @@ struct LookupTests {
         #expect(bench.outcomes == [.init([2], .unreachable)])
     }
 
+    /// As if no node could be reached: what is missed is so at once, and a token's entries may still come by themselves.
+    @Test func nobodyIsAsked() {
+        var (bench, _) = Self.bench()
+        bench.tell(Self.miss(1, .nobody))
+        #expect(bench.outcomes == [.init([1], .unreachable)])
+        func token(_ id: UInt64, _ sequence: UInt64) -> Event {
+            .lookUp(
+                Lookup(id: id, code: Self.code, positions: [Self.position(sequence)], whom: .nobody, timeout: 1000))
+        }
+        bench.tell(token(2, 5))
+        #expect(bench.outcomes == [.init([2], .covered)])
+        bench.tell(token(3, 7))
+        bench.tell(token(4, 8))
+        #expect(bench.outcomes.isEmpty)
+        bench.wait(300)
+        bench.receive(ConnectionID(rawValue: 1), .entries(Bench.entries(6...7)))
+        bench.applied(Bench.second, 7)
+        #expect(bench.outcomes == [.init([3], .covered)])
+        bench.wait(800)
+        #expect(bench.outcomes == [.init([4], .behind)] && bench.requests.isEmpty)
+    }
+
     /// Whose an alias is nobody can tell by its name.
     @Test func everyoneIsAskedAtOnce() {
         var (bench, first) = Self.bench()

@@ -13,6 +13,8 @@ package struct Lookup: Equatable, Sendable {
         case region(UInt8)
         /// All at once, for an alias: whoever was told that it is his, that node has it.
         case everyone
+        /// It waits for what comes by itself, as if no node could be reached.
+        case nobody
     }
 
     /// Never given twice.
@@ -25,7 +27,7 @@ package struct Lookup: Equatable, Sendable {
     package var timeout: Int64
 
     package init(id: UInt64, code: [UInt8], positions: [LogPosition] = [], whom: Whom, timeout: Int64) {
-        precondition(positions.isEmpty == (whom != .holder))
+        precondition(whom == .nobody || positions.isEmpty == (whom != .holder))
         (self.id, self.code, self.positions, self.whom, self.timeout) = (id, code, positions, whom, timeout)
     }
 }

@@ -123,6 +123,7 @@ extension Replicator {
         case .holder: return able.filter { session in question.positions.allSatisfy { holds(session, $0) } }
         case .region(let character): return able.filter { $0.node.region == character }
         case .everyone: return able
+        case .nobody: return []
         case .author(let node):
             if let author = able.first(where: { $0.node == node }) { return [author] }
             return able.filter { session in
@@ -151,7 +152,7 @@ extension Replicator {
             case .author(let node): return session.node == node
             case .region(let character): return session.node.region == character
             case .everyone: return true
-            case .holder: return false
+            case .holder, .nobody: return false
             }
         }
     }
@@ -218,7 +219,7 @@ extension Replicator {
         case .notHere:
             lookups.flights[question]!.wasAbsent = true
             switch question.whom {
-            case .region, .everyone: goOn(question)
+            case .region, .everyone, .nobody: goOn(question)
             case .holder, .author:
                 let flight = remove(question)
                 finish(present(flight.waiters), .absent)

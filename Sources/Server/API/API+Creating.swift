@@ -49,6 +49,7 @@ extension API {
 
     /// Of anybody who wants a link made.
     func checkMayCreate(_ caller: Caller) throws(RefusedRequest) {
+        guard configuration.creates else { throw RefusedRequest(.creationOff) }
         switch caller {
         case .anonymous: guard configuration.anonymousCreate else { throw RefusedRequest(.needsKey) }
         case .unscoped: guard configuration.anonymousCreate else { throw RefusedRequest(.lacksScope(.createLinks)) }

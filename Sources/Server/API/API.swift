@@ -24,6 +24,8 @@ struct APICall: Sendable {
     var reading = Reading()
     /// Fields that say what came of that.
     var marks: [(name: String, value: String)] = []
+    /// Fields by which a browser lets a page of another site have the answer.
+    var sharing: [(name: String, value: String)] = []
     /// Whose link it is does not matter.
     var isForAnybody = false
     /// Refusals are pages for people.
@@ -53,7 +55,7 @@ struct APICall: Sendable {
         var response = response
         // A refusal says itself which limit it was.
         if let limit, response.status != 429 { response.fields += limit.fields }
-        response.fields += marks
+        response.fields += marks + sharing
         return response
     }
 
@@ -84,7 +86,7 @@ final class API: RequestHandler, @unchecked Sendable {
     let repeatCounts = RepeatCounts()
     let claimsUnderWay = ClaimsUnderWay()
     let batches: BatchRunner
-    private let live: LiveConfiguration
+    let live: LiveConfiguration
     /// The thread's copy of what `live` holds.
     private(set) var configuration: Configuration
     private var configurationSeen: UInt64 = 0
@@ -98,8 +100,7 @@ final class API: RequestHandler, @unchecked Sendable {
     let pulse = Pulse()
     private(set) var feed: ChangeFeed!
     let publicURL: String
-    /// What is told of the public port.
-    private(set) var description: OpenAPIDocument
+    private var madeDescription: OpenAPIDocument?
     private(set) var policy: DestinationPolicy
     /// Nil if names are not looked up. Any thread asks it.
     var nameRule: NameRule? { currentNameRule.withLock { $0 } }
@@ -129,7 +130,6 @@ final class API: RequestHandler, @unchecked Sendable {
         (self.admission, self.intake, self.durability) = (admission, intake, durability)
         (self.clicks, self.tokens, self.lookups, self.peers) = (clicks, tokens, lookups, peers)
         configuration = live.value
-        description = OpenAPIDocument(configuration, publicURL: publicURL)
         (self.now, self.isReady, self.noteDamage) = (now, isReady, noteDamage)
         self.requests = requests
         batches = try BatchRunner(store)
@@ -191,7 +191,7 @@ final class API: RequestHandler, @unchecked Sendable {
         configuration = next
         policy = policy.allowingPrivate(next.allowPrivateDestinations)
         if old.anonymousCreate != next.anonymousCreate || old.redirectStatus != next.redirectStatus {
-            description = OpenAPIDocument(next, publicURL: publicURL)
+            madeDescription = nil
         }
         if old.allowPrivateDestinations != next.allowPrivateDestinations
             || old.resolveDestinations != next.resolveDestinations
@@ -199,6 +199,13 @@ final class API: RequestHandler, @unchecked Sendable {
             let rule = NameRule(next, policy)
             currentNameRule.withLock { $0 = rule }
         }
+    }
+
+    /// What is told of the public port. The first who asks has it made.
+    var description: OpenAPIDocument {
+        let description = madeDescription ?? OpenAPIDocument(configuration, publicURL: publicURL)
+        madeDescription = description
+        return description
     }
 
     // MARK: Requests
@@ -212,6 +219,7 @@ final class API: RequestHandler, @unchecked Sendable {
         var call = APICall(
             handedOver: handedOver, answers: answers, route: "other", subject: network, network: network,
             clientNetwork: client.network)
+        call.sharing = CORS.fields(message, configuration.corsOrigins)
         if Route.isOfAPI(message.path) {
             do throws(RefusedRequest) { call.caller = try caller(of: call, admission) } catch {
                 return call.answer(error.problem.response)

@@ -56,6 +56,7 @@ extension Problem {
     static let gone = Problem(.expired)
     static let damagedRecord = Problem(ProblemKind.damagedRecord)
     static let overloaded = Problem(.overloaded, "Nothing was changed; ask again in a moment.").retryAfter(seconds: 1)
+    static let creationOff = Problem(ProblemKind.creationOff).retryAfter(seconds: 60)
     static let behind = Problem(ProblemKind.behind).retryAfter(seconds: 1)
     static let stopping = Problem(
         .overloaded, "The node is stopping; nothing was changed, and another node will answer."

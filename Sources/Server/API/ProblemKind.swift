@@ -150,6 +150,11 @@ extension ProblemKind {
         "overloaded", 503, "Too much to do at once",
         "The node has more to do than it can, or is stopping. Nothing was changed.",
         remedy: "Ask again after the seconds that Retry-After gives.")
+    static let creationOff = ProblemKind(
+        "creation-off", 503, "No links are made at the moment",
+        "The operator has turned the making of links off. Nothing was changed; links lead on, and can be changed and "
+            + "deleted.",
+        remedy: "Ask again after the seconds that Retry-After gives.")
 }
 
 /// Requests and bodies that are not understood.
@@ -219,7 +224,8 @@ extension ProblemKind {
         aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry,
         invalidBatch, batchElsewhere, preconditionFailed, notReplicated, idempotencyMismatch, invalidIdempotencyKey,
         unauthorized, invalidKey, forbidden, rateLimited,
-        storageFull, behind, overloaded, invalidJSON, unsupportedMediaType, payloadTooLarge, methodNotAllowed,
+        storageFull, behind, overloaded, creationOff, invalidJSON, unsupportedMediaType, payloadTooLarge,
+        methodNotAllowed,
         malformedRequest, requestTimeout, targetTooLong, expectationFailed, headTooLarge, notImplemented,
         versionNotSupported, regionsUnchanged, invalidQuery, logTruncated, storeUnreadable,
     ]

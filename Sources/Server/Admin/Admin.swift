@@ -4,7 +4,7 @@ import Primitives
 import Replication
 import Store
 
-/// The admin port: metrics, status and readiness, and the API keys, answered by a thread of its own.
+/// The admin port: metrics, status and readiness, switches and the API keys, answered by a thread of its own.
 ///
 /// Safety: the queue is the only thing shared; `node` outlives the thread.
 final class Admin: RequestHandler, @unchecked Sendable {
@@ -41,10 +41,14 @@ final class Admin: RequestHandler, @unchecked Sendable {
 
     private func answer(_ call: HandedOver) {
         let path = call.message.path
-        guard KeyRoutes.owns(path) || PeerRoutes.owns(path) else { return call.answer(response(call.message)) }
+        guard KeyRoutes.owns(path) || PeerRoutes.owns(path) || SwitchRoutes.owns(path) else {
+            return call.answer(response(call.message))
+        }
         if let refusal = access.refusal(of: call.message) { return call.answer(refusal.response) }
         if KeyRoutes.owns(path) {
             keys.answer(call)
+        } else if SwitchRoutes.owns(path) {
+            call.answer(SwitchRoutes(live: node.live).response(call.message))
         } else {
             call.answer(PeerRoutes(node: node).response(call.message))
         }

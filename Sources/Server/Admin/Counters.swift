@@ -44,6 +44,8 @@ final class WorkerCounters: Sendable {
     private let sheddings = CounterRow(count: Shedding.allCases.count)
     let accessLogDrops = Counter()
     let clickDrops = Counter()
+    /// Redirects given while clicks were not to be counted.
+    let uncountedClicks = Counter()
     let tls = TLSCounters()
     let answers = AnswerCounts()
     let tokens = TokenCounts()

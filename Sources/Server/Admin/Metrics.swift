@@ -46,6 +46,7 @@ struct Metrics {
         }
         addCertificate(end: node.certificateEnd.load(ordering: .relaxed))
         addOperation(node)
+        addSwitches(node.live, workers)
         output.metric("edge_build_info", .gauge, "The running program; always 1.")
         output.sample("edge_build_info", ["version": edgeVersion], 1)
         output.value("edge_ready", .gauge, "1 while the node wants traffic.", node.isReady ? 1 : 0)

@@ -37,6 +37,7 @@ struct NodeStatus: Codable {
     var codes: Codes?
     var cache: Cache
     var store: StoreState
+    var switches: [SwitchState]
     /// Of a node that has peers; 0: of a moment after the request.
     var replicationAgeMilliseconds: Int64?
     var phase: String?
@@ -64,6 +65,7 @@ struct NodeStatus: Codable {
         store = StoreState(
             usedBytes: figures.size.usedBytes, mapBytes: figures.size.mapBytes, isFull: figures.isFull,
             logHead: figures.head, commits: figures.commits, queuedWrites: figures.queuedWrites)
+        switches = node.live.switches
         if let figures = node.peers?.figures {
             let report = ReplicationReport(figures, node.configuration.regions, digestRoot: nil)
             (replicationAgeMilliseconds, phase) = (report.ageMilliseconds, report.phase)
@@ -89,6 +91,7 @@ struct NodeStatus: Codable {
             ("queue", "\(store.queuedWrites) writes"),
             ("store", "\(mebibytes(store.usedBytes)) of \(mebibytes(store.mapBytes))\(store.isFull ? ", FULL" : "")"),
         ]
+        rows.append(("switches", switches.map { "\($0.name) \($0.words)" }.joined(separator: "; ")))
         if let codes {
             let empty = codes.secondsToEmpty.map { "empty in \($0) s at \(Int(codes.ratePerSecond)) a second" }
             rows.append(("codes", "\(codes.left) left, \(empty ?? "none given out lately"), breaker \(codes.breaker)"))

@@ -118,7 +118,7 @@ final class BatchRunner: Sendable {
             }
             return true
         }
-        guard api.intake.lets() else {
+        guard api.live.value.creates, api.intake.lets() else {
             rest(head)
             return true
         }

@@ -8,6 +8,7 @@ extension CommandName {
         case .status: "edge status [--server URL]"
         case .key:
             "edge key create --name NAME [FLAGS] | list | revoke ID|--jti ID|--sub NAME  [--data DIR | --server URL]"
+        case .switch: "edge switch [NAME on|off|default] [--server URL] [--key-file FILE]"
         case .verify: "edge verify --data DIR"
         case .dump: "edge dump --data DIR"
         case .backup: "edge backup DIRECTORY [--server URL] [--rate SIZE] [--key-file FILE]"
@@ -30,6 +31,7 @@ extension CommandName {
         case .create: "make a short link on a running node and print it"
         case .status: "show how a running node is"
         case .key: "make, list and revoke API keys, and revoke tokens"
+        case .switch: "turn creating, asking other nodes or counting off on a running node, and on again"
         case .verify: "check every record of a store"
         case .dump: "print the links of a store, one JSON line each, sorted by key"
         case .backup: "copy the store of a running node"
@@ -91,6 +93,20 @@ extension CommandName {
                   --data DIR             in place of --server: the directory of a node that does not run
                   --key-file FILE        an API key with the scope admin, needed where the admin port does not listen on a
                                          loopback address; if left out, the environment variable EDGE_KEY, if it is set
+                """
+        case .switch:
+            details = """
+                Without a name: shows all. What is turned so holds whatever the configuration says, until default gives that
+                back its say, or the node ends.
+
+                  create             making links; those that there are lead on, and are changed and deleted
+                  anonymous_create   making links without a key
+                  ask_regions        asking other nodes for what is not here
+                  count_clicks       counting clicks
+
+                  --server URL       the admin port of the node; http://127.0.0.1:9180 if left out
+                  --key-file FILE    an API key with the scope admin, for an admin port that does not listen on a loopback
+                                     address; if left out, the environment variable EDGE_KEY, if it is set
                 """
         case .verify: details = "Exit status 0 only if everything in the store of the directory DIR holds."
         case .dump:

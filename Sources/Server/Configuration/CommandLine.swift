@@ -17,6 +17,7 @@ package enum Command: Equatable, Sendable {
     case create(LinkRequest)
     case status(Authority)
     case key(KeyCommand)
+    case `switch`(SwitchCommand)
     case verify(data: String)
     case dump(data: String)
     case backup(BackupRequest)
@@ -31,7 +32,7 @@ package enum Command: Equatable, Sendable {
 }
 
 package enum CommandName: String, CaseIterable, Sendable {
-    case serve, check, create, status, key, verify, dump, backup, restore, `import`, export, cluster
+    case serve, check, create, status, key, `switch`, verify, dump, backup, restore, `import`, export, cluster
     case systemdUnit = "systemd-unit"
     case help
 }
@@ -98,6 +99,7 @@ extension Command {
         case .create: return try parseCreate(rest)
         case .status: return try parseStatus(rest)
         case .key: return try parseKey(rest)
+        case .switch: return try parseSwitch(rest)
         case .verify, .dump: return try parseStore(name, rest)
         case .backup: return try parseBackup(rest)
         case .restore: return try parseRestore(rest)

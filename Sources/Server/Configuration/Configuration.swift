@@ -87,8 +87,14 @@ package struct Configuration: Equatable, Sendable {
     package var purgeMethod = PurgeMethod.purge
     /// The longest time from a click to its being durable.
     package var clickFlushMilliseconds: Int64 = 1000
-    /// Whether links may be created without a key.
+    /// Whether links may be created; and without a key.
+    package var creates = true
     package var anonymousCreate = true
+    /// Whether other nodes are asked for what is not here.
+    package var asksRegions = true
+    package var countsClicks = true
+    /// Origins as browsers send them, or `*` alone: whose pages may use the API; empty: none may.
+    package var corsOrigins: [String] = []
     /// Files with public keys, in PEM or as JSON Web Key Sets: whose tokens are taken; empty: none are.
     package var jwtKeys: [String] = []
     /// What `iss` and `aud` of tokens must be, one of them; empty: whatever they are.
@@ -221,5 +227,6 @@ package enum ConfigurationLimits {
     package static let clickFlushMilliseconds: ClosedRange<Int64> = 100...3_600_000
     package static let resolveTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000
     package static let trustedProxies = 64
+    package static let corsOrigins = 64
     package static let clockOffsetMilliseconds: ClosedRange<Int64> = -3650 * 86_400_000...3650 * 86_400_000
 }

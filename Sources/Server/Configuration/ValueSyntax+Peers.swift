@@ -84,6 +84,9 @@ extension Configuration {
         if !jwtKeys.isEmpty, jwtAudiences.isEmpty {
             warnings.append("jwt_audience: without it tokens are taken that were made for other services")
         }
+        for name in [Switch.create, .askRegions, .countClicks] where !self[keyPath: name.field] {
+            warnings.append("\(name.rawValue): off")
+        }
         if replicationPlaintext, hasReplicationTLS {
             warnings.append("replication_plaintext: has no effect, every connection uses the certificates")
         }

@@ -24,14 +24,14 @@ extension Operation {
         switch self {
         case .listLinks: Self.ofAPI + [.forbidden, .invalidQuery, .behind, .damagedRecord]
         case .createLink, .shorten:
-            Self.ofAPI + [.forbidden, .unsupportedMediaType] + Self.ofRepeating
+            Self.ofAPI + [.forbidden, .creationOff, .unsupportedMediaType] + Self.ofRepeating
                 + Self.problemsOfCreating.filter {
                     self == .createLink || ![ProblemKind.invalidTitle, .invalidTags].map(\.code).contains($0.code)
                 }
-        case .importLinks: Self.ofAPI + [.forbidden, .invalidQuery, .unsupportedMediaType]
+        case .importLinks: Self.ofAPI + [.forbidden, .creationOff, .invalidQuery, .unsupportedMediaType]
         case .exportLinks: Self.ofAPI + [.forbidden, .invalidQuery]
         case .takeBatch:
-            Self.ofAPI + [.forbidden, .unsupportedMediaType] + Self.ofRepeating
+            Self.ofAPI + [.forbidden, .creationOff, .unsupportedMediaType] + Self.ofRepeating
                 + [.invalidJSON, .invalidBatch, .storageFull, .damagedRecord]
         case .showBatch: Self.ofAPI + [.notFound, .batchElsewhere, .damagedRecord]
         case .showLink: [.unauthorized] + Self.ofFinding

@@ -103,7 +103,7 @@ final class ImportRun {
         let link = row.link!
         if let alias = link.alias, let known = look(at: alias, for: link) { return end(number, known) }
         if isDryRun { return end(number, .wouldBeMade) }
-        guard api.intake.lets() else { return end(number, .again) }
+        guard api.live.value.creates, api.intake.lets() else { return end(number, .again) }
         let maker = LinkMaker(api) { [ends] end in ends.pushPastCapacity((number, end)) }
         guard let nameRule = rules.nameRule, let name = row.hostName else { return maker.make(link) }
         nameRule.judge(name) { verdict in

@@ -155,7 +155,7 @@ private final class NodeService {
         notifier.send(.reloading)
         defer { notifier.send(.ready(status: status)) }
         do throws(ConfigurationErrors) {
-            apply(ConfigurationReload(from: node.configuration, to: try source.load()))
+            apply(ConfigurationReload(from: node.live.configured, to: try source.load()))
         } catch {
             refuse(error.errors.map(\.description))
         }
@@ -168,6 +168,14 @@ private final class NodeService {
             Log.write(
                 .info, "key-changed",
                 ["key": .string(change.key), "old": .string(change.old), "new": .string(change.new)])
+        }
+        for state in node.live.switches where state.on != state.configured {
+            Log.write(
+                .warning, "switch-held",
+                [
+                    "switch": .string(state.name), "running": .string(state.on ? "on" : "off"),
+                    "configured": .string(state.configured ? "on" : "off"),
+                ])
         }
         for change in reload.waiting {
             Log.write(

@@ -90,8 +90,12 @@ final class RemoteLookups: Sendable {
             return contents.lastID
         }
         guard let id else { return false }
-        let timeout = live.value.readYourWritesTimeoutMilliseconds
-        mail.put(.lookUp(Lookup(id: id, code: code, positions: positions, whom: whom, timeout: timeout)))
+        let configuration = live.value
+        mail.put(
+            .lookUp(
+                Lookup(
+                    id: id, code: code, positions: positions, whom: configuration.asksRegions ? whom : .nobody,
+                    timeout: configuration.readYourWritesTimeoutMilliseconds)))
         return true
     }
 

@@ -14,6 +14,7 @@ extension Worker {
         // Another list of proxies may trust others of those who are here.
         for connection in connections.all { note(connection.peer, connection) }
         logsAccess = configuration.accessLog != .off && servesRedirects
+        countsClicks = configuration.countsClicks
         adopt(configuration.hsts)
     }
 

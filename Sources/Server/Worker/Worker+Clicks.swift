@@ -8,6 +8,7 @@ extension Worker {
     /// `head` was read from; the path is `/` and the code.
     @inline(__always)
     func noteClick(_ head: RequestHead, _ bytes: UnsafeRawBufferPointer, _ connection: Connection) {
+        guard countsClicks else { return counters.uncountedClicks.add() }
         guard let slot = clickRing.claim() else { return counters.clickDrops.add() }
         let client =
             connection.isTrustedProxy ? admission.client(behind: connection.peer, head, bytes) : connection.peer

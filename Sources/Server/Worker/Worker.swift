@@ -89,6 +89,7 @@ final class Worker: @unchecked Sendable {
     @exclusivity(unchecked) var redirects: RedirectText
     @exclusivity(unchecked) var redirectStatus: Int
     @exclusivity(unchecked) var logsAccess: Bool
+    @exclusivity(unchecked) var countsClicks: Bool
     /// What answers over TLS say besides: the value, and the field line as `marks` has them.
     @exclusivity(unchecked) var strictTransport: String?
     @exclusivity(unchecked) var strictTransportLine: [UInt8] = []
@@ -140,6 +141,7 @@ final class Worker: @unchecked Sendable {
             cacheTTLMilliseconds: configuration.redirectCacheTTLMilliseconds)
         redirectStatus = configuration.redirectStatus.rawValue
         logsAccess = configuration.accessLog != .off && servesRedirects
+        countsClicks = configuration.countsClicks
         adopt(configuration.hsts)
     }
 

@@ -15,6 +15,8 @@ import Testing
                     + (request.keyFile.map { " by \($0)" } ?? "")
             case .status(let server): return "status \(server)"
             case .key(let command): return "key " + meaning(command)
+            case .switch(let command):
+                return "switch \(command.action) \(command.server)" + (command.keyFile.map { " by \($0)" } ?? "")
             case .verify(let data): return "verify \(data)"
             case .dump(let data): return "dump \(data)"
             case .backup(let request):
@@ -92,6 +94,27 @@ import Testing
         ),
     ])
     func keys(line: String, expected: String) { #expect(meaning(line) == expected) }
+
+    @Test(arguments: [
+        ("switch", "switch show 127.0.0.1:9180"), ("switch -h", "help switch"), ("help switch", "help switch"),
+        (
+            "switch create off --server http://[::1]:1 --key-file f",
+            "switch turn(Server.Switch.create, isOn: Optional(false)) [::1]:1 by f"
+        ),
+        ("switch ask_regions on", "switch turn(Server.Switch.askRegions, isOn: Optional(true)) 127.0.0.1:9180"),
+        ("switch count_clicks default", "switch turn(Server.Switch.countClicks, isOn: nil) 127.0.0.1:9180"),
+        (
+            "switch clicks off",
+            "error: unknown switch \"clicks\"; there are create, anonymous_create, ask_regions, count_clicks"
+        ),
+        ("switch create", "error: on, off or default is wanted behind create"),
+        ("switch create of", "error: on, off or default is wanted behind create"),
+        ("switch create on off", "error: on, off or default is wanted behind create"),
+        ("switch --foo", "error: unknown flag --foo"),
+        ("switch --server x", "error: --server takes http://HOST or http://HOST:PORT"),
+        ("switch --server http://h --server http://h", "error: --server is given twice"),
+    ])
+    func switches(line: String, expected: String) { #expect(meaning(line) == expected) }
 
     @Test(arguments: [
         ("import csv f", "import csv f 127.0.0.1:8080 from 1"),
@@ -174,16 +197,16 @@ import Testing
         ("verify --data a --data b", "error: --data is given twice"), ("dump --foo", "error: unknown flag --foo"),
         (
             "",
-            "error: no command; commands: serve, check, create, status, key, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
+            "error: no command; commands: serve, check, create, status, key, switch, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
         ),
         ("sevre", "error: unknown command \"sevre\"; did you mean serve?"),
         (
             "acceptors",
-            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, switch, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
         ),
         (
             "help acceptors",
-            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
+            "error: unknown command \"acceptors\"; commands: serve, check, create, status, key, switch, verify, dump, backup, restore, import, export, cluster, systemd-unit, help, --version"
         ),
     ])
     func parsed(line: String, expected: String) { #expect(meaning(line) == expected) }

@@ -25,8 +25,8 @@ extension NodeTests.Regions {
             private let late = Late()
             let space: CodeSpace
 
-            init(timeout: String = "1s") throws {
-                cluster = try Cluster(3, ["--read_your_writes_timeout", timeout], starts: false)
+            init(timeout: String = "1s", _ flags: [String] = []) throws {
+                cluster = try Cluster(3, ["--read_your_writes_timeout", timeout] + flags, starts: false)
                 node = try cluster.start(0)
                 peer = try FalsePeer(of: cluster, to: 0)
                 peer.hello.secretCheck = try FalsePeer.greeting(of: cluster, 0).secretCheck

@@ -233,7 +233,8 @@ extension NodeTests {
         @Test(arguments: ConfigurationKey.all.filter(\.isReloadable).map(\.name)) func takesEffect(key: String) throws {
             if let proof = Self.proofs[key] { return try proof(self) }
             let proof = try #require(
-                ReplicationReload.proofs[key] ?? SecureReload.proofs[key] ?? TokenReload.proofs[key],
+                ReplicationReload.proofs[key] ?? SecureReload.proofs[key] ?? TokenReload.proofs[key]
+                    ?? SwitchProofs.reloads[key],
                 "a key that can be reloaded, and no proof of it")
             try proof()
         }
