@@ -74,7 +74,7 @@ private struct LinkMembers {
     /// other is taken: a misspelt one is an error, not ignored.
     private static let ownNames: Set = [
         "short_code", "custom_alias", "long_url", "created_at", "expires_at", "is_active", "title", "tags",
-        "forward_query", "owner", "short_url", "updated_at", "region",
+        "forward_query", "owner", "short_url", "updated_at", "region", "is_blocked",
     ]
 
     func own() throws(ImportRefusal) -> ImportedLink {

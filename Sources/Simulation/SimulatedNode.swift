@@ -72,7 +72,7 @@ final class SimulatedNode {
     var leaves = false
     var isRetired = false
     /// Its program reads, and may write, a later format.
-    var logFormat: UInt16 = 1
+    var logFormat = StoreLimits.logFormat
     var writableFormat: UInt16 = 1
     /// Heads that are durable, as of the last commit.
     var durable: [Origin: UInt64] = [:] {

@@ -277,8 +277,8 @@ extension Simulation {
             schedule(.plan(.cure(node: node.index)), after: .random(in: 10_000...50_000, using: &random))
         case .secondClaim: return claimAgain(node)
         case .laterFormat:
-            guard node.logFormat == 1 else { return false }
-            node.logFormat = 2
+            guard node.logFormat == StoreLimits.logFormat else { return false }
+            node.logFormat += 1
             stop(node, .orderly)
             schedule(.start(node: node.index), after: 1000)
         case .join:

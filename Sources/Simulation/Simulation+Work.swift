@@ -16,6 +16,7 @@ extension Simulation {
                 turnSoon(node)
             }
             if settings.claims, chance(2, of: 3) { claimName() }
+            if chance(1, of: 3), !ledger.keys.isEmpty { moderate(up) }
             for _ in 0..<12 where !ledger.keys.isEmpty {
                 visit(up[Int.random(in: 0..<up.count, using: &random)], anyKey())
             }
@@ -31,10 +32,24 @@ extension Simulation {
             : ledger.keys[Int.random(in: 0..<count, using: &random)]
     }
 
+    /// A link is blocked, or is not any more; or both, by two who do not know of each other.
+    private func moderate(_ up: [SimulatedNode]) {
+        let key = anyKey()
+        for _ in 0..<Int.random(in: 1...2, using: &random) {
+            let node = up[Int.random(in: 0..<up.count, using: &random)]
+            let source = chance(1, of: 2) ? BlockSource.decision : .list("list-\(Int.random(in: 0..<2, using: &random))")
+            let write = BlockWrite(
+                key: key, isBlocked: chance(2, of: 3), source: source, reason: "", by: Array("admin".utf8))
+            setClock(node)
+            node.store?.store.moderate(write) { _ in }
+            turnSoon(node)
+        }
+    }
+
     func operate(_ node: SimulatedNode) {
         guard let store = node.store?.store else { return }
         setClock(node)
-        if node.writableFormat > 1 { checkFormat(node) }
+        if node.writableFormat > StoreLimits.logFormat { checkFormat(node) }
         let (machine, dice) = (node.machine, Int.random(in: 0..<100, using: &random))
         report.operations += 1
         guard dice >= 50, !ledger.keys.isEmpty else {

@@ -171,7 +171,7 @@ package final class Simulation {
         let id = NodeID(region: Self.characters[index % 3], node: UInt8(index / 3))
         let node = SimulatedNode(index: index, id: id, directory: settings.directory, seed: random.next())
         // Programs are never older than those that are there.
-        node.logFormat = nodes.map(\.logFormat).max() ?? 1
+        node.logFormat = nodes.map(\.logFormat).max() ?? StoreLimits.logFormat
         nodes.append(node)
         report.nodes = nodes.count
         return node

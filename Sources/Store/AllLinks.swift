@@ -45,7 +45,9 @@ extension Store {
             {
                 let isThere = record.body.flags.isDisjoint(with: [.deleted, .reduced])
                 if isThere, let code = code(of: key) {
-                    page.links.append(OwnedLink(code: code, key: key, origin: origin, record: record))
+                    let block = try view.block(of: key, transaction)
+                    page.links.append(
+                        OwnedLink(code: code, key: key, origin: origin, record: record, isBlocked: block.isInForce))
                 }
             } else {
                 page.damagedCount += 1
@@ -56,7 +58,7 @@ extension Store {
     }
 
     /// Nil: this node answers no codes of its region.
-    private func code(of key: LinkKey) -> [UInt8]? {
+    func code(of key: LinkKey) -> [UInt8]? {
         if case .alias(let name) = key { return name }
         return codeSpace.generatedCode(of: key).map { Array($0.description.utf8) }
     }

@@ -6,7 +6,7 @@ import Primitives
 struct Catalogue: Sendable {
     let meta, origins, aliases, snowflakes, digests, log: TableHandle
     /// Nil in a store that no program which knows them has opened to write.
-    let members, keys, claims, batches, owners, registers: TableHandle?
+    let members, keys, blocks, claims, batches, owners, registers: TableHandle?
     /// By region index × 16 + node.
     private var links: [TableHandle?]
     private(set) var linkTables: [TableID]
@@ -27,7 +27,7 @@ struct Catalogue: Sendable {
         (self.snowflakes, self.digests, self.log) = (snowflakes, digests, log)
         members = try open(TableID.members.name)
         (keys, owners) = (try open(TableID.keys.name), try open(TableID.owners.name))
-        registers = try open(TableID.registers.name)
+        (registers, blocks) = (try open(TableID.registers.name), try open(TableID.blocks.name))
         (claims, batches) = (try open(TableID.claims.name), try open(TableID.batches.name))
         var links = [TableHandle?](repeating: nil, count: 62 * 16)
         var tables: [TableID] = []
@@ -38,6 +38,9 @@ struct Catalogue: Sendable {
         }
         (self.links, linkTables) = (links, tables)
     }
+
+    /// The tables that hold records, which all nodes have alike.
+    var recordTables: [TableID] { linkTables + [.snowflakes, .aliases, .members, .keys, .blocks] }
 
     /// Nil for a region and node that no link came from.
     func links(region: RegionCharacter, node: UInt8) -> TableHandle? { links[Int(region.index) * 16 + Int(node)] }
@@ -52,6 +55,7 @@ struct Catalogue: Sendable {
         case .digests: digests
         case .members: members
         case .keys: keys
+        case .blocks: blocks
         case .claims: claims
         case .batches: batches
         case .owners: owners
@@ -102,12 +106,12 @@ struct Catalogue: Sendable {
 
     /// Makes the tables that stores of earlier programs lack.
     static func addLater(in transaction: borrowing WriteTransaction) throws(LMDBError) {
-        for table in [TableID.members, .keys, .claims, .batches, .owners, .registers] {
+        for table in [TableID.members, .keys, .blocks, .claims, .batches, .owners, .registers] {
             _ = try transaction.openTable(table.name)
         }
     }
 
-    var hasAll: Bool { [members, keys, claims, batches, owners, registers].allSatisfy { $0 != nil } }
+    var hasAll: Bool { [members, keys, blocks, claims, batches, owners, registers].allSatisfy { $0 != nil } }
 }
 
 /// The rows of the table `meta`.

@@ -6,7 +6,7 @@ import Replication
 /// every record's key and stamp.
 ///
 /// A bucket is 4096 neighbouring numbers of a table of generated links (so that a batch of new links touches one or
-/// two), about a second of snowflakes, or a 65 536th of the aliases or of the API keys.
+/// two), about a second of snowflakes, or a 65 536th of a table's other keys.
 ///
 /// Row: key table id (2) and bucket (6); payload sum (16), records (8), milliseconds of the last change (6).
 struct DigestBucket: Hashable {
@@ -26,6 +26,8 @@ struct DigestBucket: Hashable {
 
     init(_ key: KeyID) { (table, bucket) = (.keys, Self.spread(key.bytes)) }
 
+    init(_ key: ModerationKey) { (table, bucket) = (.blocks, Self.spread(key.bytes)) }
+
     init(_ member: NodeID) { (table, bucket) = (.members, Self.spread([member.region, member.node])) }
 
     private static func spread(_ key: [UInt8]) -> UInt64 { SipHash.hash24(key.span.bytes, key0: 0, key1: 0) >> 48 }
@@ -40,6 +42,7 @@ struct DigestBucket: Hashable {
         case (0, 2): table = .aliases
         case (0, 6): table = .members
         case (0, 7): table = .keys
+        case (0, 8): table = .blocks
         case (0x30..., 0..<16): table = .links(region: first, node: second)
         default: return nil
         }

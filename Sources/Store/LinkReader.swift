@@ -14,14 +14,16 @@ package enum Found {
 package struct FoundLink {
     package let key: LinkKey.Kind
     package let view: RedirectView
+    /// It leads nowhere, whatever its owner says.
+    package let isBlocked: Bool
     /// Stamp, origin index and body.
     fileprivate let payload: UnsafeRawBufferPointer
     private let bodyOffset: Int
 
-    fileprivate init?(_ key: LinkKey.Kind, _ payload: UnsafeRawBufferPointer) {
+    fileprivate init?(_ key: LinkKey.Kind, _ payload: UnsafeRawBufferPointer, isBlocked: Bool) {
         var rest = payload.bytes
         guard (try? StoredRecord.skipToBody(&rest)) != nil, let view = try? RedirectView(body: rest) else { return nil }
-        (self.key, self.view, self.payload) = (key, view, payload)
+        (self.key, self.view, self.payload, self.isBlocked) = (key, view, payload, isBlocked)
         bodyOffset = payload.count - rest.byteCount
     }
 
@@ -56,6 +58,8 @@ package final class LinkReader {
     @exclusivity(unchecked) package private(set) var isOpen = false
     /// Of what is found from `begin` on.
     @exclusivity(unchecked) package private(set) var tag: CacheTag
+    /// Of the block that was looked for last, so that no lookup makes room for one.
+    @exclusivity(unchecked) private var blockKey: [UInt8] = []
     @exclusivity(unchecked) private var spent: [ReadTransaction] = []
     private static let replacements = 8
 
@@ -65,6 +69,7 @@ package final class LinkReader {
         transaction = try view.environment.beginRead()
         tag = store.stamps.tag(environment: view.number, transaction: 0)
         transaction.reset()
+        blockKey.reserveCapacity(ModerationKey.maximumSizeBytes)
     }
 
     /// Takes a snapshot of all that is committed.
@@ -204,10 +209,10 @@ package final class LinkReader {
         counters.lookups += 1
         do throws(LMDBError) {
             if let value = try transaction.get(table, key), let payload = Row.payload(id, key, value) {
-                return judge(payload, kind)
+                return try judge(payload, id, key, kind)
             }
             switch try transaction.cursor(table).search(id, key) {
-            case .sound(let payload): return judge(payload, kind)
+            case .sound(let payload): return try judge(payload, id, key, kind)
             case .absent: return .absent
             case .damaged: return damaged()
             }
@@ -217,8 +222,31 @@ package final class LinkReader {
         }
     }
 
-    private func judge(_ payload: UnsafeRawBufferPointer, _ kind: LinkKey.Kind) -> Found {
-        FoundLink(kind, payload).map { .link($0) } ?? damaged()
+    private func judge(
+        _ payload: UnsafeRawBufferPointer, _ id: TableID, _ key: UnsafeRawBufferPointer, _ kind: LinkKey.Kind
+    ) throws(LMDBError) -> Found {
+        guard let isBlocked = try isBlocked(id, key, kind) else { return damaged() }
+        return FoundLink(kind, payload, isBlocked: isBlocked).map { .link($0) } ?? damaged()
+    }
+
+    /// Whether there is a block in force; nil if there is a row of one that cannot be read. In a table without rows the
+    /// search ends at once. It is for this key alone: a damaged row beside it says nothing of other links.
+    private func isBlocked(
+        _ id: TableID, _ key: UnsafeRawBufferPointer, _ kind: LinkKey.Kind
+    ) throws(LMDBError) -> Bool? {
+        blockKey.removeAll(keepingCapacity: true)
+        blockKey += ModerationKey.blockHead
+        if kind == .alias {
+            blockKey.append(LinkKey.aliasHead)
+            blockKey += key
+        } else {
+            LinkKey(table: id, rowKey: key)!.encode(into: &blockKey)
+        }
+        guard let blocks = view.catalogue.blocks, let value = try transaction.get(blocks, blockKey) else { return false }
+        guard var payload = blockKey.withUnsafeBytes({ Row.payload(.blocks, $0, value) })?.bytes,
+            (try? StoredRecord.skipToBody(&payload)) != nil, let flags = try? payload.takeByte()
+        else { return nil }
+        return BlockBody.isBlocked(flags: flags)
     }
 
     private func damaged() -> Found {

@@ -26,6 +26,7 @@ package struct OwnedLink: Sendable {
     /// Who wrote the record.
     package let origin: Origin
     package let record: StoredRecord
+    package let isBlocked: Bool
 }
 
 package struct OwnedPage: Sendable {
@@ -136,7 +137,8 @@ private struct OwnedWalk {
             let record = try? StoredRecord(decoding: payload.bytes), record.body.owner == query.owner,
             let origin = try origin(record.originIndex)
         else { return .damaged }
-        return .link(OwnedLink(code: code, key: key, origin: origin, record: record))
+        let block = try view.block(of: key, transaction)
+        return .link(OwnedLink(code: code, key: key, origin: origin, record: record, isBlocked: block.isInForce))
     }
 
     /// Nil: this node answers no codes of its region.

@@ -3,7 +3,8 @@ import Primitives
 
 /// What one entry of a log says of a link.
 package struct LinkWrite: Sendable {
-    package enum Kind: String, Sendable { case created, updated, deleted }
+    /// The last two are of its block, which is none of the link's own changes.
+    package enum Kind: String, CaseIterable, Sendable { case created, updated, deleted, blocked, unblocked }
 
     package let origin: Origin
     /// Of the entry in the origin's log.
@@ -12,9 +13,12 @@ package struct LinkWrite: Sendable {
     package let key: LinkKey
     /// The code or alias that the link is reached under.
     package let code: [UInt8]
+    /// Empty if the entry is of the link's block.
     package let body: LinkBody
+    package let block: BlockBody?
 
     package var kind: Kind {
+        if let block { return block.isBlocked ? .blocked : .unblocked }
         if body.flags.contains(.deleted) { return .deleted }
         return body.creation == nil ? .created : .updated
     }
@@ -24,7 +28,8 @@ package struct LinkWrite: Sendable {
     package var replacesAnswer: Bool { kind != .created }
 
     /// Of two writes of one link the one whose text is greater stands, as `RecordRank` has it: a delete is final, the
-    /// creation that won a claim comes before all that was done to the link since, else the later one.
+    /// creation that won a claim comes before all that was done to the link since, else the later one. Writes of its block
+    /// are compared among themselves.
     package var version: String {
         let rank = RecordRank(body, stamp: stamp.rawValue, origin: origin)
         let order = rank.isDeleted ? 2 : rank.isClaimed ? 0 : 1
@@ -81,7 +86,6 @@ extension Store {
             let entry = logs[index].take()
             let origin = logs[index].origin
             page.end[origin] = entry.sequence
-            guard entry.kind == LogEntry.Kind.link else { continue }
             if let write = linkWrite(entry, origin) { page.writes.append(write) }
         }
         return .success(page)
@@ -116,11 +120,19 @@ extension Store {
         return part
     }
 
-    /// Nil for a link of no code that this node answers.
+    /// Nil for a link of no code that this node answers, and for what is no link's.
     private func linkWrite(_ entry: LogEntry, _ origin: Origin) -> LinkWrite? {
-        guard let key = try? LinkKey(decoding: entry.key.span.bytes),
-            let body = try? LinkBody(decoding: entry.value.span.bytes)
-        else { return nil }
+        let key: LinkKey
+        var (body, block): (LinkBody, BlockBody?) = (LinkBody(), nil)
+        switch try? RecordKey(kind: entry.kind, entry.key.span.bytes) {
+        case .link(let link):
+            guard let decoded = try? LinkBody(decoding: entry.value.span.bytes) else { return nil }
+            (key, body) = (link, decoded)
+        case .moderation(.block(let link)):
+            guard let decoded = try? BlockBody(decoding: entry.value.span.bytes) else { return nil }
+            (key, block) = (link, decoded)
+        case .member, .key, .moderation, nil: return nil
+        }
         let code: [UInt8]
         if case .alias(let name) = key {
             code = name
@@ -131,7 +143,7 @@ extension Store {
         }
         return LinkWrite(
             origin: origin, sequence: entry.sequence, stamp: Stamp(rawValue: entry.stamp), key: key, code: code,
-            body: body)
+            body: body, block: block)
     }
 
     // MARK: Files beside the store

@@ -363,6 +363,7 @@ enum WriteOperation: Sendable {
     case scrubbed([ScrubFinding], endsRound: Bool, environment: UInt16)
     case replace(StoreReplacement)
     case batch(BatchWrite, Store.BatchCompletion)
+    case moderate(ModerationWrite, Store.ModerationCompletion)
     /// Of the acceptor of aliases.
     case registers(RegisterChange, Store.RegisterCompletion)
 }

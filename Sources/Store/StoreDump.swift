@@ -11,6 +11,7 @@ package func dumpStore(
     let image = try openForReading(directory, knownLogFormat)
     let regions = image.origins.values.map { RegionCharacter($0.origin.region)! }
     let space = CodeSecret.space(image.codeSecret, regions)
+    let names = image.origins.mapValues(\.origin)
     let path = directory + "/" + StoreFile.name
     do throws(LMDBError) {
         let transaction = image.snapshot
@@ -28,7 +29,8 @@ package func dumpStore(
                     row = try cursor.move(.next)
                     continue
                 }
-                appendLine(key, record, origin.origin, space, now, &lines)
+                let isBlocked = try image.catalogue.block(of: key, names, transaction).isInForce
+                appendLine(key, record, origin.origin, space, now, isBlocked: isBlocked, &lines)
                 if lines.count > 1 << 16 {
                     guard write(lines) else { return damaged }
                     lines.removeAll(keepingCapacity: true)
@@ -44,7 +46,7 @@ package func dumpStore(
 }
 
 private func appendLine(
-    _ key: LinkKey, _ record: StoredRecord, _ origin: Origin, _ space: CodeSpace, _ now: Instant,
+    _ key: LinkKey, _ record: StoredRecord, _ origin: Origin, _ space: CodeSpace, _ now: Instant, isBlocked: Bool,
     _ lines: inout [UInt8]
 ) {
     let body = record.body
@@ -58,6 +60,7 @@ private func appendLine(
         string: CalendarTime(body.importedCreation ?? Stamp(rawValue: creation.stamp).instant).rfc3339)
     lines.append(jsonKey: "expires_at", string: body.expiresAt.map { CalendarTime($0).rfc3339 })
     lines.append(jsonKey: "is_active", bool: !body.flags.contains(.inactive))
+    lines.append(jsonKey: "is_blocked", bool: isBlocked)
     lines.append(jsonKey: "forward_query", bool: body.flags.contains(.forwardsQuery))
     lines.append(jsonKey: "title", string: body.title)
     lines.append(jsonKey: "tags", strings: body.tags)

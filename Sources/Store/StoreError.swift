@@ -74,6 +74,8 @@ package enum WriteError: Error, Equatable, Sendable {
     case deleted
     /// The link is not as whoever changes it thinks.
     case preconditionFailed
+    /// A member of the cluster does not read what is to be written.
+    case notReadByAll
     /// The node's clock is wrong: a change would be stamped before what it changes elsewhere.
     case clockWrong
     /// More writes wait than can be done soon.

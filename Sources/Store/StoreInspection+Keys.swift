@@ -2,7 +2,7 @@ import Links
 import Primitives
 import Replication
 
-/// The tables `members`, `keys` and `owners`. A store that no program which knows them has opened to write lacks them.
+/// The tables `members`, `keys`, `blocks` and `owners`. A store that no program which knows them has opened to write lacks them.
 extension StoreInspection {
     /// A table whose keys are spread over its digests; the number of their buckets that have records.
     mutating func inspectPlain(
@@ -37,6 +37,9 @@ extension StoreInspection {
         switch key {
         case .key(let id): "the key \(id)"
         case .member(let node): "the node \(node)"
+        case .moderation(.block): "a block"
+        case .moderation(.report(let id)): "the report \(hex(UInt64(id >> 64), 16))\(hex(UInt64(truncatingIfNeeded: id), 16))"
+        case .moderation(.audit(let stamp, _)): "the audit trail at \(hex(stamp, 16))"
         case .link, nil: "a key of \(bytes.count) bytes"
         }
     }

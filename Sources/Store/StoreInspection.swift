@@ -37,6 +37,7 @@ package struct StoreInspection {
             }
             digestRows += try inspectPlain(image, .members, transaction)
             digestRows += try inspectPlain(image, .keys, transaction)
+            digestRows += try inspectPlain(image, .blocks, transaction)
             try inspectOwners(image, transaction)
             try inspectRegisters(image, transaction)
             try inspectClaims(image, transaction)

@@ -84,7 +84,7 @@ extension StoreSettings {
 /// Every bound of the store, in one place.
 package enum StoreLimits {
     /// Of log entries: the newest that this program reads.
-    package static let logFormat: UInt16 = 1
+    package static let logFormat = UInt16(LogEntry.moderationFormat)
     /// Writes that wait: about 50 ms of work. One more is refused.
     package static let queuedWrites = 2048
     /// Writes of one commit: enough to make its syncs' cost small.

@@ -5,7 +5,7 @@ import Primitives
 /// up in another table is recognised.
 enum TableID: Hashable {
     case links(region: UInt8, node: UInt8)
-    case snowflakes, aliases, origins, meta, digests, members, keys, claims, batches, owners, registers
+    case snowflakes, aliases, origins, meta, digests, members, keys, blocks, claims, batches, owners, registers
     /// Of the environment of clicks, which has a table `meta` too.
     case totals, days, journal
 
@@ -20,6 +20,7 @@ enum TableID: Hashable {
         case .digests: (0, 5)
         case .members: (0, 6)
         case .keys: (0, 7)
+        case .blocks: (0, 8)
         case .claims: (0, 9)
         case .batches: (0, 10)
         case .owners: (0, 11)
@@ -40,6 +41,7 @@ enum TableID: Hashable {
         case .digests: "digests"
         case .members: "members"
         case .keys: "keys"
+        case .blocks: "blocks"
         case .claims: "claims"
         case .batches: "batches"
         case .owners: "owners"
@@ -54,18 +56,16 @@ enum TableID: Hashable {
     init?(_ first: UInt8, _ second: UInt8) {
         if RegionCharacter(first) != nil, second < 16 {
             self = .links(region: first, node: second)
-        } else if let table = [.snowflakes, .aliases, .origins, .meta, .digests, .members, .keys, .owners, .registers]
-            .first(
-                where: {
-                    (table: TableID) in
-                    table.bytes == (first, second)
-                })
-        {
+        } else if let table = Self.travelling.first(where: { $0.bytes == (first, second) }) {
             self = table
         } else {
             return nil
         }
     }
+
+    private static let travelling: [TableID] = [
+        .snowflakes, .aliases, .origins, .meta, .digests, .members, .keys, .blocks, .owners, .registers,
+    ]
 
     /// The log's rows carry the checksum of the entry in them, and are no rows of this kind.
     static let logName = "log"
@@ -141,8 +141,8 @@ extension LinkKey {
         case .aliases:
             guard !rowKey.isEmpty else { return nil }
             self = .alias([UInt8](rowKey))
-        case .origins, .meta, .digests, .members, .keys, .claims, .batches, .owners, .registers, .totals, .days,
-            .journal:
+        case .origins, .meta, .digests, .members, .keys, .blocks, .claims, .batches, .owners, .registers, .totals,
+            .days, .journal:
             return nil
         }
     }

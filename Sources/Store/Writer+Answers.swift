@@ -16,6 +16,7 @@ extension Writer {
         /// Whether the acceptor's rows were written.
         case kept(Bool)
         case batch(TakenBatch)
+        case moderated(Moderated)
     }
 
     /// Whoever has an answer finds the figures that go with it.
@@ -41,9 +42,11 @@ extension Writer {
             case (.registers(_, let completion), .failure): completion(false)
             case (.batch(_, let completion), .batch(let batch)): completion(.success(batch))
             case (.batch(_, let completion), .failure(let error)): completion(.failure(error))
+            case (.moderate(_, let completion), .moderated(let outcome)): completion(.success(outcome))
+            case (.moderate(_, let completion), .failure(let error)): completion(.failure(error))
             case (.lease, _), (.leaseRefused, _): break
             case (.create, _), (.key, _), (.apply, _), (.change, _), (.effect, _), (.entry, _), (.scrubbed, _),
-                (.replace, _), (.registers, _), (.batch, _):
+                (.replace, _), (.registers, _), (.batch, _), (.moderate, _):
                 preconditionFailure("an operation has the outcome of another")
             }
         }

@@ -264,6 +264,10 @@ final class Writer: @unchecked Sendable {
                 let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
                 if changes { isChanged = true }
                 outcomes.append(outcome)
+            case .moderate(let write, _):
+                let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
+                if changes { isChanged = true }
+                outcomes.append(outcome)
             case .apply(let batch, _):
                 outcomes.append(.applied(takesLinks ? try apply(batch, now, transaction) : .refused(.storageFull)))
                 if !state.merge.origins.touched.isEmpty { isChanged = true }

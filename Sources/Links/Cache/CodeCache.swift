@@ -32,12 +32,14 @@ import Primitives
         case redirect
         /// 404 and 410.
         case notFound, gone
+        /// 451, or a page that warns. The answer is that of the redirect, or empty where there would be none.
+        case blocked
 
         /// How long an answer may be given without looking into the store, if nothing changes it.
         var longestLifeMilliseconds: Int64 {
             switch self {
             case .redirect: CacheLimits.redirectMilliseconds
-            case .notFound, .gone: CacheLimits.negativeMilliseconds
+            case .notFound, .gone, .blocked: CacheLimits.negativeMilliseconds
             }
         }
     }

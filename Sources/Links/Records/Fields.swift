@@ -13,6 +13,11 @@ extension [UInt8] {
         append(varint: tag)
         append(lengthPrefixed: content)
     }
+
+    /// Adds fields in the order of their tags, each of which is there once.
+    mutating func append(sorting fields: [UnknownField]) {
+        for field in fields.sorted(by: { $0.tag < $1.tag }) { append(field: field.tag, field.content) }
+    }
 }
 
 extension RawSpan {
@@ -36,4 +41,18 @@ extension String {
 extension Instant {
     /// Instants are kept as 48 bits of milliseconds: from 1970 to the year 10889.
     package var storable: UInt64 { UInt64(min(max(milliseconds, 0), 1 << 48 - 1)) }
+
+    /// As the content of a field.
+    var fieldContent: [UInt8] {
+        var content: [UInt8] = []
+        content.append(bigEndian48: storable)
+        return content
+    }
+
+    /// Of a field's content.
+    init(field content: [UInt8]) throws(MalformedBytes) {
+        var bytes = unsafe content.span.bytes
+        self.init(milliseconds: Int64(try bytes.takeUInt48()))
+        guard bytes.byteCount == 0 else { throw MalformedBytes() }
+    }
 }

@@ -18,6 +18,9 @@ package enum LinkKey: Hashable, Sendable {
         static let alias: UInt8 = 3
     }
 
+    /// What the encoded key of an alias begins with.
+    package static let aliasHead = Tag.alias
+
     /// The longest encoded key: an alias of 255 bytes.
     package static let maximumSizeBytes = 256
 

@@ -3,7 +3,7 @@ import Primitives
 /// One atomic user operation, as its origin wrote it; stored and relayed byte for byte.
 ///
 ///     crc32c   4   over all that follows
-///     format   1   1 today; of a later one what stands behind the stamp is not known here
+///     format   1   of one that is not known here, what stands behind the stamp is not either
 ///     kind     1   see Kind
 ///     seq      6   1, 2, 3, … within the origin's log
 ///     stamp    8   hybrid clock
@@ -18,10 +18,14 @@ package struct LogEntry: Equatable, Sendable {
         package static let member: UInt8 = 2
         /// An API key written whole: key is a KeyID, value a KeyBody.
         package static let key: UInt8 = 3
+        /// A block, a report or a line of the audit trail written whole: key is a ModerationKey, value a ModerationBody.
+        package static let moderation: UInt8 = 4
     }
 
     /// That all programs read.
     package static let firstFormat: UInt8 = 1
+    /// From which on there are entries of the kind `moderation`.
+    package static let moderationFormat: UInt8 = 2
     /// The format byte of entries that are to be written for readers of a format.
     package static func format(_ readable: UInt16) -> UInt8 { max(firstFormat, UInt8(clamping: readable)) }
 

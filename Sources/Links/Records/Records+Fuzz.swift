@@ -32,5 +32,15 @@ package func fuzzRecords(_ bytes: RawSpan) {
         let decoded = unsafe try? KeyBody(decoding: again.span.bytes)
         precondition(decoded == body)
     }
+    if let key = try? ModerationKey(decoding: bytes) { precondition(key.bytes == [UInt8](bytes)) }
+    for key in [ModerationKey.block(.snowflake(number: 1)), .report(1), .audit(stamp: 1, origin: fuzzedOrigin)] {
+        guard let body = try? ModerationBody(key, decoding: bytes) else { continue }
+        var again: [UInt8] = []
+        body.encode(into: &again)
+        let decoded = unsafe try? ModerationBody(key, decoding: again.span.bytes)
+        precondition(decoded == body)
+    }
     if let key = KeyText([UInt8](bytes)) { precondition(key.text.utf8.elementsEqual([UInt8](bytes))) }
 }
+
+private let fuzzedOrigin = Origin(region: 0x31, node: 0, incarnation: 1)

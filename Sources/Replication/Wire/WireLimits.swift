@@ -17,8 +17,9 @@ package enum WireLimits {
     package static let chunkBytes = 256 << 10
     package static let recordsBytes = 512 << 10
     /// Of a snapshot: a table and a key.
-    package static let positionBytes = 2 + LinkKey.maximumSizeBytes
-    package static let keyBytes = LinkKey.maximumSizeBytes
+    package static let positionBytes = 2 + ModerationKey.maximumSizeBytes
+    /// Of a record, behind the byte that says of which kind it is.
+    package static let keyBytes = 1 + ModerationKey.maximumSizeBytes
     /// A token's positions, and that of the record that the client was shown.
     package static let changePositions = Token.mostPositions + 1
     /// Of If-Match; and of whom a link belongs to.

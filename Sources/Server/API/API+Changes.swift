@@ -31,7 +31,7 @@ extension API {
         json.append(jsonKey: "version", string: write.version)
         json.append(jsonKey: "short_code", utf8: write.code)
         json.append(jsonKey: "link")
-        if write.kind == .deleted {
+        if write.kind == .deleted || write.block != nil {
             json += Array("null".utf8)
         } else {
             json += text(write.code, isAlias: write.key.isAlias, write.stamp, write.origin, write.body).json

@@ -43,6 +43,7 @@ extension API {
         let author: Origin
         /// Who has it, where this node has not.
         let holder: NodeID?
+        let isBlocked: Bool
 
         var condition: ChangeCondition { ChangeCondition(owner: owner, ifMatch: ifMatch) }
     }
@@ -72,7 +73,7 @@ extension API {
                 key: link.elsewhere?.key ?? reader.key(of: link.code.span.bytes), code: link.code,
                 change: wish.change, owner: body.owner, ifMatch: ifMatch,
                 maker: NodeID(body.creation?.origin ?? link.origin),
-                author: link.origin, holder: link.elsewhere?.holder)
+                author: link.origin, holder: link.elsewhere?.holder, isBlocked: link.isBlocked)
             guard intake.lets() else { return tell(call, .refused, Problem.overloaded.response) }
             guard let nameRule, let hostName = wish.hostName else { return place(call, wanted) }
             nameRule.judge(hostName) { [self, call] verdict in
@@ -207,6 +208,18 @@ extension API {
     private func answer(
         _ call: APICall, _ wanted: Wanted, _ stamp: Stamp, _ origin: Origin, _ body: LinkBody, _ position: LogPosition?
     ) {
+        var fields = writeFields(call, stamp, origin, position)
+        guard wanted.change != .delete else { return tell(call, .deleted, Response(status: 204, fields: fields)) }
+        let text = text(
+            wanted.code, isAlias: wanted.key.isAlias, stamp, origin, body, isBlocked: wanted.isBlocked)
+        fields += [("Content-Type", "application/json"), ("ETag", text.entityTag)]
+        tell(call, .updated, Response(status: 200, fields: fields, body: text.json))
+    }
+
+    /// What every answer to a write says; `origin` wrote, at `position` of its log.
+    func writeFields(
+        _ call: APICall, _ stamp: Stamp, _ origin: Origin, _ position: LogPosition?
+    ) -> [(name: String, value: String)] {
         var fields: [(name: String, value: String)] = [
             ("X-Write-Region", regionName(origin)), ("X-Write-Ts", CalendarTime(stamp.instant).rfc3339),
             ("Cache-Control", "no-store"),
@@ -216,10 +229,7 @@ extension API {
             call.reading.consistency == .lost && !tokens.coverage.covers($0)
         }
         if let position { fields += tokens.fields(ofWrite: position, after: brought, call.message) }
-        guard wanted.change != .delete else { return tell(call, .deleted, Response(status: 204, fields: fields)) }
-        let text = text(wanted.code, isAlias: wanted.key.isAlias, stamp, origin, body)
-        fields += [("Content-Type", "application/json"), ("ETag", text.entityTag)]
-        tell(call, .updated, Response(status: 200, fields: fields, body: text.json))
+        return fields
     }
 
     private func tell(_ call: APICall, _ result: ChangeResult, _ response: Response) {

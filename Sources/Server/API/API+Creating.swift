@@ -62,7 +62,7 @@ extension API {
     func text(of created: CreatedLink) -> LinkText {
         LinkText(
             code: created.code, isAlias: created.key.isAlias, stamp: created.stamp, origin: created.origin,
-            body: created.body, publicURL: publicURL, region: regionName(created.origin))
+            body: created.body, isBlocked: false, publicURL: publicURL, region: regionName(created.origin))
     }
 
     /// - counts: those of the thread.

@@ -45,7 +45,7 @@ extension API {
             if index > 0 { json.append(UInt8(ascii: ",")) }
             let shown = ShownLink(
                 code: link.code, isAlias: link.key.isAlias, record: link.record, origin: link.origin,
-                elsewhere: nil)
+                elsewhere: nil, isBlocked: link.isBlocked)
             json += text(of: shown).json
         }
         json.append(UInt8(ascii: "]"))

@@ -28,6 +28,7 @@ extension API {
         let origin: Origin
         /// Another node has it, or has it newer than this one.
         let elsewhere: (key: LinkKey, holder: NodeID)?
+        let isBlocked: Bool
     }
 
     func show(_ call: APICall, _ code: String) {
@@ -42,14 +43,18 @@ extension API {
     }
 
     func text(of link: ShownLink) -> LinkText {
-        text(link.code, isAlias: link.isAlias, Stamp(rawValue: link.record.stamp), link.origin, link.record.body)
+        text(
+            link.code, isAlias: link.isAlias, Stamp(rawValue: link.record.stamp), link.origin, link.record.body,
+            isBlocked: link.isBlocked)
     }
 
     /// A link as it was written last, by `origin`.
-    func text(_ code: [UInt8], isAlias: Bool, _ stamp: Stamp, _ origin: Origin, _ body: LinkBody) -> LinkText {
+    func text(
+        _ code: [UInt8], isAlias: Bool, _ stamp: Stamp, _ origin: Origin, _ body: LinkBody, isBlocked: Bool = false
+    ) -> LinkText {
         LinkText(
-            code: code, isAlias: isAlias, stamp: stamp, origin: origin, body: body, publicURL: publicURL,
-            region: regionName(body.creation?.origin ?? origin))
+            code: code, isAlias: isAlias, stamp: stamp, origin: origin, body: body, isBlocked: isBlocked,
+            publicURL: publicURL, region: regionName(body.creation?.origin ?? origin))
     }
 
     func showClicks(_ call: APICall, _ code: String) {
@@ -92,7 +97,7 @@ extension API {
             return hand(
                 ShownLink(
                     code: bytes, isAlias: link.key.isAlias, record: link.record, origin: link.origin,
-                    elsewhere: (link.key, holder)), call, use)
+                    elsewhere: (link.key, holder), isBlocked: link.isBlocked), call, use)
         }
         switch found {
         case .absent, .impossible:
@@ -106,13 +111,15 @@ extension API {
             }
             hand(
                 ShownLink(
-                    code: bytes, isAlias: link.key == .alias, record: record, origin: origin, elsewhere: nil),
+                    code: bytes, isAlias: link.key == .alias, record: record, origin: origin, elsewhere: nil,
+                    isBlocked: link.isBlocked),
                 call, use)
         }
     }
 
     private func hand(_ link: ShownLink, _ call: APICall, _ use: (APICall, ShownLink) -> Void) {
         guard call.isForAnybody || call.caller.maySee(link.record.body) else { return missing(call) }
+        if call.isForAnybody, link.isBlocked { return call.refuse(.blocked(by: publicURL)) }
         guard link.record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
             return call.refuse(.gone)
         }

@@ -7,7 +7,7 @@ extension API {
         if head.method == .other { return call.answer(Problem(.notImplemented).response) }
         let path = call.message.path
         if path == "*" {
-            return call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, PATCH, DELETE, OPTIONS")]))
+            return call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]))
         }
         guard let (resource, argument) = Resource.find(path) else { return missing(call) }
         var call = call
@@ -31,6 +31,10 @@ extension API {
         case .showLink: show(call, argument)
         case .changeLink, .deleteLink: change(call, argument)
         case .showClicks: showClicks(call, argument)
+        case .listBlocks: listBlocks(call)
+        case .showBlock: showBlock(call, argument)
+        case .setBlock: setBlock(call, argument, isBlocked: true)
+        case .liftBlock: setBlock(call, argument, isBlocked: false)
         case .tellChanges: tellChanges(call)
         case .describe: call.answer(description.response(ifNoneMatch: call.message.value(of: .ifNoneMatch)))
         case .shorten: create(call, .short)

@@ -10,6 +10,7 @@ struct LinkText {
     let stamp: Stamp
     let origin: Origin
     let body: LinkBody
+    let isBlocked: Bool
     let publicURL: String
     /// The name of the region that the link was made in.
     let region: String
@@ -33,6 +34,7 @@ struct LinkText {
         json.append(jsonKey: "updated_at", string: CalendarTime(stamp.instant).rfc3339)
         json.append(jsonKey: "expires_at", string: body.expiresAt.map { CalendarTime($0).rfc3339 })
         json.append(jsonKey: "is_active", bool: !body.flags.contains(.inactive))
+        if isBlocked { json.append(jsonKey: "is_blocked", bool: true) }
         json.append(jsonKey: "custom_alias", string: isAlias ? String(decoding: code, as: UTF8.self) : nil)
         json.append(jsonKey: "title", string: body.title)
         json.append(jsonKey: "tags", strings: body.tags)

@@ -57,6 +57,12 @@ extension Problem {
     static let damagedRecord = Problem(ProblemKind.damagedRecord)
     static let overloaded = Problem(.overloaded, "Nothing was changed; ask again in a moment.").retryAfter(seconds: 1)
     static let creationOff = Problem(ProblemKind.creationOff).retryAfter(seconds: 60)
+    static let notReadByAll = Problem(
+        .overloaded,
+        "A node of the cluster has an older program, which does not know of blocks and reports. Nothing was changed; it can "
+            + "be once all nodes have this one."
+    )
+    .retryAfter(seconds: 60)
     static let behind = Problem(ProblemKind.behind).retryAfter(seconds: 1)
     static let stopping = Problem(
         .overloaded, "The node is stopping; nothing was changed, and another node will answer."
@@ -96,6 +102,11 @@ extension Problem {
         .malformedRequest, "This port speaks HTTPS; the request came without.")
     static let requestTimeout = Problem(
         .requestTimeout, "Its head or its body was not whole in the time that this node gives it.")
+
+    /// With who blocks it (RFC 7725 4).
+    static func blocked(by publicURL: String) -> Problem {
+        Problem(.blocked).with("Link", "<\(publicURL)>; rel=\"blocked-by\"").with("Vary", "Accept")
+    }
 
     static func notReplicated(_ code: [UInt8]) -> Problem {
         Problem(
@@ -162,6 +173,7 @@ extension Problem {
         case .aliasTaken: self.init(ProblemKind.aliasTaken)
         case .requestDiffers: self.init(ProblemKind.idempotencyMismatch)
         case .clockWrong: self = .overloaded
+        case .notReadByAll: self = .notReadByAll
         case .notFound: self.init(ProblemKind.notFound)
         case .deleted: self = .gone
         case .preconditionFailed: self.init(ProblemKind.preconditionFailed)

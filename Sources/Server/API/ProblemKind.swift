@@ -32,6 +32,10 @@ extension ProblemKind {
     static let expired = ProblemKind(
         "expired", 410, "The link is no longer available", "It has expired, or was switched off or deleted.",
         remedy: "Ask whoever gave you the link for another one. A deleted code or alias is never given out again.")
+    static let blocked = ProblemKind(
+        "blocked", 451, "The link is blocked",
+        "Whoever runs this service has blocked it, because it was reported or because of where it leads.",
+        remedy: "If it should not be, write to whoever runs the service; the link's owner cannot lift it.")
     static let damagedRecord = ProblemKind(
         "damaged-record", 500, "The link cannot be read",
         "Its record fails its checksum, so it is not served. Other links are not affected.",
@@ -220,7 +224,7 @@ extension ProblemKind {
     static let ofAdminPort = [invalidKey, regionsUnchanged]
 
     static let all: [ProblemKind] = [
-        notFound, expired, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
+        notFound, expired, blocked, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
         aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry,
         invalidBatch, batchElsewhere, preconditionFailed, notReplicated, idempotencyMismatch, invalidIdempotencyKey,
         unauthorized, invalidKey, forbidden, rateLimited,

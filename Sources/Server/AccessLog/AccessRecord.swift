@@ -3,7 +3,7 @@ import Primitives
 
 /// What a request came to, as the access log says it.
 package enum AccessResult: UInt8 {
-    case redirect, unknown, gone, damaged, limited, health, api, refused
+    case redirect, unknown, gone, damaged, limited, health, api, refused, blocked
 
     package var name: StaticString {
         switch self {
@@ -15,6 +15,7 @@ package enum AccessResult: UInt8 {
         case .health: "health"
         case .api: "api"
         case .refused: "refused"
+        case .blocked: "blocked"
         }
     }
 }

@@ -27,6 +27,7 @@ final class WorkerCounters: Sendable {
     let redirects = Counter()
     let unknownCodes = Counter()
     let goneCodes = Counter()
+    let blockedCodes = Counter()
     let damagedRecords = Counter()
     let refusals = Counter()
     let connectionsOpened = Counter()

@@ -60,7 +60,8 @@ struct Metrics {
         output.metric("edge_code_requests_total", .counter, "Requests for a code or alias, by what was found.")
         for (result, count) in [
             ("redirect", sum { $0.redirects.value }), ("unknown", sum { $0.unknownCodes.value }),
-            ("gone", sum { $0.goneCodes.value }), ("damaged", sum { $0.damagedRecords.value }),
+            ("gone", sum { $0.goneCodes.value }), ("blocked", sum { $0.blockedCodes.value }),
+            ("damaged", sum { $0.damagedRecords.value }),
         ] { output.sample("edge_code_requests_total", ["result": result], count) }
         let bounds = WorkerCounters.latencyBoundsMicroseconds
         let counts = (0...bounds.count).map { index in workers.reduce(0) { $0 + $1.latencyCounts[index] } }

@@ -5,7 +5,7 @@ import Store
 struct FoundCode: Sendable {
     enum Content: Sendable {
         /// `entry` is what a worker's cache keeps of a redirect: the destination, and behind it `RedirectView.keptWord`.
-        case link(RedirectView, entry: [UInt8])
+        case link(RedirectView, entry: [UInt8], isBlocked: Bool)
         case absent, impossible, damaged
     }
 
@@ -17,8 +17,12 @@ struct FoundCode: Sendable {
     /// What another node told of `code`.
     init(_ code: [UInt8], _ link: RemoteLink, tag: CacheTag) {
         (self.code, self.tag) = (code, tag)
-        content = .link(link.view, entry: Self.entry(link.view) { $0 += link.destination })
+        content = .link(
+            link.view, entry: Self.entry(link.view) { $0 += link.destination }, isBlocked: link.isBlocked)
     }
+
+    /// What a worker's cache keeps of a redirect.
+    static func entry(of link: FoundLink) -> [UInt8] { entry(link.view) { $0 += link.destination } }
 
     private static func entry(_ view: RedirectView, _ appendDestination: (inout [UInt8]) -> Void) -> [UInt8] {
         var entry: [UInt8] = []
@@ -34,7 +38,7 @@ struct FoundCode: Sendable {
         tag = reader.tag
         switch reader.find(code.span.bytes) {
         case .link(let link):
-            content = .link(link.view, entry: Self.entry(link.view) { $0 += link.destination })
+            content = .link(link.view, entry: Self.entry(of: link), isBlocked: link.isBlocked)
         case .absent: content = .absent
         case .impossible: content = .impossible
         case .damaged: content = .damaged

@@ -83,6 +83,7 @@ package struct Configuration: Equatable, Sendable {
     /// `max-age` of a redirect, whole seconds; 0 forbids caches to keep it.
     package var redirectCacheTTLMilliseconds: Int64 = 0
     /// What is called when a code is to be answered otherwise than before; nil: nothing.
+    package var blockedAnswer = BlockedAnswer.status451
     package var purgeURL: PurgeURL?
     package var purgeMethod = PurgeMethod.purge
     /// The longest time from a click to its being durable.
@@ -190,6 +191,13 @@ extension Configuration {
     }
 
     /// Status of a redirect (RFC 9110 15.4).
+    /// What a blocked link is answered with.
+    package enum BlockedAnswer: String, CaseIterable, Sendable {
+        case status451 = "451"
+        /// To who wants a page, one that lets people go on; 451 to everybody else.
+        case warning
+    }
+
     package enum RedirectStatus: Int, CaseIterable, Sendable {
         case movedPermanently = 301
         case found = 302

@@ -112,6 +112,9 @@ package struct ConfigurationKey: Sendable {
             "how long caches may keep a redirect; 0s: not at all, so that changes and clicks are seen at once",
             reloadable: true),
         .init(
+            "blocked_answer", \.blockedAnswer, .blockedAnswer,
+            "to who asks for a blocked link: 451, or warning, for people a page that lets them go on", reloadable: true),
+        .init(
             "purge_url", \.purgeURL, .purgeURL,
             "what to call when a link changes, so that a cache in front drops it: http://127.0.0.1:6081/{code}; or none"
         ),

@@ -181,6 +181,7 @@ extension ValueSyntax where Value == PurgeURL? {
 extension ValueSyntax where Value == PurgeMethod { static let purgeMethod = choice }
 extension ValueSyntax where Value == Configuration.Lookups { static let lookups = choice }
 extension ValueSyntax where Value == Configuration.Role { static let role = choice }
+extension ValueSyntax where Value == Configuration.BlockedAnswer { static let blockedAnswer = choice }
 extension ValueSyntax where Value == Configuration.RedirectStatus { static let redirectStatus = choice }
 extension ValueSyntax where Value == Configuration.ResolveDestinations { static let resolveDestinations = choice }
 extension ValueSyntax where Value == Log.Format { static let logFormat = choice }

@@ -43,6 +43,14 @@ extension Operation {
         case .changeLink: return [json("The link as it is now.", Schema.link, written + [.eTag])]
         case .deleteLink: return [OperationAnswer(status: 204, words: "It is deleted.", fields: written)]
         case .showClicks: return [json("Its clicks.", Schema.clicks, read)]
+        case .listBlocks: return [json("A page of blocks.", Schema.blockPage, [.cacheControl])]
+        case .showBlock: return [json("The block.", Schema.block, read)]
+        case .setBlock:
+            return [
+                json("The link was not blocked before.", Schema.block, written, status: 201),
+                json("It was.", Schema.block, written),
+            ]
+        case .liftBlock: return [OperationAnswer(status: 204, words: "It is not blocked.", fields: written)]
         case .tellChanges:
             var changes = lines(
                 "Changes, in the order of each log. Of a page, not a stream, with Edge-Position.", Schema.change)

@@ -42,12 +42,20 @@ extension Operation {
             ]
         case .deleteLink: Self.ofChanging
         case .showClicks: [.unauthorized, .invalidQuery, .clicksUnavailable] + Self.ofFinding
+        case .listBlocks: Self.ofAPI + [.forbidden, .invalidQuery]
+        case .showBlock: [.unauthorized, .forbidden] + Self.ofFinding
+        case .setBlock: Self.ofModerating + [.unsupportedMediaType, .invalidJSON]
+        case .liftBlock: Self.ofModerating
         case .tellChanges: Self.ofAPI + [.forbidden, .invalidQuery, .logTruncated, .storeUnreadable]
         case .describe: Self.ofAPI
         case .health, .readiness, .listProblems: []
         case .showProblem: [.notFound, .rateLimited]
-        case .follow, .preview: Self.ofFinding
+        case .follow, .preview: Self.ofFinding + [.blocked]
         }
+    }
+
+    private static var ofModerating: [ProblemKind] {
+        [.unauthorized, .forbidden, .notReplicated, .storageFull] + ofFinding
     }
 
     private static var ofChanging: [ProblemKind] {

@@ -74,8 +74,9 @@ extension Operation {
         case .exportLinks: ExportRequest.parameters
         case .showClicks: ClickText.parameters
         case .tellChanges: ChangesRequest.parameters
+        case .listBlocks: BlockListRequest.parameters
         case .createLink, .takeBatch, .showBatch, .showLink, .changeLink, .deleteLink, .describe, .shorten, .health,
-            .readiness, .listProblems, .showProblem, .follow, .preview:
+            .readiness, .listProblems, .showProblem, .follow, .preview, .showBlock, .setBlock, .liftBlock:
             []
         }
     }
@@ -85,10 +86,12 @@ extension Operation {
         return switch self {
         case .listLinks: [.edgeToken, .prefer]
         case .createLink, .shorten, .takeBatch: [.idempotencyKey, .edgeToken, .prefer]
-        case .showLink, .showClicks, .follow, .preview: reading
+        case .showLink, .showClicks, .follow, .preview, .showBlock, .setBlock, .liftBlock: reading
         case .changeLink, .deleteLink: [.ifMatch] + reading
         case .describe: [.ifNoneMatch]
-        case .importLinks, .exportLinks, .showBatch, .tellChanges, .health, .readiness, .listProblems, .showProblem: []
+        case .importLinks, .exportLinks, .showBatch, .tellChanges, .health, .readiness, .listProblems, .showProblem,
+            .listBlocks:
+            []
         }
     }
 
@@ -99,6 +102,7 @@ extension Operation {
         case .shorten: ("application/json", Schema.newShortLink.reference)
         case .takeBatch: ("application/json", Schema.newBatch.reference)
         case .changeLink: ("application/json", Schema.linkChange.reference)
+        case .setBlock: ("application/json", Schema.newBlock.reference)
         case .importLinks:
             (
                 "application/x-ndjson",
@@ -106,7 +110,7 @@ extension Operation {
                 ["description": "A line for each link: a JSON object with the members of Link."]
             )
         case .listLinks, .exportLinks, .showBatch, .showLink, .deleteLink, .showClicks, .tellChanges, .describe,
-            .health, .readiness, .listProblems, .showProblem, .follow, .preview:
+            .health, .readiness, .listProblems, .showProblem, .follow, .preview, .listBlocks, .showBlock, .liftBlock:
             nil
         }
     }

@@ -14,7 +14,9 @@ extension Operation {
         switch self {
         case .createLink, .shorten, .importLinks, .takeBatch: .creators
         case .showLink, .showBatch, .showClicks, .describe: .anybody
-        case .listLinks, .exportLinks, .changeLink, .deleteLink, .tellChanges: .keyHolders
+        case .listLinks, .exportLinks, .changeLink, .deleteLink, .tellChanges, .listBlocks, .showBlock,
+            .setBlock, .liftBlock:
+            .keyHolders
         case .health, .readiness, .listProblems, .showProblem, .follow, .preview: .open
         }
     }
@@ -31,6 +33,10 @@ extension Operation {
         case .changeLink: "Changes those members of a link that are sent"
         case .deleteLink: "Deletes a link for good; its code is never given out again"
         case .showClicks: "How often a link was followed, day by day"
+        case .listBlocks: "The blocks of links, in force and lifted, for the scope admin"
+        case .showBlock: "The block of a link, in force or lifted"
+        case .setBlock: "Blocks a link, whatever its owner says"
+        case .liftBlock: "Lifts the block of a link; no list of known addresses blocks it again"
         case .tellChanges: "Every change of every link, for the scope admin"
         case .describe: "This description"
         case .shorten: "Makes a link, in the short form"

@@ -5,6 +5,7 @@ import HTTP
 enum Operation: String, CaseIterable, Sendable {
     case listLinks, createLink, importLinks, exportLinks, takeBatch, showBatch
     case showLink, changeLink, deleteLink, showClicks
+    case listBlocks, showBlock, setBlock, liftBlock
     case tellChanges, describe, shorten, health, readiness, listProblems, showProblem, follow, preview
 }
 
@@ -17,6 +18,8 @@ enum Resource: String, CaseIterable, Sendable {
     case batch = "/api/v1/urls/bulk/{id}"
     case link = "/api/v1/urls/{code}"
     case clicks = "/api/v1/analytics/{code}"
+    case blocks = "/api/v1/blocks"
+    case block = "/api/v1/blocks/{code}"
     case changes = "/api/v1/changes"
     case description = "/api/v1/openapi.json"
     case shortening = "/shorten"
@@ -42,6 +45,8 @@ enum Resource: String, CaseIterable, Sendable {
         case .batch: return [(.get, .showBatch)]
         case .link: return ofLink
         case .clicks, .clicksInShort: return [(.get, .showClicks)]
+        case .blocks: return [(.get, .listBlocks)]
+        case .block: return [(.get, .showBlock), (.put, .setBlock), (.delete, .liftBlock)]
         case .changes: return [(.get, .tellChanges)]
         case .description: return [(.get, .describe)]
         case .shortening: return [(.post, .shorten)]
@@ -74,7 +79,7 @@ extension Resource {
         if path == ProblemPage.prefix + "/" { return (.problems, "") }
         if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) { return (.redirect, String(path.dropFirst())) }
         if let code = API.previewed(path) { return (.preview, code) }
-        for resource in [batch, link, clicks, clicksInShort, problem] {
+        for resource in [batch, link, clicks, clicksInShort, block, problem] {
             if let argument = resource.argument(in: path) { return (resource, argument) }
         }
         return nil

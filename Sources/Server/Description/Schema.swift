@@ -1,5 +1,6 @@
 import Links
 import Primitives
+import Store
 
 /// The kinds of JSON that requests and answers are made of, as JSON Schema 2020-12 has it. Bounds are the rules' own.
 /// A length counts characters there and bytes in the rules, which are stricter where text is not ASCII.
@@ -18,6 +19,9 @@ enum Schema: String, CaseIterable, Sendable {
     case clicks = "Clicks"
     case clickCounts = "ClickCounts"
     case change = "Change"
+    case newBlock = "NewBlock"
+    case block = "Block"
+    case blockPage = "BlockPage"
     case importResult = "ImportResult"
     case health = "Health"
     case problem = "Problem"
@@ -29,7 +33,7 @@ enum Schema: String, CaseIterable, Sendable {
     private var definition: JSONTree {
         switch self {
         case .code: Self.text(of: Alias.lengths, pattern: Self.codePattern)
-        case .link: Self.object(Self.linkMembers)
+        case .link: Self.object(Self.linkMembers, optional: [("is_blocked", ["const": true])])
         case .linkPage:
             Self.object(
                 [("urls", Self.array(of: Self.link.reference)), ("next_cursor", Self.orNull(Self.text()))],
@@ -59,10 +63,16 @@ enum Schema: String, CaseIterable, Sendable {
             ])
         case .change:
             Self.object([
-                ("position", Self.text()), ("kind", ["enum": ["created", "updated", "deleted"]]), ("at", Self.time),
+                ("position", Self.text()), ("kind", ["enum": .strings(LinkWrite.Kind.allCases.map(\.rawValue))]), ("at", Self.time),
                 ("region", Self.text()), ("version", Self.text()), ("short_code", Self.code.reference),
                 ("link", ["oneOf": [["type": "null"], Self.link.reference]]),
             ])
+        case .newBlock: Self.blockWish
+        case .block: Self.object(Self.blockMembers)
+        case .blockPage:
+            Self.object(
+                [("blocks", Self.array(of: Self.block.reference)), ("next_cursor", Self.orNull(Self.text()))],
+                optional: [("damaged", ["type": "integer", "minimum": 1])])
         case .importResult: Self.lineResult
         case .health: Self.object([("status", ["enum": ["pass", "fail"]]), ("version", Self.text())])
         case .problem:
@@ -186,6 +196,18 @@ enum Schema: String, CaseIterable, Sendable {
             "type": "object", "minProperties": 1, "properties": .object(members), "additionalProperties": false,
         ] + oneExpiry
     }
+
+    private static var blockWish: JSONTree {
+        [
+            "type": "object", "additionalProperties": false,
+            "properties": ["reason": orNull(text(of: 0...BlockRequest.Limits.reasonBytes, pattern: plainText))],
+        ]
+    }
+
+    private static let blockMembers: [(name: String, value: JSONTree)] = [
+        ("short_code", code.reference), ("short_url", uri), ("is_blocked", flag), ("reason", text()),
+        ("list", orNull(text())), ("decided_by", text()), ("decided_at", time), ("region", text()),
+    ]
 
     // MARK: What became of many
 

@@ -117,7 +117,9 @@ struct LinkExport: Sendable {
         let stamp = Stamp(rawValue: link.record.stamp)
         switch format {
         case .ndjson:
-            return api.text(link.code, isAlias: link.key.isAlias, stamp, link.origin, body).json + [UInt8(ascii: "\n")]
+            let text = api.text(
+                link.code, isAlias: link.key.isAlias, stamp, link.origin, body, isBlocked: link.isBlocked)
+            return text.json + [UInt8(ascii: "\n")]
         case .csv:
             var row = ImportedLink(longURL: String(decoding: body.destination, as: UTF8.self))
             row.code = String(decoding: link.code, as: UTF8.self)

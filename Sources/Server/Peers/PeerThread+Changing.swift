@@ -48,7 +48,7 @@ extension ChangeAnswer {
             case .storageFull: .storageFull
             case .damagedRecord: .damaged
             case .overloaded, .rateCapped, .clockWrong, .stopping: .overloaded
-            case .aliasTaken, .requestDiffers: preconditionFailure("nothing is claimed")
+            case .aliasTaken, .requestDiffers, .notReadByAll: preconditionFailure("nothing is claimed")
             }
         self.init(outcome)
     }

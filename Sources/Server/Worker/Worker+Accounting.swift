@@ -9,6 +9,7 @@ extension Worker {
             status: configuration.redirectStatus.rawValue,
             cacheTTLMilliseconds: configuration.redirectCacheTTLMilliseconds)
         redirectStatus = configuration.redirectStatus.rawValue
+        warnsOfBlocked = configuration.blockedAnswer == .warning
         timeouts = ConnectionTimeouts(configuration)
         admission = node.admission.admission
         // Another list of proxies may trust others of those who are here.

@@ -54,6 +54,7 @@ extension Worker {
         case .notFound where reading.region != nil && !reading.hasAsked: find(code, form, head, bytes, connection)
         case .notFound: unknown(form, head, bytes, connection)
         case .gone: gone(form, head, bytes, connection)
+        case .blocked: blocked(hit, form, head, bytes, connection)
         }
     }
 
@@ -68,6 +69,10 @@ extension Worker {
         guard isStillCovered else { return resolve(code, form, head, bytes, connection) }
         if node.readers.isOn, reader.needsSearch(code.bytes) { return leave(code, form, head, bytes, connection) }
         switch reader.find(code.bytes) {
+        case .link(let link) where link.isBlocked:
+            let entry = FoundCode.entry(of: link)
+            keepBlocked(link.view, entry, code, tag: reader.tag)
+            blocked(link.view, entry, form, head, bytes, connection)
         case .link(let link) where link.view.redirects(at: now):
             let start = output.count
             redirects.appendHead(.store, to: &output)
@@ -121,7 +126,8 @@ extension Worker {
         let head = call.message.head
         call.message.headBytes.withUnsafeBytes { bytes in
             switch found.content {
-            case .link(let view, let entry): answer(view, entry, from: .store, form, head, bytes, connection)
+            case .link(let view, let entry, true): blocked(view, entry, form, head, bytes, connection)
+            case .link(let view, let entry, false): answer(view, entry, from: .store, form, head, bytes, connection)
             case .absent, .impossible:
                 found.code.withUnsafeBytes { absent(found, $0, form, head, bytes, connection) }
             case .damaged: damaged(form, head, bytes, connection)
@@ -159,7 +165,8 @@ extension Worker {
     func keep(_ found: FoundCode) {
         found.code.withUnsafeBytes { code in
             switch found.content {
-            case .link(let view, let entry) where view.redirects(at: now):
+            case .link(let view, let entry, true): keepBlocked(view, entry, code, tag: found.tag)
+            case .link(let view, let entry, _) where view.redirects(at: now):
                 entry.withUnsafeBytes {
                     keep(
                         .redirect, code, $0, until: Instant(milliseconds: view.expiresAtMilliseconds), tag: found.tag)
@@ -230,7 +237,7 @@ extension Worker {
     }
 
     /// What was found of `code` in a snapshot of `tag`, for whoever asks next.
-    private func keep(
+    func keep(
         _ kind: CodeCache.Kind, _ code: UnsafeRawBufferPointer,
         _ answer: UnsafeRawBufferPointer = UnsafeRawBufferPointer(start: nil, count: 0),
         until end: Instant = Instant(milliseconds: .max), tag: CacheTag

@@ -157,7 +157,10 @@ extension Worker {
             case .damaged: break
             }
         }
-        guard case .link(let view, let entry) = found.content else { preconditionFailure("a link was found") }
+        guard case .link(let view, let entry, let isBlocked) = found.content else {
+            preconditionFailure("a link was found")
+        }
+        if isBlocked { return blocked(view, entry, form, head, bytes, connection) }
         answer(view, entry, from: .origin, form, head, bytes, connection)
     }
 

@@ -71,6 +71,9 @@ final class Worker: @unchecked Sendable {
     let reader: LinkReader
     let cache: CodeCache
     let fixed = (notFound: FixedAnswer(Problem.notFound.response), gone: FixedAnswer(Problem.gone.response))
+    let blockedAnswers: BlockedAnswers
+    /// A blocked link is answered with a page that lets people go on.
+    @exclusivity(unchecked) var warnsOfBlocked: Bool
     /// Beats once for each turn of the loop.
     let pulse = Pulse()
     /// Records on their way to the access log.
@@ -140,6 +143,8 @@ final class Worker: @unchecked Sendable {
             status: configuration.redirectStatus.rawValue,
             cacheTTLMilliseconds: configuration.redirectCacheTTLMilliseconds)
         redirectStatus = configuration.redirectStatus.rawValue
+        blockedAnswers = BlockedAnswers(publicURL: configuration.publicURL(boundTo: listener.address))
+        warnsOfBlocked = configuration.blockedAnswer == .warning
         logsAccess = configuration.accessLog != .off && servesRedirects
         countsClicks = configuration.countsClicks
         adopt(configuration.hsts)

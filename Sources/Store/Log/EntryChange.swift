@@ -13,7 +13,7 @@ struct EntryChange {
     let claim: ClaimRow?
 
     /// Kinds that change records; another one is not known.
-    static let kinds = [LogEntry.Kind.link, LogEntry.Kind.member, LogEntry.Kind.key]
+    static let kinds = [LogEntry.Kind.link, LogEntry.Kind.member, LogEntry.Kind.key, LogEntry.Kind.moderation]
 
     /// Malformed is what no origin writes: a body that was cut down, or a generated key that is not its creator's.
     init(_ entry: LogEntry, of origin: Origin, _ owners: OwnerIndex) throws(MalformedBytes) {

@@ -29,10 +29,14 @@ extension LogMerge {
         if case .member = change.key { hasNewMembers = true }
         if case .link(.alias(let name)) = change.key { try noteShape(name, transaction) }
         if let claim = change.claim { try note(claim, transaction) }
+        try noteFormat(of: change.key, transaction)
         let (rowKey, entryKey) = (change.key.rowKey, change.key.entryKey)
         let table = try handle(of: change.key, transaction)
         let hash = Digest.hash(entryKey, stamp: change.rank.stamp, origin: change.rank.origin)
-        if case .link(let key) = change.key { stamps?.note(key) }
+        switch change.key {
+        case .link(let key), .moderation(.block(let key)): stamps?.note(key)
+        case .member, .key, .moderation: break
+        }
         switch try stored(change.key, rowKey, table, transaction) {
         case .absent where kind == .reduction: return .kept
         case .record(let rank, let ownerRow) where kind == .reduction:
@@ -76,6 +80,7 @@ extension LogMerge {
         _ key: RecordKey, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {
         if case .link(.alias(let name)) = key { try noteShape(name, transaction) }
+        try noteFormat(of: key, transaction)
         // Too short for any row.
         try transaction.put(handle(of: key, transaction), key.rowKey, [])
     }
@@ -190,7 +195,7 @@ extension LogMerge {
     /// creator's own entries.
     private mutating func noteNumber(_ change: EntryChange) -> Bool {
         switch change.key {
-        case .key, .member, .link(.alias): break
+        case .key, .member, .moderation, .link(.alias): break
         case .link(.snowflake(let number)):
             let snowflake = Snowflake(number: number)
             guard let own, snowflake.regionIndex == own.region.index, snowflake.node == own.node else { break }

@@ -107,6 +107,11 @@ struct LogMerge {
         try transaction.put(catalogue.meta, MetaRow.logFormat, Row.sealed(.meta, MetaRow.logFormat, payload))
     }
 
+    /// A record comes without its entry, which is of the format that its kind began with or of a later one.
+    mutating func noteFormat(of key: RecordKey, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
+        if case .moderation = key { try noteFormat(LogEntry.moderationFormat, transaction) }
+    }
+
     /// The origin's index, made for a new one, with its ceiling raised; nil if there is no room for another origin.
     private mutating func take(_ ceiling: UInt64, of row: OriginRow, at known: UInt16?) throws(LMDBError) -> UInt16? {
         guard let index = known ?? origins.add(row) else { return nil }

@@ -6,12 +6,14 @@ enum RecordBody: Equatable {
     case link(LinkBody)
     case member(MemberBody)
     case key(KeyBody)
+    case moderation(ModerationBody)
 
     init(_ key: RecordKey, decoding bytes: RawSpan) throws(MalformedBytes) {
         switch key {
         case .link: self = .link(try LinkBody(decoding: bytes))
         case .member: self = .member(try MemberBody(decoding: bytes))
         case .key: self = .key(try KeyBody(decoding: bytes))
+        case .moderation(let key): self = .moderation(try ModerationBody(key, decoding: bytes))
         }
     }
 
@@ -20,6 +22,7 @@ enum RecordBody: Equatable {
         case .link(let body): RecordRank(body, stamp: stamp, origin: origin)
         case .member(let body): RecordRank(isDeleted: body.isRetired, stamp: stamp, origin: origin)
         case .key(let body): RecordRank(isDeleted: body.flags.contains(.deleted), stamp: stamp, origin: origin)
+        case .moderation(let body): RecordRank(isDeleted: body.isFinal, stamp: stamp, origin: origin)
         }
     }
 
@@ -37,6 +40,12 @@ enum RecordBody: Equatable {
         guard case .link(let link) = key, case .link(let body) = self else { return nil }
         return owners.row(of: link, body, stamp: stamp)
     }
+}
+
+extension ModerationBody {
+    /// Whether it stands where one that is not final was written later: a report that was decided does not open again because
+    /// it comes again elsewhere.
+    fileprivate var isFinal: Bool { if case .report(let body) = self { body.decision != nil } else { false } }
 }
 
 /// A row's payload, whatever its table: stamp (8), origin index (varint), body.

@@ -52,6 +52,7 @@ enum RecordKey: Equatable {
     case link(LinkKey)
     case member(NodeID)
     case key(KeyID)
+    case moderation(ModerationKey)
 
     /// Of a log entry; nil for a kind that is not known.
     init?(kind: UInt8, _ bytes: RawSpan) throws(MalformedBytes) {
@@ -59,6 +60,7 @@ enum RecordKey: Equatable {
         case LogEntry.Kind.link: self = .link(try LinkKey(decoding: bytes))
         case LogEntry.Kind.member: self = .member(try NodeID(decoding: bytes))
         case LogEntry.Kind.key: self = .key(try KeyID(decoding: bytes))
+        case LogEntry.Kind.moderation: self = .moderation(try ModerationKey(decoding: bytes))
         default: return nil
         }
     }
@@ -71,6 +73,8 @@ enum RecordKey: Equatable {
             self = .member(node)
         } else if table == .keys, let id = try? KeyID(decoding: rowKey.bytes) {
             self = .key(id)
+        } else if table == .blocks, let key = try? ModerationKey(decoding: rowKey.bytes) {
+            self = .moderation(key)
         } else {
             return nil
         }
@@ -82,6 +86,7 @@ enum RecordKey: Equatable {
         case .link: LogEntry.Kind.link
         case .member: LogEntry.Kind.member
         case .key: LogEntry.Kind.key
+        case .moderation: LogEntry.Kind.moderation
         }
     }
 
@@ -90,6 +95,7 @@ enum RecordKey: Equatable {
         case .link(let key): key.table
         case .member: .members
         case .key: .keys
+        case .moderation: .blocks
         }
     }
 
@@ -99,6 +105,7 @@ enum RecordKey: Equatable {
         case .link(let key): key.rowKey
         case .member(let node): node.bytes
         case .key(let id): id.bytes
+        case .moderation(let key): key.bytes
         }
     }
 
@@ -111,6 +118,7 @@ enum RecordKey: Equatable {
             return bytes
         case .member(let node): return node.bytes
         case .key(let id): return id.bytes
+        case .moderation(let key): return key.bytes
         }
     }
 
@@ -119,6 +127,7 @@ enum RecordKey: Equatable {
         case .link(let key): DigestBucket(key)
         case .member(let node): DigestBucket(node)
         case .key(let id): DigestBucket(id)
+        case .moderation(let key): DigestBucket(key)
         }
     }
 
@@ -126,7 +135,7 @@ enum RecordKey: Equatable {
     var isGenerated: Bool {
         switch self {
         case .link(.generated), .link(.snowflake): true
-        case .link(.alias), .member, .key: false
+        case .link(.alias), .member, .key, .moderation: false
         }
     }
 }

@@ -19,12 +19,23 @@ extension Store {
                     else { return LinkAnswer(.behind) }
                     var bytes: [UInt8] = []
                     PeerRecord(.link(key), record, of: author).encode(into: &bytes)
+                    if let block = try blockRecord(of: key, view, transaction) { block.encode(into: &bytes) }
                     return LinkAnswer(.here, reflecting: position(of: author), record: bytes)
                 }
             }
             return LinkAnswer(.notHere)
         }
         return answer ?? LinkAnswer(.behind)
+    }
+
+    /// Behind the link its block, so that a token that tells of a block is kept.
+    private func blockRecord(
+        of link: LinkKey, _ view: StoreView, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> PeerRecord? {
+        guard case .block(let block) = try view.block(of: link, transaction) else { return nil }
+        var value: [UInt8] = []
+        block.body.encode(into: &value)
+        return PeerRecord(.moderation(.block(link)), value, stamp: block.stamp, of: block.origin)
     }
 
     /// What the link of `code` can be stored under, as `LinkReader` looks for it.
@@ -55,12 +66,14 @@ package struct RemoteLink: Sendable {
     package let view: RedirectView
     /// Without `view.prefix`.
     package let destination: [UInt8]
+    /// By what both nodes know of blocks; also if it cannot be told.
+    package let isBlocked: Bool
     private let rank: RecordRank
 
-    /// What a peer gave for `code`. Nil for anything but that link's one record as some node writes it, stamped no later
-    /// than this node would take it in a log.
+    /// What a peer gave for `code`. Nil for anything but that link's one record as some node writes it, and behind that its
+    /// block's if there is one, stamped no later than this node would take them in a log.
     package init?(_ bytes: [UInt8], of code: [UInt8], in store: Store, now: Instant) {
-        guard let records = try? PeerRecord.decodeAll(bytes), records.count == 1, let record = records.first,
+        guard let records = try? PeerRecord.decodeAll(bytes), records.count <= 2, let record = records.first,
             case .link(let link) = record.key, store.keys(of: code).contains(link),
             let change = try? EntryChange(
                 record.key, record.value, stamp: record.stamp, of: record.origin, OwnerIndex(), takesReduced: true),
@@ -68,11 +81,19 @@ package struct RemoteLink: Sendable {
             let view = try? RedirectView(body: record.value.span.bytes)
         else { return nil }
         let latest = now.advanced(byMilliseconds: ReplicationLimits.clockTolerance)
-        guard Stamp(rawValue: record.stamp).instant <= latest else { return nil }
+        guard records.allSatisfy({ Stamp(rawValue: $0.stamp).instant <= latest }) else { return nil }
         self.record = StoredRecord(stamp: record.stamp, originIndex: 0, body: body)
         (origin, self.view) = (record.origin, view)
         destination = Array(record.value[view.destinationOffset...])
         (rank, key) = (change.rank, link)
+        var theirs: StoredBlock?
+        if records.count == 2 {
+            let block = records[1]
+            guard block.key == .moderation(.block(link)), let body = try? BlockBody(decoding: block.value.span.bytes)
+            else { return nil }
+            theirs = StoredBlock(key: link, body: body, stamp: Stamp(rawValue: block.stamp), origin: block.origin)
+        }
+        isBlocked = (try? store.findBlock(link))?.isInForce(beside: theirs) ?? true
     }
 
     /// Whether it stands where `local` stands, by the rule of the winner.

@@ -159,7 +159,7 @@ final class SnapshotInstall: @unchecked Sendable {
     private func remainder(of old: Old) throws(LMDBError) -> [PeerRecord] {
         var rest: [PeerRecord] = []
         let new = try environment!.beginRead()
-        for table in old.catalogue.linkTables + [.snowflakes, .aliases, .members, .keys] {
+        for table in old.catalogue.recordTables {
             guard let handle = old.catalogue.handle(table) else { continue }
             let cursor = try old.snapshot.cursor(handle)
             var row = try cursor.move(.first)
@@ -305,7 +305,7 @@ extension PeerRecord {
         case .key(var key):
             key.creation = key.creation ?? own
             key.encode(into: &bytes)
-        case .member: return value
+        case .member, .moderation: return value
         }
         return bytes
     }

@@ -140,7 +140,7 @@ extension Store {
         after position: SnapshotPosition?, into chunk: inout [PeerRecord]
     ) throws(StoreError) -> SnapshotPosition? {
         try reading { (view, transaction) throws(LMDBError) in
-            let order = (view.catalogue.linkTables + [.snowflakes, .aliases, .members, .keys]).sorted {
+            let order = view.catalogue.recordTables.sorted {
                 $0.snapshotRank < $1.snapshotRank
             }
             let position = position ?? SnapshotPosition(order[0])
@@ -186,9 +186,8 @@ extension DigestBucket {
         case .links(let region, let node):
             return keys(12) { LinkKey.generated(region: region, node: node, number: $0 & 0xffff_ffff_ffff).rowKey }
         case .snowflakes: return keys(33) { LinkKey.snowflake(number: $0).rowKey }
-        case .aliases, .members, .keys, .origins, .meta, .digests, .claims, .batches, .owners, .registers, .totals,
-            .days,
-            .journal:
+        case .aliases, .members, .keys, .blocks, .origins, .meta, .digests, .claims, .batches, .owners, .registers,
+            .totals, .days, .journal:
             return nil
         }
     }

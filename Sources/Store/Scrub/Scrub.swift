@@ -20,7 +20,7 @@ enum ScrubFinding: Sendable {
 /// Walks all records and digests of a store, some rows at a time: checks checksums, sums buckets up anew, looks for links
 /// that expired long ago, and for claims and batches whose time is over. It decides and changes nothing.
 ///
-///     links of each node ─▶ snowflakes, aliases, members, keys ─▶ claims, batches ─▶ digests ─▶ the next round
+///     links of each node ─▶ snowflakes, aliases, members, keys, blocks ─▶ claims, batches ─▶ digests ─▶ the next round
 ///
 /// A bucket may take many steps, each of a later snapshot. Its row is read before its first record and after its last: if
 /// that has not changed, none of its records has, because every change of a record changes the sum.
@@ -46,7 +46,7 @@ struct Scrub {
         _ tables: Catalogue, _ names: [UInt16: Origin], reducingBefore: Instant, sweepingBefore: Instant, rows: Int,
         _ transaction: ReadTransaction
     ) -> [ScrubFinding] {
-        let order = (tables.linkTables + [.snowflakes, .aliases, .members, .keys, .claims, .batches, .digests]).sorted {
+        let order = (tables.recordTables + [.claims, .batches, .digests]).sorted {
             $0.snapshotRank < $1.snapshotRank
         }
         if place == nil { rowCount = 0 }

@@ -55,7 +55,7 @@ extension Store {
 
     private func pace(_ tables: Catalogue, _ transaction: ReadTransaction) throws(LMDBError) -> ScrubPace {
         var rows = 0
-        for table in tables.linkTables + [.snowflakes, .aliases, .members, .keys, .claims, .batches, .digests] {
+        for table in tables.recordTables + [.claims, .batches, .digests] {
             if let handle = tables.handle(table) { rows += try transaction.entryCount(handle) }
         }
         let stamps = vectorRows.withLock { $0 }.all.map(\.row.headStamp)

@@ -69,7 +69,7 @@ final class SnapshotCopy {
         _ report: inout SnapshotReport
     ) throws(LMDBError) {
         switch table {
-        case .links, .snowflakes, .aliases, .members, .keys:
+        case .links, .snowflakes, .aliases, .members, .keys, .blocks:
             guard let key = row.key.withUnsafeBytes({ RecordKey(table, $0) }),
                 let record = try? TableRecord(key, decoding: row.value.span.bytes.extracting(4...)),
                 let author = merge.origins.names[record.originIndex]

@@ -10,7 +10,7 @@ extension Store {
     package func snapshotStart() throws(StoreError) -> SnapshotStart {
         try reading { (view, transaction) throws(LMDBError) in
             var recordCount = 0
-            for table in view.catalogue.linkTables + [.snowflakes, .aliases, .members, .keys] {
+            for table in view.catalogue.recordTables {
                 recordCount += try transaction.entryCount(view.catalogue.handle(table)!)
             }
             let format = try meta(MetaRow.format, view, transaction)
@@ -60,7 +60,7 @@ extension Store {
             let isSound = Row.payload(position.table, key, value) != nil && value.count <= StoreLimits.rowBytes
             // A damaged length may be any: what is not sound only has to be named.
             let kept = SnapshotRows.Row(
-                key: Array(key.prefix(LinkKey.maximumSizeBytes)), value: isSound ? Array(value) : [])
+                key: Array(key.prefix(ModerationKey.maximumSizeBytes)), value: isSound ? Array(value) : [])
             if isSound {
                 guard last.lexicographicallyPrecedes(kept.key) else { continue }
                 last = kept.key
@@ -117,7 +117,7 @@ extension Catalogue {
     /// The tables of a snapshot in the order in which they travel: digests last, because they are what a copy is
     /// compared with. The version vector comes with each part, the log on its own, and owners follow from the records.
     fileprivate var snapshotOrder: [TableID] {
-        (linkTables + [.snowflakes, .aliases, .members, .keys, .meta, .digests]).sorted {
+        (recordTables + [.meta, .digests]).sorted {
             $0.snapshotRank < $1.snapshotRank
         }
     }
@@ -129,8 +129,8 @@ extension TableID {
         switch self {
         case .links(let region, let node): Int(region) << 8 | Int(node)
         case .digests: .max
-        case .snowflakes, .aliases, .origins, .meta, .members, .keys, .claims, .batches, .owners, .registers, .totals,
-            .days, .journal:
+        case .snowflakes, .aliases, .origins, .meta, .members, .keys, .blocks, .claims, .batches, .owners, .registers,
+            .totals, .days, .journal:
             1 << 16 | Int(bytes.1)
         }
     }
