@@ -41,7 +41,8 @@ extension Simulation {
 
     /// Every member that a node knows of reads what it writes now.
     func checkFormat(_ node: SimulatedNode) {
-        for other in nodes where node.replicator!.members[other.id]?.isRetired == false && other.logFormat == StoreLimits.logFormat {
+        for other in nodes
+        where node.replicator!.members[other.id]?.isRetired == false && other.logFormat == StoreLimits.logFormat {
             violated(.formatAwaited, "\(node.id) writes a format that \(other.id) does not know")
         }
     }
@@ -107,7 +108,8 @@ extension Simulation {
             (node.clockOffset, node.clockDrift, node.slowUntil, node.frozenUntil) = (0, 0, 0, 0)
             (node.machine.diskIsFull, node.machine.crashesBeforeCommit) = (false, false)
             (node.machine.crashesAfterCommit, node.isAbsent, node.backup) = (false, false, nil)
-            if nodes.contains(where: { $0.logFormat > StoreLimits.logFormat }), node.logFormat == StoreLimits.logFormat {
+            if nodes.contains(where: { $0.logFormat > StoreLimits.logFormat }), node.logFormat == StoreLimits.logFormat
+            {
                 node.logFormat += 1
                 if node.isUp { stop(node, .orderly) }
             }

@@ -37,7 +37,8 @@ extension Simulation {
         let key = anyKey()
         for _ in 0..<Int.random(in: 1...2, using: &random) {
             let node = up[Int.random(in: 0..<up.count, using: &random)]
-            let source = chance(1, of: 2) ? BlockSource.decision : .list("list-\(Int.random(in: 0..<2, using: &random))")
+            let source =
+                chance(1, of: 2) ? BlockSource.decision : .list("list-\(Int.random(in: 0..<2, using: &random))")
             let write = BlockWrite(
                 key: key, isBlocked: chance(2, of: 3), source: source, reason: "", by: Array("admin".utf8))
             setClock(node)

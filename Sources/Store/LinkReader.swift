@@ -242,7 +242,9 @@ package final class LinkReader {
         } else {
             LinkKey(table: id, rowKey: key)!.encode(into: &blockKey)
         }
-        guard let blocks = view.catalogue.blocks, let value = try transaction.get(blocks, blockKey) else { return false }
+        guard let blocks = view.catalogue.blocks, let value = try transaction.get(blocks, blockKey) else {
+            return false
+        }
         guard var payload = blockKey.withUnsafeBytes({ Row.payload(.blocks, $0, value) })?.bytes,
             (try? StoredRecord.skipToBody(&payload)) != nil, let flags = try? payload.takeByte()
         else { return nil }

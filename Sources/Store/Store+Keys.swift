@@ -25,15 +25,21 @@ extension Store {
     package typealias KeyCompletion = @Sendable (Result<StoredKey?, WriteError>) -> Void
 
     /// Makes a key durable and then calls `completion` on the writer's thread, which must not be kept. `id` is random.
-    package func createKey(_ id: KeyID, _ body: KeyBody, completion: @escaping KeyCompletion) {
-        push(.create(id, body), completion)
+    ///
+    /// - audit: the line of the audit trail that is to be written with it.
+    package func createKey(
+        _ id: KeyID, _ body: KeyBody, audit: AuditBody? = nil, completion: @escaping KeyCompletion
+    ) {
+        push(.create(id, body), audit, completion)
     }
 
     /// Revokes a key for good; one that is revoked already stays as it is. From the completion on no reader that begins
     /// finds its secret.
-    package func revokeKey(_ id: KeyID, completion: @escaping KeyCompletion) { push(.revoke(id), completion) }
+    package func revokeKey(_ id: KeyID, audit: AuditBody? = nil, completion: @escaping KeyCompletion) {
+        push(.revoke(id), audit, completion)
+    }
 
-    func push(_ write: KeyWrite, _ completion: @escaping KeyCompletion) {
-        if !queue.push(.key(write, completion)) { completion(.failure(refusal)) }
+    func push(_ write: KeyWrite, _ audit: AuditBody?, _ completion: @escaping KeyCompletion) {
+        if !queue.push(.key(write, audit, completion)) { completion(.failure(refusal)) }
     }
 }

@@ -13,8 +13,10 @@ extension SHA256Hasher {
 extension Store {
     /// Makes it durable that tokens which say this are revoked, as `revokeKey` does it of a key. Of a subject those that were
     /// issued up to now: the row's `createdAt`, which a later call moves on.
-    package func revokeTokens(_ claim: TokenClaim, _ text: String, completion: @escaping KeyCompletion) {
-        push(.revokeTokens(SHA256Hasher().id(revoking: claim, text), KeyBody(revoking: claim, text)), completion)
+    package func revokeTokens(
+        _ claim: TokenClaim, _ text: String, audit: AuditBody? = nil, completion: @escaping KeyCompletion
+    ) {
+        push(.revokeTokens(SHA256Hasher().id(revoking: claim, text), KeyBody(revoking: claim, text)), audit, completion)
     }
 }
 

@@ -349,13 +349,14 @@ struct VectorRows {
 
 enum WriteOperation: Sendable {
     case create(NewLink, Store.Completion)
-    case key(KeyWrite, Store.KeyCompletion)
+    /// With the line of the audit trail that goes with it.
+    case key(KeyWrite, AuditBody?, Store.KeyCompletion)
     /// Entries of another node's log.
     case apply(LogBatch, Store.Application)
     /// Make a block of numbers durable.
     case lease(Issuer.Lease)
     case leaseRefused
-    case change(LinkKey, LinkChange, ChangeCondition?, Store.Completion)
+    case change(LinkKey, LinkChange, ChangeCondition?, AuditBody?, Store.Completion)
     case entry(kind: UInt8, key: [UInt8], value: [UInt8], Store.EffectCompletion)
     /// What the replicator wants of the store.
     case effect(Effect, Store.EffectCompletion)

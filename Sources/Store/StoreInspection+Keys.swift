@@ -38,7 +38,8 @@ extension StoreInspection {
         case .key(let id): "the key \(id)"
         case .member(let node): "the node \(node)"
         case .moderation(.block): "a block"
-        case .moderation(.report(let id)): "the report \(hex(UInt64(id >> 64), 16))\(hex(UInt64(truncatingIfNeeded: id), 16))"
+        case .moderation(.report(let id)):
+            "the report \(hex(UInt64(id >> 64), 16))\(hex(UInt64(truncatingIfNeeded: id), 16))"
         case .moderation(.audit(let stamp, _)): "the audit trail at \(hex(stamp, 16))"
         case .link, nil: "a key of \(bytes.count) bytes"
         }

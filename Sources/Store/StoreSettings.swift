@@ -46,6 +46,8 @@ package struct StoreSettings: Sendable {
     package var newIncarnation: @Sendable () -> UInt64 = { .random(in: 1 ... .max) }
     /// Of log entries: the newest that the program reads. Another one is for tests of upgrades.
     package var logFormat = StoreLimits.logFormat
+    /// How many reports may wait for a decision; fewer are for tests.
+    package var openReports = StoreLimits.openReports
     /// Called when a transaction is about to be committed and the side file is ahead of it; to throw is a disk that does
     /// not take it. For tests.
     package var beforeCommit: @Sendable () throws(LMDBError) -> Void = {}
@@ -84,7 +86,7 @@ extension StoreSettings {
 /// Every bound of the store, in one place.
 package enum StoreLimits {
     /// Of log entries: the newest that this program reads.
-    package static let logFormat = UInt16(LogEntry.moderationFormat)
+    package static let logFormat: UInt16 = 2
     /// Writes that wait: about 50 ms of work. One more is refused.
     package static let queuedWrites = 2048
     /// Writes of one commit: enough to make its syncs' cost small.
@@ -131,6 +133,9 @@ package enum StoreLimits {
     package static let claimsKeptMilliseconds: Int64 = 24 * 3_600_000
     /// Entries of a batch.
     package static let batchEntries = 1000
+    /// Reports that wait for a decision, of one link and in all; more are not kept.
+    package static let openReportsOfLink = 100
+    package static let openReports = 100_000
     /// Lives of nodes in the version vector.
     static let origins = 4096
     /// Entries in a batch of another node's log, and such batches that wait: with the writes of one commit, fewer pages

@@ -26,7 +26,9 @@ package struct StoreSizes: Equatable {
                 let (rows, pages) = try transaction.size(handle)
                 if rows > 0 { tables.append(Table(name: name, rowCount: rows, sizeBytes: pages * pageBytes)) }
             }
-            let named: [TableID] = [.snowflakes, .aliases, .origins, .meta, .digests, .members, .keys, .blocks, .owners]
+            let named: [TableID] = [
+                .snowflakes, .aliases, .origins, .meta, .digests, .members, .keys, .blocks, .owners,
+            ]
             for table in image.catalogue.linkTables + named {
                 if let handle = image.catalogue.handle(table) { try add(table.name, handle) }
             }

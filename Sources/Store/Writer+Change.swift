@@ -31,18 +31,21 @@ package struct ChangeCondition: Sendable {
 
 extension Store {
     /// Makes the change durable and then calls `completion` on the writer's thread, which must not be kept.
+    ///
+    /// - audit: the line of the audit trail that is to be written with it.
     package func change(
-        _ key: LinkKey, _ change: LinkChange, if condition: ChangeCondition? = nil, completion: @escaping Completion
+        _ key: LinkKey, _ change: LinkChange, if condition: ChangeCondition? = nil, audit: AuditBody? = nil,
+        completion: @escaping Completion
     ) {
         guard allowsChanges else { return completion(.failure(.clockWrong)) }
-        if !queue.push(.change(key, change, condition, completion)) { completion(.failure(refusal)) }
+        if !queue.push(.change(key, change, condition, audit, completion)) { completion(.failure(refusal)) }
     }
 }
 
 extension Writer {
     /// Puts a link's new state into the transaction. A refusal changes nothing. To delete needs no room for links.
     func change(
-        _ key: LinkKey, _ change: LinkChange, _ condition: ChangeCondition?, _ now: Instant,
+        _ key: LinkKey, _ change: LinkChange, _ condition: ChangeCondition?, _ act: AuditBody?, _ now: Instant,
         _ transaction: borrowing WriteTransaction, takesLinks: Bool
     ) throws(LMDBError) -> Outcome {
         guard takesLinks || change == .delete else { return .failure(.storageFull) }
@@ -70,7 +73,9 @@ extension Writer {
         }
         if let refusal = condition?.refusal(record, of: author) { return .failure(refusal) }
         body.creation = record.body.creation ?? Creation(stamp: record.stamp, origin: author)
-        return try put(key, body, over: record, author, table, now, transaction)
+        let outcome = try put(key, body, over: record, author, table, now, transaction)
+        try audit(act, now, transaction)
+        return outcome
     }
 
     private func put(

@@ -6,6 +6,15 @@ extension Writer {
     ///
     /// `takesLinks` false: there is no room for what users make. Revoking is what the rest of the room is kept for.
     func apply(
+        _ write: KeyWrite, _ act: AuditBody?, _ now: Instant, _ transaction: borrowing WriteTransaction,
+        takesLinks: Bool
+    ) throws(LMDBError) -> (outcome: Outcome, changes: Bool) {
+        let applied = try apply(write, now, transaction, takesLinks: takesLinks)
+        if applied.changes { try audit(act, now, transaction) }
+        return applied
+    }
+
+    private func apply(
         _ write: KeyWrite, _ now: Instant, _ transaction: borrowing WriteTransaction, takesLinks: Bool
     ) throws(LMDBError) -> (outcome: Outcome, changes: Bool) {
         switch write {

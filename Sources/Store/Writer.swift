@@ -256,8 +256,8 @@ final class Writer: @unchecked Sendable {
                 let head = state.row.head
                 outcomes.append(takesLinks ? try create(link, now, transaction) : .failure(.storageFull))
                 if state.row.head != head { isChanged = true }
-            case .key(let write, _):
-                let (outcome, changes) = try apply(write, now, transaction, takesLinks: takesLinks)
+            case .key(let write, let act, _):
+                let (outcome, changes) = try apply(write, act, now, transaction, takesLinks: takesLinks)
                 if changes { isChanged = true }
                 outcomes.append(outcome)
             case .batch(let write, _):
@@ -271,8 +271,8 @@ final class Writer: @unchecked Sendable {
             case .apply(let batch, _):
                 outcomes.append(.applied(takesLinks ? try apply(batch, now, transaction) : .refused(.storageFull)))
                 if !state.merge.origins.touched.isEmpty { isChanged = true }
-            case .change(let key, let change, let condition, _):
-                let outcome = try self.change(key, change, condition, now, transaction, takesLinks: takesLinks)
+            case .change(let key, let change, let condition, let act, _):
+                let outcome = try self.change(key, change, condition, act, now, transaction, takesLinks: takesLinks)
                 if case .success = outcome { isChanged = true }
                 outcomes.append(outcome)
             case .entry(let kind, let key, let value, _):

@@ -64,6 +64,19 @@ struct Author {
         return creation ?? Creation(stamp: stamp, origin: origin)
     }
 
+    /// A block, a report or a line of the audit trail. `stamp` overrides the next stamp.
+    mutating func write(_ key: ModerationKey, _ body: ModerationBody, stamp given: UInt64? = nil) {
+        var value: [UInt8] = []
+        body.encode(into: &value)
+        stamp = given ?? stamp + 1
+        var entry: [UInt8] = []
+        LogEntry(
+            format: LogEntry.moderationFormat, kind: LogEntry.Kind.moderation, sequence: head + 1, stamp: stamp,
+            key: key.bytes, value: value
+        ).encode(into: &entry)
+        append(entry)
+    }
+
     /// A link of its own, with the number of `counter`.
     @discardableResult
     mutating func create(_ counter: UInt64, _ destination: String? = nil) -> Creation {

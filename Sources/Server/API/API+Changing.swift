@@ -44,6 +44,8 @@ extension API {
         /// Who has it, where this node has not.
         let holder: NodeID?
         let isBlocked: Bool
+        /// Of one that an admin makes of somebody else's link.
+        let act: AuditBody?
 
         var condition: ChangeCondition { ChangeCondition(owner: owner, ifMatch: ifMatch) }
     }
@@ -73,7 +75,8 @@ extension API {
                 key: link.elsewhere?.key ?? reader.key(of: link.code.span.bytes), code: link.code,
                 change: wish.change, owner: body.owner, ifMatch: ifMatch,
                 maker: NodeID(body.creation?.origin ?? link.origin),
-                author: link.origin, holder: link.elsewhere?.holder, isBlocked: link.isBlocked)
+                author: link.origin, holder: link.elsewhere?.holder, isBlocked: link.isBlocked,
+                act: act(call, link, wish.change))
             guard intake.lets() else { return tell(call, .refused, Problem.overloaded.response) }
             guard let nameRule, let hostName = wish.hostName else { return place(call, wanted) }
             nameRule.judge(hostName) { [self, call] verdict in
@@ -107,6 +110,13 @@ extension API {
         return value
     }
 
+    private func act(_ call: APICall, _ link: ShownLink, _ change: LinkChange) -> AuditBody? {
+        guard let principal = call.caller.principal, principal != link.record.body.owner else { return nil }
+        return AuditBody(
+            change == .delete ? "delete-link" : "change-link", on: "/" + String(decoding: link.code, as: UTF8.self),
+            by: principal)
+    }
+
     // MARK: Where it is made
 
     /// Any thread.
@@ -129,9 +139,10 @@ extension API {
     }
 
     private func make(_ call: APICall, _ wanted: Wanted) {
-        store.change(wanted.key, wanted.change, if: wanted.condition) { [self] result in
+        store.change(wanted.key, wanted.change, if: wanted.condition, audit: wanted.act) { [self] result in
             switch result {
             case .success(let made):
+                wanted.act?.tell()
                 durability.hold(made.origin, made.sequence, at: System.monotonicMilliseconds()) { [self] isDurable in
                     guard isDurable else {
                         return tell(call, .unreplicated, Problem.changeNotReplicated(made.code).response)
@@ -188,6 +199,7 @@ extension API {
     private func answer(_ call: APICall, _ wanted: Wanted, _ answer: ChangeAnswer) {
         switch answer.outcome {
         case .made, .unreplicated:
+            wanted.act?.tell(to: store)
             guard let link = RemoteLink(answer.record, of: wanted.code, in: store, now: now()), link.key == wanted.key
             else { return tell(call, .unknown, Problem.deciderSilent.response) }
             guard answer.outcome == .made else {

@@ -23,6 +23,7 @@ extension API {
         let wantsJSON = prefers("application/json", over: "text/html")
         call.showsPages = prefers("text/html", over: "application/problem+json")
         find(call, code) { call, link in
+            if link.isBlocked { return call.refuse(.blocked(by: publicURL)) }
             let body = link.record.body
             guard !body.flags.contains(.inactive), body.expiresAt.map({ now() < $0 }) ?? true else {
                 return call.refuse(.gone)

@@ -119,7 +119,6 @@ extension API {
 
     private func hand(_ link: ShownLink, _ call: APICall, _ use: (APICall, ShownLink) -> Void) {
         guard call.isForAnybody || call.caller.maySee(link.record.body) else { return missing(call) }
-        if call.isForAnybody, link.isBlocked { return call.refuse(.blocked(by: publicURL)) }
         guard link.record.body.flags.isDisjoint(with: [.deleted, .reduced]) else {
             return call.refuse(.gone)
         }

@@ -7,7 +7,8 @@ extension API {
         if head.method == .other { return call.answer(Problem(.notImplemented).response) }
         let path = call.message.path
         if path == "*" {
-            return call.answer(Response(status: 204, fields: [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]))
+            return call.answer(
+                Response(status: 204, fields: [("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")]))
         }
         guard let (resource, argument) = Resource.find(path) else { return missing(call) }
         var call = call
@@ -35,6 +36,10 @@ extension API {
         case .showBlock: showBlock(call, argument)
         case .setBlock: setBlock(call, argument, isBlocked: true)
         case .liftBlock: setBlock(call, argument, isBlocked: false)
+        case .report: takeReport(call)
+        case .listReports: listReports(call)
+        case .decideReport: decideReport(call, argument)
+        case .tellAudit: tellAudit(call)
         case .tellChanges: tellChanges(call)
         case .describe: call.answer(description.response(ifNoneMatch: call.message.value(of: .ifNoneMatch)))
         case .shorten: create(call, .short)

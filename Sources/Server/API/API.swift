@@ -82,6 +82,7 @@ final class API: RequestHandler, @unchecked Sendable {
     let comeBack = TokenCounts()
     let issuedTokens = Counter()
     let changeCounts = ChangeCounts()
+    let reportCounts = ReportCounts()
     let requests: RequestKey
     let repeatCounts = RepeatCounts()
     let claimsUnderWay = ClaimsUnderWay()

@@ -224,7 +224,8 @@ extension ProblemKind {
     static let ofAdminPort = [invalidKey, regionsUnchanged]
 
     static let all: [ProblemKind] = [
-        notFound, expired, blocked, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias, aliasTaken,
+        notFound, expired, blocked, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias,
+        aliasTaken,
         aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry,
         invalidBatch, batchElsewhere, preconditionFailed, notReplicated, idempotencyMismatch, invalidIdempotencyKey,
         unauthorized, invalidKey, forbidden, rateLimited,

@@ -1,3 +1,4 @@
+import Analytics
 import HTTP
 import Links
 import Primitives
@@ -25,6 +26,14 @@ package struct RequestKey: Sendable {
     /// Tells requests apart by path and body.
     package func hash(_ path: String, _ body: [UInt8]) -> UInt64 {
         UInt64(truncatingIfNeeded: claim(3, [Array(path.utf8), body]))
+    }
+
+    /// The id of a report of the link that is stored under `link`: half of it is the link's, half that of `principal` on a day.
+    func report(of link: [UInt8], by principal: [UInt8], day: ClickDay) -> UInt128 {
+        var date: [UInt8] = []
+        date.append(bigEndian: day.number)
+        let low = UInt64(truncatingIfNeeded: claim(5, [link, principal, date]))
+        return (claim(4, [link]) >> 64) << 64 | UInt128(low)
     }
 
     private func claim(_ kind: UInt8, _ pieces: [[UInt8]]) -> UInt128 {

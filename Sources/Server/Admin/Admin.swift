@@ -46,11 +46,11 @@ final class Admin: RequestHandler, @unchecked Sendable {
         }
         if let refusal = access.refusal(of: call.message) { return call.answer(refusal.response) }
         if KeyRoutes.owns(path) {
-            keys.answer(call)
+            keys.answer(call, by: access.principal(of: call.message))
         } else if SwitchRoutes.owns(path) {
             call.answer(SwitchRoutes(live: node.live).response(call.message))
         } else {
-            call.answer(PeerRoutes(node: node).response(call.message))
+            call.answer(PeerRoutes(node: node, by: access.principal(of: call.message)).response(call.message))
         }
     }
 

@@ -31,6 +31,11 @@ struct AdminAccess {
         return nil
     }
 
+    /// Who asks, where that was let through: whose key it shows, else somebody who uses this machine.
+    func principal(of message: Message) -> [UInt8] {
+        (try? authentication.caller(of: message, now: now()))?.principal ?? Array("admin-port".utf8)
+    }
+
     /// Whether a Host is an IP address or `localhost`, with or without a port.
     static func isAddress(_ host: String) -> Bool {
         guard let authority = Authority(host[...]) else { return false }

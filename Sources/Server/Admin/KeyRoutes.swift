@@ -11,14 +11,15 @@ final class KeyRoutes {
 
     static func owns(_ path: String) -> Bool { path == "/keys" || path.hasPrefix("/keys/") }
 
-    func answer(_ call: HandedOver) {
+    /// - by: the principal that asks.
+    func answer(_ call: HandedOver, by principal: [UInt8]) {
         let (path, method) = (call.message.path, call.message.head.method)
         switch (path == "/keys", method) {
         case (true, .get), (true, .head): list(call)
-        case (true, .post): create(call)
-        case (false, .post) where path == "/keys/revocations": revokeTokens(call)
+        case (true, .post): create(call, principal)
+        case (false, .post) where path == "/keys/revocations": revokeTokens(call, principal)
         case (true, _): call.answer(Problem.methodNotAllowed(allow: "GET, HEAD, POST").response)
-        case (false, .delete): revoke(call, id: path.dropFirst("/keys/".count))
+        case (false, .delete): revoke(call, id: path.dropFirst("/keys/".count), principal)
         case (false, _): call.answer(Problem.methodNotAllowed(allow: "DELETE").response)
         }
     }
@@ -31,18 +32,21 @@ final class KeyRoutes {
         }
     }
 
-    private func create(_ call: HandedOver) {
+    private func create(_ call: HandedOver, _ principal: [UInt8]) {
         guard call.message.hasJSONBody else { return call.answer(Problem(.unsupportedMediaType).response) }
         let now = node.now()
         let new: (key: KeyText, body: KeyBody)
         do throws(RefusedRequest) { new = try KeyRequest(json: call.message.body).newKey(now: now) } catch {
             return call.answer(error.problem.response)
         }
-        node.store.createKey(new.key.id, new.body) { result in
+        let act = AuditBody(
+            "create-key", on: "\(new.key.id)", by: principal, detail: new.body.scopes.joined(separator: " "))
+        node.store.createKey(new.key.id, new.body, audit: act) { result in
             switch result {
             case .success(let stored?):
                 let made = MadeKey(key: new.key.text, description: KeyDescription(stored, now: now))
                 Log.write(.info, "key-created", Self.fields(stored))
+                act.tell()
                 call.answer(Self.response(201, AdminJSON.encode(made)))
             case .success(nil): preconditionFailure("a key that was made is there")
             case .failure(let error): call.answer(Problem(error).response)
@@ -50,12 +54,14 @@ final class KeyRoutes {
         }
     }
 
-    private func revoke(_ call: HandedOver, id text: Substring) {
+    private func revoke(_ call: HandedOver, id text: Substring, _ principal: [UInt8]) {
         guard let id = KeyID(text) else { return call.answer(Problem.noSuchKey.response) }
-        node.store.revokeKey(id) { result in
+        let act = AuditBody("revoke-key", on: "\(id)", by: principal)
+        node.store.revokeKey(id, audit: act) { result in
             switch result {
             case .success(let stored?):
                 Log.write(.info, "key-revoked", Self.fields(stored))
+                act.tell()
                 call.answer(Response(status: 204))
             case .success(nil): call.answer(Problem.noSuchKey.response)
             case .failure(let error): call.answer(Problem(error).response)
@@ -63,10 +69,12 @@ final class KeyRoutes {
         }
     }
 
-    private func revokeTokens(_ call: HandedOver) {
+    private func revokeTokens(_ call: HandedOver, _ principal: [UInt8]) {
         guard call.message.hasJSONBody else { return call.answer(Problem(.unsupportedMediaType).response) }
         do throws(RefusedRequest) {
-            try TokenRevocation(json: call.message.body).perform(on: node.store) { result in
+            let revocation = try TokenRevocation(json: call.message.body)
+            let act = revocation.act(by: principal)
+            try revocation.perform(on: node.store, audit: act) { result in
                 switch result {
                 case .success(let stored?):
                     Log.write(
@@ -75,6 +83,7 @@ final class KeyRoutes {
                             "claim": .string(KeyDescription(stored, now: stored.createdAt).kind),
                             "value": .string(stored.body.label),
                         ])
+                    act.tell()
                     call.answer(Response(status: 204))
                 case .success(nil): preconditionFailure("what was revoked is there")
                 case .failure(let error): call.answer(Problem(error).response)

@@ -17,6 +17,7 @@ struct Metrics {
         addTokens(node)
         addChanges(node)
         addRepeats(node)
+        addReports(node.api.reportCounts)
         addConnections(workers, node.publicBudget)
         if let tls = node.tls { addTLS(tls, node.upgrade, workers) }
         addSheddings(workers)

@@ -55,6 +55,8 @@ package enum PeerOrder: Equatable, Sendable {
 /// `POST /replication/…` of the admin port, for requests that `AdminAccess` let through.
 struct PeerRoutes {
     unowned let node: Node
+    /// The principal that asks.
+    let by: [UInt8]
 
     static func owns(_ path: String) -> Bool { path.hasPrefix("/replication/") }
 
@@ -86,6 +88,7 @@ struct PeerRoutes {
             for log in origins { peers.give(.release(log.state.origin)) }
         }
         Log.write(.warning, "peer-order", ["order": .string(order.path)])
+        AuditBody("cluster-order", on: order.path, by: by).tell(to: node.store)
         return Response(status: 204)
     }
 

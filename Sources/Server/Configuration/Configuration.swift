@@ -114,6 +114,7 @@ package struct Configuration: Equatable, Sendable {
     package var rateLimitMiss: RateLimit? = RateLimit(50, per: .second, burst: 200)
     package var rateLimitAuthFailure: RateLimit? = RateLimit(1, per: .second, burst: 10)
     /// Who is believed about where a request came from; each once.
+    package var rateLimitReport: RateLimit? = RateLimit(1, per: .second, burst: 5)
     package var trustedProxies: [AddressPrefix] = []
     /// Added to this node's clock, for tests of skew; may be negative.
     package var clockOffsetMilliseconds: Int64 = 0

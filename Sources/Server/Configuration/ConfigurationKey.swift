@@ -155,6 +155,10 @@ package struct ConfigurationKey: Sendable {
             "rate_limit_auth_failure", \.rateLimitAuthFailure, .rateLimit, "wrong keys, for each client network",
             reloadable: true),
         .init(
+            "rate_limit_report", \.rateLimitReport, .rateLimit,
+            "reports of abuse, for each key, else each client network",
+            reloadable: true),
+        .init(
             "trusted_proxies", \.trustedProxies, .addressPrefixes,
             "addresses whose X-Forwarded-For, Forwarded or PROXY header is believed: 10.0.0.0/8, ::1", reloadable: true),
         .init(

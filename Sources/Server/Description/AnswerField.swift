@@ -6,6 +6,7 @@ enum AnswerField: String, CaseIterable, Sendable {
     case location = "Location"
     case eTag = "ETag"
     case vary = "Vary"
+    case link = "Link"
     case allow = "Allow"
     case retryAfter = "Retry-After"
     case wwwAuthenticate = "WWW-Authenticate"
@@ -25,7 +26,7 @@ enum AnswerField: String, CaseIterable, Sendable {
     /// Whether it stands in each answer that it is named for.
     var isAlwaysThere: Bool {
         switch self {
-        case .cacheControl, .location, .eTag, .vary, .allow, .retryAfter, .wwwAuthenticate, .edgePosition,
+        case .cacheControl, .location, .eTag, .vary, .link, .allow, .retryAfter, .wwwAuthenticate, .edgePosition,
             .xWriteRegion, .xWriteTs, .xServedBy:
             true
         case .edgeToken, .xConsistency, .surrogateKey, .idempotentReplayed, .preferenceApplied, .setCookie,
@@ -46,7 +47,8 @@ enum AnswerField: String, CaseIterable, Sendable {
         case .xServedBy: ["enum": .strings(RedirectText.Source.allCases.map { "\($0.name)" })]
         case .idempotentReplayed: ["const": "true"]
         case .preferenceApplied: ["const": "token=cookie"]
-        case .cacheControl, .vary, .allow, .wwwAuthenticate, .xWriteRegion, .surrogateKey, .setCookie, .rateLimit,
+        case .cacheControl, .vary, .link, .allow, .wwwAuthenticate, .xWriteRegion, .surrogateKey, .setCookie,
+            .rateLimit,
             .rateLimitPolicy:
             ["type": "string"]
         }
@@ -58,6 +60,7 @@ enum AnswerField: String, CaseIterable, Sendable {
         case .location: "Where the link leads; of an answer to POST, what was made."
         case .eTag: "The version. Of a link, for If-Match."
         case .vary: "What of the request decided."
+        case .link: "Who blocks it, as RFC 7725 has it."
         case .allow: "The methods that there are."
         case .retryAfter: "Seconds to wait before asking again."
         case .wwwAuthenticate: "How to show a key."

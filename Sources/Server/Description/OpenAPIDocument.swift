@@ -75,6 +75,7 @@ struct OpenAPIPath {
             let schema: JSONTree =
                 switch resource {
                 case .batch: Schema.batchID
+                case .decision: Schema.reportID
                 case .problem: ["enum": .strings(ProblemKind.all.map(\.code))]
                 default: Schema.code.reference
                 }
@@ -153,7 +154,9 @@ struct ProblemAnswer: Hashable {
         let kinds = ProblemKind.all.filter { codes.contains($0.code) }
         return Set(kinds.flatMap(\.statuses)).sorted().map { status in
             let codes = kinds.filter { $0.statuses.contains(status) }.map(\.code)
-            let hasPages = operation == .preview && !Set(codes).isDisjoint(with: operation.problems.map(\.code))
+            let hasPages =
+                operation == .preview && !Set(codes).isDisjoint(with: operation.problems.map(\.code))
+                || operation == .follow && codes.contains(ProblemKind.blocked.code)
             return ProblemAnswer(status: status, codes: codes, hasPages: hasPages)
         }
     }
@@ -181,6 +184,7 @@ struct ProblemAnswer: Hashable {
             case 401: [.wwwAuthenticate]
             case 405: [.allow]
             case 429, 503: [.retryAfter]
+            case 451: [.link, .vary]
             default: []
             }
         return [.cacheControl] + own + [.xConsistency, .edgeToken, .rateLimit, .rateLimitPolicy]

@@ -43,14 +43,8 @@ extension Operation {
         case .changeLink: return [json("The link as it is now.", Schema.link, written + [.eTag])]
         case .deleteLink: return [OperationAnswer(status: 204, words: "It is deleted.", fields: written)]
         case .showClicks: return [json("Its clicks.", Schema.clicks, read)]
-        case .listBlocks: return [json("A page of blocks.", Schema.blockPage, [.cacheControl])]
-        case .showBlock: return [json("The block.", Schema.block, read)]
-        case .setBlock:
-            return [
-                json("The link was not blocked before.", Schema.block, written, status: 201),
-                json("It was.", Schema.block, written),
-            ]
-        case .liftBlock: return [OperationAnswer(status: 204, words: "It is not blocked.", fields: written)]
+        case .listBlocks, .showBlock, .setBlock, .liftBlock, .report, .listReports, .decideReport, .tellAudit:
+            return moderationAnswers(read: read, written: written)
         case .tellChanges:
             var changes = lines(
                 "Changes, in the order of each log. Of a page, not a stream, with Edge-Position.", Schema.change)
@@ -71,7 +65,11 @@ extension Operation {
             return [
                 OperationAnswer(
                     status: redirectStatus, words: "To the destination.",
-                    fields: [.location, .cacheControl, .xServedBy, .surrogateKey, .xConsistency, .edgeToken])
+                    fields: [.location, .cacheControl, .xServedBy, .surrogateKey, .xConsistency, .edgeToken]),
+                OperationAnswer(
+                    status: 200,
+                    words: "A warning, for people who follow a blocked link, where the configuration lets them go on.",
+                    fields: [.cacheControl, .vary, .xConsistency, .edgeToken], content: [Self.page]),
             ]
         case .preview:
             var shown = json("Where it leads.", Schema.publicLink, read + [.vary])
@@ -84,8 +82,7 @@ extension Operation {
     private static let ofLinks: [Operation] = [.showLink, .changeLink, .deleteLink, .showClicks, .follow, .preview]
     private static let page = (mediaType: "text/html", schema: Schema.text())
 
-    private func json(_ words: String, _ schema: Schema, _ fields: [AnswerField], status: Int = 200) -> OperationAnswer
-    {
+    func json(_ words: String, _ schema: Schema, _ fields: [AnswerField], status: Int = 200) -> OperationAnswer {
         json(words, schema.reference, fields, status: status)
     }
 

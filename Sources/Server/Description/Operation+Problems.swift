@@ -46,6 +46,14 @@ extension Operation {
         case .showBlock: [.unauthorized, .forbidden] + Self.ofFinding
         case .setBlock: Self.ofModerating + [.unsupportedMediaType, .invalidJSON]
         case .liftBlock: Self.ofModerating
+        case .report:
+            [.unauthorized, .unsupportedMediaType, .invalidJSON, .storageFull] + Self.ofFinding
+        case .listReports, .tellAudit: Self.ofAPI + [.forbidden, .invalidQuery]
+        case .decideReport:
+            Self.ofAPI + [
+                .forbidden, .unsupportedMediaType, .invalidJSON, .notFound, .damagedRecord, .notReplicated,
+                .storageFull,
+            ]
         case .tellChanges: Self.ofAPI + [.forbidden, .invalidQuery, .logTruncated, .storeUnreadable]
         case .describe: Self.ofAPI
         case .health, .readiness, .listProblems: []

@@ -75,8 +75,11 @@ extension Operation {
         case .showClicks: ClickText.parameters
         case .tellChanges: ChangesRequest.parameters
         case .listBlocks: BlockListRequest.parameters
+        case .listReports: ReportListRequest.parameters
+        case .tellAudit: AuditRequest.parameters
         case .createLink, .takeBatch, .showBatch, .showLink, .changeLink, .deleteLink, .describe, .shorten, .health,
-            .readiness, .listProblems, .showProblem, .follow, .preview, .showBlock, .setBlock, .liftBlock:
+            .readiness, .listProblems, .showProblem, .follow, .preview, .showBlock, .setBlock, .liftBlock,
+            .report, .decideReport:
             []
         }
     }
@@ -86,11 +89,11 @@ extension Operation {
         return switch self {
         case .listLinks: [.edgeToken, .prefer]
         case .createLink, .shorten, .takeBatch: [.idempotencyKey, .edgeToken, .prefer]
-        case .showLink, .showClicks, .follow, .preview, .showBlock, .setBlock, .liftBlock: reading
+        case .showLink, .showClicks, .follow, .preview, .showBlock, .setBlock, .liftBlock, .report: reading
         case .changeLink, .deleteLink: [.ifMatch] + reading
         case .describe: [.ifNoneMatch]
         case .importLinks, .exportLinks, .showBatch, .tellChanges, .health, .readiness, .listProblems, .showProblem,
-            .listBlocks:
+            .listBlocks, .listReports, .decideReport, .tellAudit:
             []
         }
     }
@@ -103,6 +106,8 @@ extension Operation {
         case .takeBatch: ("application/json", Schema.newBatch.reference)
         case .changeLink: ("application/json", Schema.linkChange.reference)
         case .setBlock: ("application/json", Schema.newBlock.reference)
+        case .report: ("application/json", Schema.newReport.reference)
+        case .decideReport: ("application/json", Schema.newDecision.reference)
         case .importLinks:
             (
                 "application/x-ndjson",
@@ -110,7 +115,8 @@ extension Operation {
                 ["description": "A line for each link: a JSON object with the members of Link."]
             )
         case .listLinks, .exportLinks, .showBatch, .showLink, .deleteLink, .showClicks, .tellChanges, .describe,
-            .health, .readiness, .listProblems, .showProblem, .follow, .preview, .listBlocks, .showBlock, .liftBlock:
+            .health, .readiness, .listProblems, .showProblem, .follow, .preview, .listBlocks, .showBlock, .liftBlock,
+            .listReports, .tellAudit:
             nil
         }
     }

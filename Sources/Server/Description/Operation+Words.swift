@@ -13,9 +13,9 @@ extension Operation {
     var access: Access {
         switch self {
         case .createLink, .shorten, .importLinks, .takeBatch: .creators
-        case .showLink, .showBatch, .showClicks, .describe: .anybody
+        case .showLink, .showBatch, .showClicks, .describe, .report: .anybody
         case .listLinks, .exportLinks, .changeLink, .deleteLink, .tellChanges, .listBlocks, .showBlock,
-            .setBlock, .liftBlock:
+            .setBlock, .liftBlock, .listReports, .decideReport, .tellAudit:
             .keyHolders
         case .health, .readiness, .listProblems, .showProblem, .follow, .preview: .open
         }
@@ -37,6 +37,10 @@ extension Operation {
         case .showBlock: "The block of a link, in force or lifted"
         case .setBlock: "Blocks a link, whatever its owner says"
         case .liftBlock: "Lifts the block of a link; no list of known addresses blocks it again"
+        case .report: "Reports a link that does harm"
+        case .listReports: "Reports of links, newest first, for the scope admin"
+        case .decideReport: "Decides a report: blocks its link, or dismisses it"
+        case .tellAudit: "What admins did, newest first"
         case .tellChanges: "Every change of every link, for the scope admin"
         case .describe: "This description"
         case .shorten: "Makes a link, in the short form"

@@ -5,7 +5,7 @@ import HTTP
 enum Operation: String, CaseIterable, Sendable {
     case listLinks, createLink, importLinks, exportLinks, takeBatch, showBatch
     case showLink, changeLink, deleteLink, showClicks
-    case listBlocks, showBlock, setBlock, liftBlock
+    case listBlocks, showBlock, setBlock, liftBlock, report, listReports, decideReport, tellAudit
     case tellChanges, describe, shorten, health, readiness, listProblems, showProblem, follow, preview
 }
 
@@ -20,6 +20,9 @@ enum Resource: String, CaseIterable, Sendable {
     case clicks = "/api/v1/analytics/{code}"
     case blocks = "/api/v1/blocks"
     case block = "/api/v1/blocks/{code}"
+    case reports = "/api/v1/reports"
+    case decision = "/api/v1/reports/{id}/decision"
+    case audit = "/api/v1/audit"
     case changes = "/api/v1/changes"
     case description = "/api/v1/openapi.json"
     case shortening = "/shorten"
@@ -47,6 +50,9 @@ enum Resource: String, CaseIterable, Sendable {
         case .clicks, .clicksInShort: return [(.get, .showClicks)]
         case .blocks: return [(.get, .listBlocks)]
         case .block: return [(.get, .showBlock), (.put, .setBlock), (.delete, .liftBlock)]
+        case .reports: return [(.get, .listReports), (.post, .report)]
+        case .decision: return [(.post, .decideReport)]
+        case .audit: return [(.get, .tellAudit)]
         case .changes: return [(.get, .tellChanges)]
         case .description: return [(.get, .describe)]
         case .shortening: return [(.post, .shorten)]
@@ -79,7 +85,7 @@ extension Resource {
         if path == ProblemPage.prefix + "/" { return (.problems, "") }
         if Array(path.utf8).withUnsafeBytes({ Route.code($0) != nil }) { return (.redirect, String(path.dropFirst())) }
         if let code = API.previewed(path) { return (.preview, code) }
-        for resource in [batch, link, clicks, clicksInShort, block, problem] {
+        for resource in [batch, link, clicks, clicksInShort, block, decision, problem] {
             if let argument = resource.argument(in: path) { return (resource, argument) }
         }
         return nil
@@ -91,11 +97,11 @@ extension Resource {
         return String(rawValue[rawValue.index(after: start)..<end])
     }
 
-    /// The last segment, behind what comes before the parameter.
+    /// The segment between what comes before the parameter and what comes behind it.
     private func argument(in path: String) -> String? {
-        let prefix = rawValue.prefix { $0 != "{" }
-        guard path.hasPrefix(prefix) else { return nil }
-        let rest = path.dropFirst(prefix.count)
+        let (prefix, suffix) = (rawValue.prefix { $0 != "{" }, rawValue.drop { $0 != "}" }.dropFirst())
+        guard path.hasPrefix(prefix), path.hasSuffix(suffix) else { return nil }
+        let rest = path.dropFirst(prefix.count).dropLast(suffix.count)
         return rest.isEmpty || rest.utf8.contains(UInt8(ascii: "/")) ? nil : String(rest)
     }
 }

@@ -22,6 +22,12 @@ enum Schema: String, CaseIterable, Sendable {
     case newBlock = "NewBlock"
     case block = "Block"
     case blockPage = "BlockPage"
+    case newReport = "NewReport"
+    case reportTaken = "ReportTaken"
+    case report = "Report"
+    case reportPage = "ReportPage"
+    case newDecision = "NewDecision"
+    case actPage = "ActPage"
     case importResult = "ImportResult"
     case health = "Health"
     case problem = "Problem"
@@ -63,16 +69,20 @@ enum Schema: String, CaseIterable, Sendable {
             ])
         case .change:
             Self.object([
-                ("position", Self.text()), ("kind", ["enum": .strings(LinkWrite.Kind.allCases.map(\.rawValue))]), ("at", Self.time),
+                ("position", Self.text()), ("kind", ["enum": .strings(LinkWrite.Kind.allCases.map(\.rawValue))]),
+                ("at", Self.time),
                 ("region", Self.text()), ("version", Self.text()), ("short_code", Self.code.reference),
                 ("link", ["oneOf": [["type": "null"], Self.link.reference]]),
             ])
         case .newBlock: Self.blockWish
         case .block: Self.object(Self.blockMembers)
-        case .blockPage:
-            Self.object(
-                [("blocks", Self.array(of: Self.block.reference)), ("next_cursor", Self.orNull(Self.text()))],
-                optional: [("damaged", ["type": "integer", "minimum": 1])])
+        case .blockPage: Self.page("blocks", Self.block.reference)
+        case .newReport: Self.reportWish
+        case .reportTaken: Self.object([("report_id", Self.reportID)])
+        case .report: Self.object(Self.reportMembers)
+        case .reportPage: Self.page("reports", Self.report.reference)
+        case .newDecision: Self.decisionWish
+        case .actPage: Self.page("acts", Self.object(Self.actMembers))
         case .importResult: Self.lineResult
         case .health: Self.object([("status", ["enum": ["pass", "fail"]]), ("version", Self.text())])
         case .problem:
@@ -100,20 +110,20 @@ enum Schema: String, CaseIterable, Sendable {
     }
 
     /// Also null, which says that the member is not there.
-    private static func orNull(_ schema: JSONTree) -> JSONTree {
+    static func orNull(_ schema: JSONTree) -> JSONTree {
         guard case .object(let members) = schema else { preconditionFailure("a schema is an object") }
         return .object(
             members.map { name, value in name == "type" ? (name, .array([value, "null"])) : (name, value) })
     }
 
-    private static func array(of elements: JSONTree, count: ClosedRange<Int>? = nil) -> JSONTree {
+    static func array(of elements: JSONTree, count: ClosedRange<Int>? = nil) -> JSONTree {
         let schema: JSONTree = ["type": "array", "items": elements]
         guard let count else { return schema }
         return schema + ["minItems": .integer(count.lowerBound), "maxItems": .integer(count.upperBound)]
     }
 
     /// Of an answer: members may be added to it.
-    private static func object(
+    static func object(
         _ members: [(name: String, value: JSONTree)], optional: [(name: String, value: JSONTree)] = []
     ) -> JSONTree {
         [
@@ -125,11 +135,11 @@ enum Schema: String, CaseIterable, Sendable {
     /// Base64url that only an answer gives.
     static let opaque = text(pattern: "^[A-Za-z0-9_-]+$")
     static let codePattern = "^[A-Za-z0-9_-]+$"
-    private static let plainText = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
-    private static let uri: JSONTree = ["type": "string", "format": "uri"]
+    static let plainText = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+    static let uri: JSONTree = ["type": "string", "format": "uri"]
     static let time: JSONTree = ["type": "string", "format": "date-time"]
-    private static let count: JSONTree = ["type": "integer", "minimum": 0]
-    private static let flag: JSONTree = ["type": "boolean"]
+    static let count: JSONTree = ["type": "integer", "minimum": 0]
+    static let flag: JSONTree = ["type": "boolean"]
     private static let claimID =
         text(pattern: "^[0-9A-Fa-f]{32}$") + ["not": ["const": .string(String(repeating: "0", count: 32))]]
     static let batchID = text(pattern: "^[0-9A-Za-z][0-9a-f]{33}$")
@@ -196,18 +206,6 @@ enum Schema: String, CaseIterable, Sendable {
             "type": "object", "minProperties": 1, "properties": .object(members), "additionalProperties": false,
         ] + oneExpiry
     }
-
-    private static var blockWish: JSONTree {
-        [
-            "type": "object", "additionalProperties": false,
-            "properties": ["reason": orNull(text(of: 0...BlockRequest.Limits.reasonBytes, pattern: plainText))],
-        ]
-    }
-
-    private static let blockMembers: [(name: String, value: JSONTree)] = [
-        ("short_code", code.reference), ("short_url", uri), ("is_blocked", flag), ("reason", text()),
-        ("list", orNull(text())), ("decided_by", text()), ("decided_at", time), ("region", text()),
-    ]
 
     // MARK: What became of many
 

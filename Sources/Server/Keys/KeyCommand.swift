@@ -109,6 +109,8 @@ private struct KeyClient {
 /// The data directory of a node that does not run.
 private struct KeyDirectory {
     let path: String
+    /// Who acts on a directory, in the audit trail.
+    private static let `operator` = Array("operator".utf8)
 
     func perform(_ action: KeyCommand.Action) throws -> Int32 {
         let now = Instant(milliseconds: System.wallMilliseconds())
@@ -119,18 +121,30 @@ private struct KeyDirectory {
             do throws(RefusedRequest) { new = try request.newKey(now: now) } catch {
                 throw KeyCommandError(error.problem.detail)
             }
-            guard let stored = try write({ $0.createKey(new.key.id, new.body, completion: $1) }) else {
+            guard
+                let stored = try write({
+                    $0.createKey(
+                        new.key.id, new.body, audit: AuditBody("create-key", on: "\(new.key.id)", by: Self.operator),
+                        completion: $1)
+                })
+            else {
                 preconditionFailure("a key that was made is there")
             }
             return print(new.key.text, KeyDescription(stored, now: now))
         case .revoke(let id):
-            guard try write({ $0.revokeKey(id, completion: $1) }) != nil else {
+            guard
+                try write({
+                    $0.revokeKey(
+                        id, audit: AuditBody("revoke-key", on: "\(id)", by: Self.operator), completion: $1)
+                }) != nil
+            else {
                 throw KeyCommandError(Problem.noSuchKey.detail)
             }
             return printRevoked(id)
         case .revokeTokens(let revocation):
             _ = try write { (store, completion) throws(RefusedRequest) in
-                try revocation.perform(on: store, completion: completion)
+                try revocation.perform(
+                    on: store, audit: revocation.act(by: Self.operator), completion: completion)
             }
             return printRevoked(revocation)
         }

@@ -35,15 +35,22 @@ extension TokenRevocation {
         return json
     }
 
+    /// The line of the audit trail that is written with it.
+    func act(by principal: [UInt8]) -> AuditBody {
+        AuditBody("revoke-tokens", on: "\(claim == .jti ? "jti" : "sub") \(text)", by: principal)
+    }
+
     /// Puts it into the store, as `Store.revokeTokens` does.
-    func perform(on store: Store, completion: @escaping Store.KeyCompletion) throws(RefusedRequest) {
+    func perform(
+        on store: Store, audit: AuditBody, completion: @escaping Store.KeyCompletion
+    ) throws(RefusedRequest) {
         guard JWTLimits.nameBytes.contains(text.utf8.count), isPlain(text) else {
             throw RefusedRequest(
                 Problem(
                     .invalidKey,
                     "What tokens are revoked by has 1 to \(JWTLimits.nameBytes.upperBound) bytes of plain text."))
         }
-        store.revokeTokens(claim, text, completion: completion)
+        store.revokeTokens(claim, text, audit: audit, completion: completion)
     }
 }
 

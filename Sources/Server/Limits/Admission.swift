@@ -12,7 +12,7 @@ package struct LimitSubject: Hashable, Sendable {
 /// running node goes over to another one.
 package final class Admission: Sendable {
     package let proxies: TrustedProxies
-    package let create, read, redirect, miss, authFailure: Limiter?
+    package let create, read, redirect, miss, authFailure, report: Limiter?
     private let key: (UInt64, UInt64)
     private let refusals: LimitRefusals
 
@@ -29,12 +29,13 @@ package final class Admission: Sendable {
         redirect = limiter(.redirect, configuration.rateLimitRedirect, old?.redirect)
         miss = limiter(.miss, configuration.rateLimitMiss, old?.miss)
         authFailure = limiter(.authFailure, configuration.rateLimitAuthFailure, old?.authFailure)
+        report = limiter(.report, configuration.rateLimitReport, old?.report)
         key = old?.key ?? (.random(in: .min ... .max), .random(in: .min ... .max))
         self.refusals = refusals
     }
 
     /// Those that are on.
-    package var limiters: [Limiter] { [create, read, redirect, miss, authFailure].compactMap(\.self) }
+    package var limiters: [Limiter] { [create, read, redirect, miss, authFailure, report].compactMap(\.self) }
 
     package func refusalCount(_ name: LimitName) -> UInt64 { refusals.count(name) }
 
@@ -81,6 +82,7 @@ package final class Admission: Sendable {
         guard Route.isOfAPI(path) else { return API.previewed(path) == nil ? nil : redirect }
         switch method {
         case .get, .head: return read
+        case .post where path == Resource.reports.rawValue: return report
         case .post, .put, .patch, .delete: return create
         case .options, .other: return nil
         }

@@ -12,6 +12,8 @@ package enum LimitName: String, CaseIterable, Sendable {
     case miss
     /// Keys that are none. Asked with `look` before a key is looked at; each wrong one takes a token of its network.
     case authFailure = "auth_failure"
+    /// Reports of abuse.
+    case report
 }
 
 /// How many requests were refused by each limit; it outlives the limits that are exchanged.
@@ -21,6 +23,7 @@ package final class LimitRefusals: Sendable {
     private let redirect = Atomic<UInt64>(0)
     private let miss = Atomic<UInt64>(0)
     private let authFailure = Atomic<UInt64>(0)
+    private let report = Atomic<UInt64>(0)
 
     package init() {}
 
@@ -31,6 +34,7 @@ package final class LimitRefusals: Sendable {
         case .redirect: redirect.add(1, ordering: .relaxed)
         case .miss: miss.add(1, ordering: .relaxed)
         case .authFailure: authFailure.add(1, ordering: .relaxed)
+        case .report: report.add(1, ordering: .relaxed)
         }
     }
 
@@ -41,6 +45,7 @@ package final class LimitRefusals: Sendable {
         case .redirect: redirect.load(ordering: .relaxed)
         case .miss: miss.load(ordering: .relaxed)
         case .authFailure: authFailure.load(ordering: .relaxed)
+        case .report: report.load(ordering: .relaxed)
         }
     }
 }

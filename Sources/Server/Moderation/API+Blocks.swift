@@ -51,6 +51,10 @@ extension API {
     private func answer(_ call: APICall, _ written: WrittenBlock, _ code: [UInt8]) {
         guard let block = written.block else { preconditionFailure("a decision is written wherever there is none") }
         guard let sequence = written.sequence else { return answer(call, block, code, status: 200, position: nil) }
+        AuditBody(
+            block.body.isBlocked ? "block" : "lift-block", on: "/" + String(decoding: code, as: UTF8.self),
+            by: block.body.by, detail: block.body.reason
+        ).tell()
         durability.hold(block.origin, sequence, at: System.monotonicMilliseconds()) { [self] isDurable in
             guard isDurable else { return call.answer(Problem.changeNotReplicated(code).response) }
             let position = LifeTag(block.origin).map { LogPosition($0, sequence) }
@@ -90,21 +94,11 @@ extension API {
             return call.answer(Problem.overloaded.response)
         }
         for _ in 0..<page.damagedCount { noteDamage() }
-        var body: [UInt8] = [UInt8(ascii: "{")]
-        body.append(jsonKey: "blocks")
-        body.append(UInt8(ascii: "["))
-        for (index, (block, code)) in page.blocks.enumerated() {
-            if index > 0 { body.append(UInt8(ascii: ",")) }
-            body += text(of: block, code).json
-        }
-        body.append(UInt8(ascii: "]"))
-        body.append(jsonKey: "next_cursor", string: page.next.map { ModerationKey.block($0).text })
-        if page.damagedCount > 0 {
-            body.append(jsonKey: "damaged")
-            body += Array(String(page.damagedCount).utf8)
-        }
-        body.append(UInt8(ascii: "}"))
-        call.answer(json(body))
+        let blocks = page.blocks.map { text(of: $0.block, $0.code).json }
+        call.answer(
+            self.page(
+                "blocks", blocks, next: page.next.map { ModerationKey.block($0).text },
+                damagedCount: page.damagedCount))
     }
 
     private func json(_ body: [UInt8]) -> Response {

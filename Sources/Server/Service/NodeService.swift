@@ -1,4 +1,5 @@
 import Glibc
+import Links
 import Primitives
 import Store
 
@@ -176,6 +177,10 @@ private final class NodeService {
                     "switch": .string(state.name), "running": .string(state.on ? "on" : "off"),
                     "configured": .string(state.configured ? "on" : "off"),
                 ])
+        }
+        if !reload.applied.isEmpty {
+            let keys = reload.applied.map(\.key).joined(separator: " ")
+            AuditBody("reload", on: keys, by: Array("operator".utf8)).tell(to: node.store)
         }
         for change in reload.waiting {
             Log.write(

@@ -33,7 +33,7 @@ extension Worker {
         _ connection: Connection
     ) {
         guard let hit = cache.lookup(code.bytes, now: now) else { return find(code, form, head, bytes, connection) }
-        guard hit.kind == .redirect else { return answer(hit.kind, code, form, head, bytes, connection) }
+        guard hit.kind == .redirect else { return answer(hit, code, form, head, bytes, connection) }
         let start = output.count
         redirects.appendHead(.cache, to: &output)
         let destination = output.count
@@ -44,11 +44,11 @@ extension Worker {
 
     /// What the cache has of it is no destination.
     private func answer(
-        _ kind: CodeCache.Kind, _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead,
+        _ hit: CodeCache.Hit, _ code: UnsafeRawBufferPointer, _ form: Response.Form, _ head: RequestHead,
         _ bytes: UnsafeRawBufferPointer, _ connection: Connection
     ) {
         takeUpKnownToken()
-        switch kind {
+        switch hit.kind {
         case .redirect: preconditionFailure("it has one")
         // Where it was written may know better.
         case .notFound where reading.region != nil && !reading.hasAsked: find(code, form, head, bytes, connection)

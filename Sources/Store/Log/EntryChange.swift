@@ -12,6 +12,10 @@ struct EntryChange {
     /// The row of `claims` that the link's creation has; nil: none.
     let claim: ClaimRow?
 
+    var isReport: Bool { if case .moderation(.report) = key { true } else { false } }
+    /// A report that nobody has decided yet: a decision is final.
+    var isOpenReport: Bool { isReport && !rank.isDeleted }
+
     /// Kinds that change records; another one is not known.
     static let kinds = [LogEntry.Kind.link, LogEntry.Kind.member, LogEntry.Kind.key, LogEntry.Kind.moderation]
 

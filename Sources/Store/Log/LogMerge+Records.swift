@@ -33,10 +33,7 @@ extension LogMerge {
         let (rowKey, entryKey) = (change.key.rowKey, change.key.entryKey)
         let table = try handle(of: change.key, transaction)
         let hash = Digest.hash(entryKey, stamp: change.rank.stamp, origin: change.rank.origin)
-        switch change.key {
-        case .link(let key), .moderation(.block(let key)): stamps?.note(key)
-        case .member, .key, .moderation: break
-        }
+        if let key = change.key.answeredLink { stamps?.note(key) }
         switch try stored(change.key, rowKey, table, transaction) {
         case .absent where kind == .reduction: return .kept
         case .record(let rank, let ownerRow) where kind == .reduction:
@@ -52,6 +49,7 @@ extension LogMerge {
             }
             try sums.add(hash, to: change.key.bucket, catalogue, transaction)
             try moveOwner(from: nil, to: change.ownerRow, transaction)
+            noteReport(wasOpen: false, isOpen: change.isOpenReport)
         case .damaged:
             guard kind == .repair else {
                 figures.damagedRecords += 1
@@ -70,6 +68,7 @@ extension LogMerge {
             try transaction.put(table, rowKey, row(change, index, rowKey))
             let old = Digest.hash(entryKey, stamp: rank.stamp, origin: rank.origin)
             try sums.add(hash, replacing: old, to: change.key.bucket, catalogue, transaction)
+            noteReport(wasOpen: change.isReport && !rank.isDeleted, isOpen: change.isOpenReport)
             try moveOwner(from: ownerRow, to: change.ownerRow, transaction)
         }
         return .changed

@@ -33,6 +33,8 @@ struct LogMerge {
     /// The newest that an entry in the logs here had, and the newest that this program reads.
     var logFormat = UInt16(LogEntry.firstFormat)
     var knownLogFormat = StoreLimits.logFormat
+    /// Reports that nobody has decided; nil until they are counted.
+    var openReports: Int?
     /// Claims of earlier creations are not kept: the least stamp.
     var claimsSince: UInt64 = 0
 
@@ -110,6 +112,12 @@ struct LogMerge {
     /// A record comes without its entry, which is of the format that its kind began with or of a later one.
     mutating func noteFormat(of key: RecordKey, _ transaction: borrowing WriteTransaction) throws(LMDBError) {
         if case .moderation = key { try noteFormat(LogEntry.moderationFormat, transaction) }
+    }
+
+    /// A report comes, is decided, or opens again.
+    mutating func noteReport(wasOpen: Bool, isOpen: Bool) {
+        guard let count = openReports, wasOpen != isOpen else { return }
+        openReports = max(0, count + (isOpen ? 1 : -1))
     }
 
     /// The origin's index, made for a new one, with its ceiling raised; nil if there is no room for another origin.

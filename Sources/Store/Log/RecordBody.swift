@@ -46,6 +46,9 @@ extension ModerationBody {
     /// Whether it stands where one that is not final was written later: a report that was decided does not open again because
     /// it comes again elsewhere.
     fileprivate var isFinal: Bool { if case .report(let body) = self { body.decision != nil } else { false } }
+
+    /// A report that nobody has decided yet.
+    var isOpenReport: Bool { if case .report(let body) = self { body.decision == nil } else { false } }
 }
 
 /// A row's payload, whatever its table: stamp (8), origin index (varint), body.

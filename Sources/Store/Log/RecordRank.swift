@@ -131,6 +131,14 @@ enum RecordKey: Equatable {
         }
     }
 
+    /// The link whose answer hangs on the record.
+    var answeredLink: LinkKey? {
+        switch self {
+        case .link(let key), .moderation(.block(let key)): key
+        case .member, .key, .moderation: nil
+        }
+    }
+
     /// A number that a node made up, and so nobody else's.
     var isGenerated: Bool {
         switch self {

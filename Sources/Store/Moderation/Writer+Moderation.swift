@@ -4,11 +4,18 @@ import Primitives
 /// What is written under the keys of moderation.
 enum ModerationWrite: Sendable {
     case block(BlockWrite)
+    case report(UInt128, ReportBody)
+    case decide(ReportDecision)
+    case audit(AuditBody)
 }
 
 /// What came of it.
 enum Moderated: Sendable {
     case block(WrittenBlock)
+    case report(ReportOutcome)
+    /// Nil: there is no such report.
+    case decided(DecidedReport?)
+    case audited
 }
 
 extension Store {
@@ -29,10 +36,17 @@ extension Writer {
         case .block(let write):
             guard takesLinks || write.source == .decision else { return (.failure(.storageFull), false) }
             return try apply(write, now, transaction)
+        case .report(let id, let body):
+            guard takesLinks else { return (.failure(.storageFull), false) }
+            return try take(id, body, now, transaction)
+        case .decide(let decision): return try decide(decision, now, transaction)
+        case .audit(let act):
+            let isKept = try audit(act, now, transaction)
+            return (.moderated(.audited), isKept)
         }
     }
 
-    private func apply(
+    func apply(
         _ write: BlockWrite, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> (outcome: Outcome, changes: Bool) {
         let key = ModerationKey.block(write.key)
@@ -47,7 +61,8 @@ extension Writer {
                 preconditionFailure("a block's key has a block")
             }
             guard write.changes(stands) else {
-                let block = StoredBlock(key: write.key, body: stands, stamp: Stamp(rawValue: record.stamp), origin: author)
+                let block = StoredBlock(
+                    key: write.key, body: stands, stamp: Stamp(rawValue: record.stamp), origin: author)
                 return (.unwritten(block), false)
             }
             body = stands
@@ -58,8 +73,14 @@ extension Writer {
         state.merge.stamps!.note(write.key)
         let stamp = try put(key, .block(body), over: found, now, transaction)
         let block = StoredBlock(key: write.key, body: body, stamp: stamp, origin: state.row.origin)
+        let sequence = state.row.head
+        if write.source == .decision {
+            let act = AuditBody(
+                write.isBlocked ? "block" : "lift-block", on: name(of: write.key), by: write.by, detail: write.reason)
+            try audit(act, now, transaction)
+        }
         return (
-            .moderated(.block(WrittenBlock(block: block, isNew: !wasBlocked, sequence: state.row.head))), true
+            .moderated(.block(WrittenBlock(block: block, isNew: !wasBlocked, sequence: sequence))), true
         )
     }
 
@@ -91,20 +112,32 @@ extension Writer {
         _ key: ModerationKey, _ body: ModerationBody, over standing: StoredModeration, _ now: Instant,
         _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Stamp {
-        var (stored, replaced): (Stamp?, UInt128?) = (nil, nil)
-        let rowKey = key.bytes
-        if case .record(let record, let author) = standing {
-            stored = Stamp(rawValue: record.stamp)
-            replaced = Digest.hash(rowKey, stamp: record.stamp, origin: author)
-        }
+        var stored: Stamp?
+        if case .record(let record, _) = standing { stored = Stamp(rawValue: record.stamp) }
         let stamp = state.clock.stamp(now: now, stored: stored)
+        try put(key, body, over: standing, at: stamp, transaction)
+        return stamp
+    }
+
+    /// - Precondition: `stamp` is the clock's last.
+    func put(
+        _ key: ModerationKey, _ body: ModerationBody, over standing: StoredModeration, at stamp: Stamp,
+        _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) {
+        var replaced: UInt128?
+        let rowKey = key.bytes
+        var wasOpen = false
+        if case .record(let record, let author) = standing {
+            replaced = Digest.hash(rowKey, stamp: record.stamp, origin: author)
+            if case .moderation(let old) = record.body { wasOpen = old.isOpenReport }
+        }
+        state.merge.noteReport(wasOpen: wasOpen, isOpen: body.isOpenReport)
         var value: [UInt8] = []
         body.encode(into: &value)
         try transaction.put(catalogue.blocks!, rowKey, sealedRecord(.blocks, rowKey, stamp, value))
         try log(LogEntry.Kind.moderation, rowKey, stamp, value, transaction)
         let hash = Digest.hash(rowKey, stamp: stamp.rawValue, origin: state.row.origin)
         try addToDigest(DigestBucket(key), hash, replacing: replaced, transaction)
-        return stamp
     }
 }
 

@@ -21,7 +21,8 @@ package struct SnapshotPosition: Equatable, Sendable {
     }
 
     init?(_ bytes: [UInt8]) {
-        guard bytes.count >= 2, bytes.count <= 2 + ModerationKey.maximumSizeBytes, let table = TableID(bytes[0], bytes[1])
+        guard bytes.count >= 2, bytes.count <= 2 + ModerationKey.maximumSizeBytes,
+            let table = TableID(bytes[0], bytes[1])
         else { return nil }
         self.init(table, Array(bytes[2...]))
     }

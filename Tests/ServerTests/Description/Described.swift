@@ -31,7 +31,7 @@ struct Described {
             }
             let (head, tail) = (template[..<start], template[end...].dropFirst())
             guard path.count > head.count + tail.count, path.hasPrefix(head), path.hasSuffix(tail) else { return false }
-            return !path.dropFirst(head.count).contains("/")
+            return !path.dropFirst(head.count).dropLast(tail.count).contains("/")
         }
         // The one that says most of the path in its own words.
         guard

@@ -50,7 +50,7 @@ extension NodeTests {
 
         /// Every operation, with every answer that is no refusal.
         @Test func answers() throws {
-            let node = try RunningNode(RunningNode.withAdmin)
+            let node = try RunningNode(RunningNode.withAdmin + ["--blocked_answer", "warning"])
             let key = try node.makeKey("--owner", "team")
             let admin = try node.makeKey("--scopes", "admin", name: "admin")
             let inspector = try Inspector(node)
@@ -76,6 +76,7 @@ extension NodeTests {
                 try inspector.ask("GET", target)
                 try inspector.ask("HEAD", target)
             }
+            try moderate(inspector, key: key, admin: admin)
             // Links whose aliases are words of the API's own.
             for word in ["import", "export", "bulk"] {
                 let body = #"{"long_url":"https://example.com/","custom_alias":"\#(word)"}"#
@@ -94,6 +95,24 @@ extension NodeTests {
             // What is answered line by line, and a node that drains, have tests of their own.
             let others: Set = ["importLinks 200", "exportLinks 200", "readiness 503"]
             #expect(successes(inspector.described).subtracting(inspector.seen) == others)
+        }
+
+        private func moderate(_ inspector: Inspector, key: String, admin: String) throws {
+            let code = try inspector.ask("POST", "/api/v1/urls", Self.link, key: key).string("short_code")
+            let report = #"{"code":"\#(code)","category":"phishing","comment":"It asks\nfor passwords."}"#
+            let id = try inspector.ask("POST", "/api/v1/reports", report).string("report_id")
+            try inspector.ask("GET", "/api/v1/reports", key: admin)
+            try inspector.ask("POST", "/api/v1/reports/\(id)/decision", #"{"decision":"dismiss"}"#, key: admin)
+            for _ in 0..<2 { try inspector.ask("PUT", "/api/v1/blocks/\(code)", "{}", key: admin) }
+            try inspector.ask("GET", "/\(code)", nil, "Accept: text/html\r\n")
+            for fields in ["Accept: text/html\r\n", ""] {
+                #expect(try inspector.ask("GET", "/\(code)+", nil, fields).status == 451)
+            }
+            #expect(try inspector.ask("GET", "/\(code)").status == 451)
+            for target in ["/api/v1/blocks", "/api/v1/blocks/\(code)", "/api/v1/audit?limit=2"] {
+                try inspector.ask("GET", target, key: admin)
+            }
+            try inspector.ask("DELETE", "/api/v1/blocks/\(code)", key: admin)
         }
 
         /// Every answer of the description that is no problem.

@@ -37,7 +37,7 @@ final class RunningNode: @unchecked Sendable {
         if !flags.contains("--listen") { arguments += ["--listen", "127.0.0.1:0"] }
         // Tests ask more of a node in a second than a client may.
         // Whoever brings a file decides there.
-        for limit in ["create", "read", "miss", "auth_failure"]
+        for limit in ["create", "read", "miss", "auth_failure", "report"]
         where !flags.contains("--rate_limit_\(limit)") && !flags.contains("--config") {
             arguments += ["--rate_limit_\(limit)", "off"]
         }

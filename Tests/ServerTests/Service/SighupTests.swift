@@ -234,7 +234,7 @@ extension NodeTests {
             if let proof = Self.proofs[key] { return try proof(self) }
             let proof = try #require(
                 ReplicationReload.proofs[key] ?? SecureReload.proofs[key] ?? TokenReload.proofs[key]
-                    ?? SwitchProofs.reloads[key],
+                    ?? SwitchProofs.reloads[key] ?? ModerationReload.proofs[key],
                 "a key that can be reloaded, and no proof of it")
             try proof()
         }
