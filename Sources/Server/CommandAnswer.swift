@@ -6,6 +6,8 @@ package struct CommandAnswer: Equatable, Sendable {
     /// Without parameters, in lower case; empty if there is none.
     package let mediaType: String
     package let body: [UInt8]
+    /// Nil unless the field gives seconds.
+    package var retryAfterSeconds: Int?
 
     /// The final answer at the start of `bytes`; nil if more must come first. `isWhole`: nothing more will come.
     package static func parse(_ bytes: [UInt8], isWhole: Bool) throws(CommandClientError) -> CommandAnswer? {
@@ -15,7 +17,8 @@ package struct CommandAnswer: Equatable, Sendable {
             rest = rest[end...]
             if head.status < 200 { continue }
             guard let body = try body(head, rest, isWhole: isWhole) else { return nil }
-            return CommandAnswer(status: head.status, mediaType: head.mediaType, body: body)
+            return CommandAnswer(
+                status: head.status, mediaType: head.mediaType, body: body, retryAfterSeconds: head.retryAfterSeconds)
         }
         guard rest.isEmpty || "HTTP/1.".utf8.starts(with: rest.prefix(7)) else { throw .malformedAnswer }
         return nil
@@ -73,6 +76,7 @@ struct AnswerHead {
     let status: Int
     private(set) var mediaType = ""
     private(set) var framing = Framing.untilClose
+    private(set) var retryAfterSeconds: Int?
 
     init?(_ bytes: ArraySlice<UInt8>) {
         var lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)[...]
@@ -97,6 +101,8 @@ struct AnswerHead {
         switch (name, framing) {
         case ("content-type", _):
             mediaType = value.prefix { $0 != ";" }.trimmingBlanks().lowercased()
+        case ("retry-after", _):
+            if value.utf8.allSatisfy(\.isDigit) { retryAfterSeconds = Int(value) }
         case ("transfer-encoding", _):
             guard value.lowercased() == "chunked" else { return false }
             framing = .chunked

@@ -26,6 +26,7 @@ extension Node {
         live.replace(with: configuration)
         if let context { peers?.replace(tls: context) }
         peers?.mail.wake()
+        judges.lists.wake()
         if !accessLog.write(to: sink) {
             Log.write(
                 .warning, "access-log-held", ["reason": "a write to it hangs; lines go where they did until that ends"])

@@ -46,6 +46,7 @@ final class Node: @unchecked Sendable {
     private let servesUsers: Bool
     /// Nil: there is no cache to be told of changes.
     let purger: Purger?
+    let judges: Judges
     let clusterSecret: ClusterSecret?
     /// The main thread's.
     var replicationTLS: ReplicationTLS?
@@ -101,12 +102,15 @@ final class Node: @unchecked Sendable {
         readers = try ReaderThreads(store, count: configuration.readerThreads, mustEnd: { Self.end(because: $0) })
         let publicURL = configuration.publicURL(boundTo: address)
         purger = try Purger(store, configuration, publicURL: publicURL, now: { Self.clock(offset) })
+        judges = try Judges(
+            store, live, Moderation(store), lookupKey: secrets.lookupKey, now: { Self.clock(offset) })
         clicks = try Clicks(store, live, now: { Self.clock(offset) })
         let api = try API(
             store, live, admission, intake, durability, clicks.storage, tokens, lookups, peers: peers,
             requests: ClusterSecret.requestKey(secrets.cluster, codeSecret: store.codeSecret), publicURL: publicURL,
             policy: try DestinationPolicy(
-                ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations), jwt: jwt,
+                ownHosts: [publicURL], allowPrivate: configuration.allowPrivateDestinations,
+                blockLists: judges.lists.lists), jwt: jwt,
             now: { Self.clock(offset) }, isReady: { [unowned self] in isReady },
             noteDamage: { [unowned self] in noteDamage() },
             noteAuthFailure: { [unowned self] in noteAuthFailure() })
@@ -124,6 +128,7 @@ final class Node: @unchecked Sendable {
         threads.append(SystemThread("api", niceness: API.niceness, api.run))
         threads.append(SystemThread("changes", niceness: API.niceness, api.feed.run))
         purger?.start()
+        judges.start()
         threads.append(SystemThread("batches", niceness: API.niceness) { api.batches.run(api) })
         for (index, worker) in workers.enumerated() { threads.append(SystemThread("worker-\(index)", worker.run)) }
     }
@@ -205,6 +210,7 @@ final class Node: @unchecked Sendable {
         clicks.close()
         clickThread?.join()
         purger?.close()
+        judges.close()
         store.close()
         if accessLog.close() { accessLogThread?.join() }
         hasDrained.store(true, ordering: .releasing)

@@ -6,6 +6,12 @@ package struct LinkWrite: Sendable {
     /// The last two are of its block, which is none of the link's own changes.
     package enum Kind: String, CaseIterable, Sendable { case created, updated, deleted, blocked, unblocked }
 
+    /// One or the other: what is written of a block says nothing of where the link leads.
+    package enum Content: Equatable, Sendable {
+        case link(LinkBody)
+        case block(BlockBody)
+    }
+
     package let origin: Origin
     /// Of the entry in the origin's log.
     package let sequence: UInt64
@@ -13,14 +19,14 @@ package struct LinkWrite: Sendable {
     package let key: LinkKey
     /// The code or alias that the link is reached under.
     package let code: [UInt8]
-    /// Empty if the entry is of the link's block.
-    package let body: LinkBody
-    package let block: BlockBody?
+    package let content: Content
 
     package var kind: Kind {
-        if let block { return block.isBlocked ? .blocked : .unblocked }
-        if body.flags.contains(.deleted) { return .deleted }
-        return body.creation == nil ? .created : .updated
+        switch content {
+        case .block(let block): block.isBlocked ? .blocked : .unblocked
+        case .link(let body) where body.flags.contains(.deleted): .deleted
+        case .link(let body): body.creation == nil ? .created : .updated
+        }
     }
 
     /// Whether the code was answered in another way before, so that a cache may keep what no longer holds. That nothing is
@@ -31,7 +37,11 @@ package struct LinkWrite: Sendable {
     /// creation that won a claim comes before all that was done to the link since, else the later one. Writes of its block
     /// are compared among themselves.
     package var version: String {
-        let rank = RecordRank(body, stamp: stamp.rawValue, origin: origin)
+        let rank =
+            switch content {
+            case .link(let body): RecordRank(body, stamp: stamp.rawValue, origin: origin)
+            case .block: RecordRank(isDeleted: false, stamp: stamp.rawValue, origin: origin)
+            }
         let order = rank.isDeleted ? 2 : rank.isClaimed ? 0 : 1
         return "\(order)" + hex(stamp.rawValue, 16) + hex(UInt64(origin.region), 2) + hex(UInt64(origin.node), 1)
             + hex(origin.incarnation, 16)
@@ -123,14 +133,14 @@ extension Store {
     /// Nil for a link of no code that this node answers, and for what is no link's.
     private func linkWrite(_ entry: LogEntry, _ origin: Origin) -> LinkWrite? {
         let key: LinkKey
-        var (body, block): (LinkBody, BlockBody?) = (LinkBody(), nil)
+        let content: LinkWrite.Content
         switch try? RecordKey(kind: entry.kind, entry.key.span.bytes) {
         case .link(let link):
-            guard let decoded = try? LinkBody(decoding: entry.value.span.bytes) else { return nil }
-            (key, body) = (link, decoded)
+            guard let body = try? LinkBody(decoding: entry.value.span.bytes) else { return nil }
+            (key, content) = (link, .link(body))
         case .moderation(.block(let link)):
-            guard let decoded = try? BlockBody(decoding: entry.value.span.bytes) else { return nil }
-            (key, block) = (link, decoded)
+            guard let block = try? BlockBody(decoding: entry.value.span.bytes) else { return nil }
+            (key, content) = (link, .block(block))
         case .member, .key, .moderation, nil: return nil
         }
         let code: [UInt8]
@@ -143,7 +153,7 @@ extension Store {
         }
         return LinkWrite(
             origin: origin, sequence: entry.sequence, stamp: Stamp(rawValue: entry.stamp), key: key, code: code,
-            body: body, block: block)
+            content: content)
     }
 
     // MARK: Files beside the store

@@ -9,6 +9,7 @@ import Server
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
     case http, configuration, records, destination, queries, json, forwarded, replication, tokens, imports, jwt, jwtkeys
+    case blocklists
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -24,6 +25,7 @@ enum Target: String, CaseIterable {
         case .imports: fuzzImports(bytes)
         case .jwt: fuzzJWT(bytes)
         case .jwtkeys: fuzzJWTKeys(bytes)
+        case .blocklists: fuzzBlockLists(bytes)
         }
     }
 }

@@ -46,7 +46,7 @@ import Testing
             }
             #expect(writes.count { $0.kind == .updated } == 10 && writes.count { $0.kind == .deleted } == 4)
             #expect(writes.allSatisfy { $0.replacesAnswer == ($0.kind != .created) })
-            #expect(writes.last?.code == Array("an-alias".utf8) && writes.last?.body == own.body)
+            #expect(writes.last?.code == Array("an-alias".utf8) && writes.last?.content == .link(own.body))
             #expect(writes.first?.code == store.code(first.key(0)))
             // Behind any of them the rest follows.
             var middle = ChangePosition()

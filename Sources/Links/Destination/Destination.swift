@@ -29,6 +29,7 @@ package struct Destination: Hashable, Sendable {
         let isHostASCII = !text[parts.host].contains { $0 >= 0x80 }
         let isURI = isHostASCII && needsNoEncoding(text, from: parts.authorityEnd)
         bytes = isURI ? text : try Self.encoded(text, parts, host)
+        try policy.blockLists?.admit(bytes)
     }
 
     /// The host is written anew only where its own characters ask for it.

@@ -33,6 +33,8 @@ package enum DestinationError: Error, Equatable, Sendable {
     case privateName(at: Int)
     /// One of this service's own names: the link would lead to itself.
     case ownHost(at: Int)
+    /// A block list has it. Which one, and which entry, is not told: nobody shall read a list by asking.
+    case blockListed
 
     /// Whether the string is no URL at all, or a URL that is not let through.
     package enum Kind: Sendable { case malformed, refused }
@@ -42,7 +44,8 @@ package enum DestinationError: Error, Equatable, Sendable {
         case .empty, .notUTF8, .surroundingSpace, .controlCharacter, .notAbsolute, .missingHost, .backslash, .port,
             .hostCharacter, .hostLength, .internationalName, .ipv4Address, .ipv6Address:
             .malformed
-        case .tooLong, .invisibleCharacter, .scheme, .userinfo, .mixedScripts, .privateAddress, .privateName, .ownHost:
+        case .tooLong, .invisibleCharacter, .scheme, .userinfo, .mixedScripts, .privateAddress, .privateName, .ownHost,
+            .blockListed:
             .refused
         }
     }
@@ -50,7 +53,7 @@ package enum DestinationError: Error, Equatable, Sendable {
     /// Byte offset in the string that was given; nil where it is about all of it.
     package var offset: Int? {
         switch self {
-        case .empty, .tooLong, .notUTF8, .notAbsolute, .scheme: nil
+        case .empty, .tooLong, .notUTF8, .notAbsolute, .scheme, .blockListed: nil
         case .surroundingSpace(let offset), .controlCharacter(let offset), .invisibleCharacter(let offset),
             .missingHost(let offset), .backslash(let offset), .userinfo(let offset), .port(let offset),
             .hostCharacter(let offset), .hostLength(let offset), .internationalName(let offset),
@@ -92,6 +95,7 @@ extension DestinationError: CustomStringConvertible {
         case .privateAddress: "The host is an address of a private or special network; it must be public"
         case .privateName: "The host is a name of a private network; it must be a public name like example.com"
         case .ownHost: "The URL leads back to this service; give the destination itself"
+        case .blockListed: "The URL leads to a place that this service leads nobody to"
         }
     }
 }

@@ -2,10 +2,15 @@
 package struct DestinationPolicy: Sendable {
     private let ownHosts: [Host]
     private var allowPrivate: Bool
+    /// Nil: there are none.
+    let blockLists: BlockLists?
 
     /// - ownHosts: names or addresses that this service answers on, with or without a port, or as URLs.
     /// - allowPrivate: lets through addresses and names of private networks; for intranets.
-    package init(ownHosts: [String] = [], allowPrivate: Bool = false) throws(DestinationError) {
+    /// - blockLists: those in force when a destination is judged.
+    package init(
+        ownHosts: [String] = [], allowPrivate: Bool = false, blockLists: BlockLists? = nil
+    ) throws(DestinationError) {
         var hosts: [Host] = []
         for own in ownHosts {
             let text = Array((own.contains("://") ? own : "http://" + own).utf8)
@@ -14,7 +19,12 @@ package struct DestinationPolicy: Sendable {
         }
         self.ownHosts = hosts
         self.allowPrivate = allowPrivate
+        self.blockLists = blockLists
     }
+
+    /// To all that is a URL.
+    private init() { (ownHosts, allowPrivate, blockLists) = ([], true, nil) }
+    static let everywhere = DestinationPolicy()
 
     /// The same with private networks allowed, or not.
     package func allowingPrivate(_ allowPrivate: Bool) -> DestinationPolicy {

@@ -31,10 +31,10 @@ extension API {
         json.append(jsonKey: "version", string: write.version)
         json.append(jsonKey: "short_code", utf8: write.code)
         json.append(jsonKey: "link")
-        if write.kind == .deleted || write.block != nil {
-            json += Array("null".utf8)
+        if case .link(let body) = write.content, write.kind != .deleted {
+            json += text(write.code, isAlias: write.key.isAlias, write.stamp, write.origin, body).json
         } else {
-            json += text(write.code, isAlias: write.key.isAlias, write.stamp, write.origin, write.body).json
+            json += Array("null".utf8)
         }
         return json + [UInt8(ascii: "}"), 0x0a]
     }

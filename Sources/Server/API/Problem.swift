@@ -163,6 +163,10 @@ extension Problem {
     }
 
     init(_ error: DestinationError) {
+        if error == .blockListed {
+            self.init(ProblemKind.blockedDestination)
+            return
+        }
         self.init(.invalidURL, error.description, status: error.kind == .malformed ? 400 : 422)
     }
 

@@ -46,6 +46,10 @@ extension ProblemKind {
             + "service leads nobody to (status 422): into a private network, back to itself, with a password in it, or "
             + "under a name that passes for another.",
         remedy: "The detail says what is wrong and at which byte. Give the public address of the page itself.", or: 400)
+    static let blockedDestination = ProblemKind(
+        "blocked-destination", 422, "The destination is blocked",
+        "The destination is on a list of places that this service leads nobody to.",
+        remedy: "Give another destination. If the list is wrong about this one, tell the operator.")
     static let lookupFailed = ProblemKind(
         "lookup-failed", 503, "The destination's name cannot be looked up now",
         "This node makes links to names that it can look up only, and had no answer in time. Nothing was changed.",
@@ -224,9 +228,9 @@ extension ProblemKind {
     static let ofAdminPort = [invalidKey, regionsUnchanged]
 
     static let all: [ProblemKind] = [
-        notFound, expired, blocked, damagedRecord, invalidURL, lookupFailed, clicksUnavailable, invalidAlias,
-        aliasTaken,
-        aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation, invalidExpiry,
+        notFound, expired, blocked, damagedRecord, invalidURL, blockedDestination, lookupFailed, clicksUnavailable,
+        invalidAlias, aliasTaken, aliasUnavailable, claimUnknown, invalidTitle, invalidTags, invalidCreation,
+        invalidExpiry,
         invalidBatch, batchElsewhere, preconditionFailed, notReplicated, idempotencyMismatch, invalidIdempotencyKey,
         unauthorized, invalidKey, forbidden, rateLimited,
         storageFull, behind, overloaded, creationOff, invalidJSON, unsupportedMediaType, payloadTooLarge,

@@ -41,6 +41,7 @@ struct Metrics {
         addCommits(figures)
         addClicks(node)
         addFollowers(node)
+        addJudges(node.judges)
         if let peers = node.peers {
             addReplication(peers.figures, node.intake)
             addDurability(node.durability)

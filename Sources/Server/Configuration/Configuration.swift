@@ -107,6 +107,12 @@ package struct Configuration: Equatable, Sendable {
     package var allowPrivateDestinations = false
     package var resolveDestinations = ResolveDestinations.off
     package var resolveTimeoutMilliseconds: Int64 = 2000
+    /// Files of what no link may lead to; their names tell them apart.
+    package var blockLists: [String] = []
+    /// Who is asked about links once they are made; nil: nobody.
+    package var lookupService: LookupServiceURL?
+    package var lookupServiceKeyFile: String?
+    package var lookupServiceTimeoutMilliseconds: Int64 = 2000
     /// Token buckets per principal, else per client network; nil: no limit.
     package var rateLimitCreate: RateLimit? = RateLimit(10, per: .second, burst: 50)
     package var rateLimitRead: RateLimit? = RateLimit(100, per: .second, burst: 200)
@@ -235,6 +241,8 @@ package enum ConfigurationLimits {
     package static let preloadMilliseconds: Int64 = 365 * 86_400_000
     package static let clickFlushMilliseconds: ClosedRange<Int64> = 100...3_600_000
     package static let resolveTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000
+    package static let blockListNameBytes = 1...64
+    package static let lookupServiceTimeoutMilliseconds: ClosedRange<Int64> = 100...10_000
     package static let trustedProxies = 64
     package static let corsOrigins = 64
     package static let clockOffsetMilliseconds: ClosedRange<Int64> = -3650 * 86_400_000...3650 * 86_400_000

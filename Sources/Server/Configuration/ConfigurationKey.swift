@@ -31,7 +31,7 @@ package struct ConfigurationKey: Sendable {
 
     package static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
-    package static let all = identity + tls + jwt + replication + switches + serving
+    package static let all = identity + tls + jwt + replication + switches + serving + judging
 
     /// Who the node is, and where it listens.
     private static let identity: [ConfigurationKey] = [

@@ -8,8 +8,8 @@ extension Operation {
 
     /// What keeps one link from being made. The results of batches and imports name them too.
     static let problemsOfCreating: [ProblemKind] = [
-        .invalidJSON, .invalidURL, .invalidAlias, .invalidExpiry, .invalidTitle, .invalidTags, .aliasTaken,
-        .aliasUnavailable, .claimUnknown, .lookupFailed, .notReplicated, .storageFull, .damagedRecord,
+        .invalidJSON, .invalidURL, .blockedDestination, .invalidAlias, .invalidExpiry, .invalidTitle, .invalidTags,
+        .aliasTaken, .aliasUnavailable, .claimUnknown, .lookupFailed, .notReplicated, .storageFull, .damagedRecord,
     ]
     /// Of a line.
     static let problemsOfImporting = problemsOfCreating + [.invalidCreation]
@@ -37,8 +37,8 @@ extension Operation {
         case .showLink: [.unauthorized] + Self.ofFinding
         case .changeLink:
             Self.ofChanging + [
-                .unsupportedMediaType, .invalidJSON, .invalidURL, .invalidExpiry, .invalidTitle, .invalidTags,
-                .lookupFailed,
+                .unsupportedMediaType, .invalidJSON, .invalidURL, .blockedDestination, .invalidExpiry, .invalidTitle,
+                .invalidTags, .lookupFailed,
             ]
         case .deleteLink: Self.ofChanging
         case .showClicks: [.unauthorized, .invalidQuery, .clicksUnavailable] + Self.ofFinding

@@ -58,7 +58,7 @@ final class PurgeSender {
         }
     }
 
-    private static func reason(_ error: CommandClientError) -> String {
+    static func reason(_ error: CommandClientError) -> String {
         switch error {
         case .unknownHost(let reason): "the host is not found: \(reason)"
         case .unreachable(let reason): "no connection: \(reason)"

@@ -11,6 +11,8 @@ struct NodeSecrets {
     /// For tokens, which is no secret; nil if none are taken.
     let jwtKeys: JWTKeys?
     let jwtMarks: [FileMark?]
+    /// That `lookup_service` wants.
+    let lookupKey: String?
 
     /// - Parameter user: the user that the process becomes, if it will be another one.
     /// - Throws: a `SecretFileError`, a `CertificateError` or a `JWTKeyError`.
@@ -22,6 +24,7 @@ struct NodeSecrets {
         tlsPairs = try configuration.readTLSPairs(user: user)
         jwtMarks = configuration.jwtMarks
         jwtKeys = try configuration.readJWTKeys(user: user)
+        lookupKey = try configuration.readLookupKey(user: user)
     }
 }
 

@@ -31,7 +31,7 @@ package func runServer(
 private func isConfigurationFault(_ error: any Error) -> Bool {
     switch error {
     case StoreError.otherNode, StoreError.codeSecretDiffers, is SecretFileError, is CertificateError, is JWTKeyError,
-        is UserError, is AccessLogError:
+        is UserError, is AccessLogError, is BlockListFileError:
         true
     default: false
     }

@@ -11,6 +11,8 @@ enum BenchCommand {
                lab bench list     [--links 1000000] [--owners 100] [--urls FILE] [--seed 1]
                lab bench import   [--rows 1000000]
                lab bench busy     [--rate 10000]
+               lab bench blocklist [--entries 1000000]
+               lab bench rescan   [--links 1000000] [--entries 1000000] [--rate 10000]
                lab bench store    [--links 1000000] [--urls FILE] [--seed 1]
                lab bench start    [STORE] [--cold]
                lab bench slow     [--clients 2000] [--rate 10000]
@@ -46,7 +48,9 @@ enum BenchCommand {
         several sizes beside each other; each node is asked for --settle seconds before it counts. `start` measures the time to the first
         redirect, with --cold also with the file out of memory. `list` asks for the first and the thousandth page of the links of
         each of some owners. `import` has `edge import` make --rows links with names in an empty node, once, and once more.
-        `busy` compares the latency of redirects at a steady rate alone, beside batches and beside an import.
+        `busy` compares the latency of redirects at a steady rate alone, beside batches and beside an import. `blocklist` sets a
+        look-up in a block list beside one in a set of strings. `rescan` changes the block list of a node and measures, once, how
+        long it takes to judge all links again, and redirects meanwhile.
 
         `slow` compares the latency of a steady load with and without clients that trickle or take no answers; `overload`
         finds the best that the node answers in a closed loop, and then asks for twice that, and for links besides;
@@ -88,6 +92,8 @@ enum BenchCommand {
             case "list": try ListBench(try options(rest, ListBench.options)).run()
             case "import": try ImportBench(try options(rest, ImportBench.options)).run()
             case "busy": try BusyBench(try options(rest, ["rate"])).run()
+            case "blocklist": try BlockListBench(try options(rest, BlockListBench.options)).run()
+            case "rescan": try RescanBench(try options(rest, RescanBench.options)).run()
             case "store": try StoreBench(try options(rest, StoreBench.options)).run()
             case "start": try StartBench(try options(rest, StartBench.options, flags: ["cold"])).run()
             case "slow": try SlowBench(try options(rest, ["clients", "rate"])).run()
@@ -133,6 +139,8 @@ enum BenchCommand {
         try ListBench(rounds, links: isSmall ? 20_000 : 10_000_000, owners: isSmall ? 2 : 1000).run()
         try ImportBench(rounds, rows: isSmall ? 5000 : 1_000_000).run()
         try BusyBench(rounds).run()
+        try BlockListBench(rounds, entries: isSmall ? 50_000 : 1_000_000).run()
+        try RescanBench(rounds, links: isSmall ? 20_000 : 1_000_000, entries: isSmall ? 20_000 : 1_000_000).run()
         try StoreBench(rounds, links: isSmall ? 50_000 : 1_000_000).run()
         try SlowBench(rounds, clients: isSmall ? 200 : 2000).run()
         try OverloadBench(rounds, connections: isSmall ? 200 : 4000).run()

@@ -13,6 +13,7 @@ extension NodeTests {
             let file = directory.write("", to: "edge.conf")
             let keys = directory.write(keySet(TokenSigner.p256.jwk("e")), to: "keys.json", mode: 0o644)
             let cluster = directory.path + "/cluster"
+            let list = directory.write("evil.example", to: "list")
             for command in [["init", cluster], ["issue", cluster, "local/0"]] {
                 #expect(try Finished(["cluster"] + command).ending == .exited(0))
             }
@@ -23,6 +24,7 @@ extension NodeTests {
                     "--replication_tls_certificate", cluster + "/local-0.pem",
                     "--replication_tls_key", cluster + "/local-0.key", "--replication_tls_ca", cluster + "/ca.pem",
                     "--purge_url", "http://127.0.0.1:9/{code}", "--listen_upgrade", "127.0.0.1:0", "--jwt_keys", keys,
+                    "--block_lists", list, "--lookup_service", "http://127.0.0.1:9/find",
                 ] + site.flags("a", "b"), in: directory)
             let client = try node.connect()
             let code = try client.create("https://example.com/")

@@ -121,6 +121,17 @@ extension NodeTests {
                 _ = try subject.reload("")
                 #expect(try suite.create(subject.node, "http://10.0.0.1/") == 422)
             },
+            "block_lists": { suite in
+                let subject = try Subject()
+                let file = subject.directory.write("evil.example", to: "list")
+                #expect(try suite.create(subject.node, "http://evil.example/") == 201)
+                for (text, status) in [("block_lists = \(file)", 422), ("", 201)] {
+                    _ = try subject.reload(text)
+                    // It is read on a thread of its own.
+                    _ = try subject.node.log.next("event=block-lists-read")
+                    #expect(try suite.create(subject.node, "http://evil.example/") == status)
+                }
+            },
             "resolve_destinations": { suite in
                 // A name that nobody has (RFC 6761): refused as such, or, where there is no DNS, for want of an answer.
                 let url = "https://nobody.invalid.example/"
@@ -261,6 +272,8 @@ extension NodeTests {
             "replication_listen": "127.0.0.1:3", "replication_advertise": "other.example:3",
             "cluster_secret_file": "other-cluster-secret", "replication_plaintext": "on",
             "purge_url": "http://other.example/{code}", "purge_method": "POST",
+            "lookup_service": "http://other.example/find", "lookup_service_key_file": "other-key",
+            "lookup_service_timeout": "100ms",
         ]
 
         /// One reload that changes all of them: each is named with both values, and nothing changes. Those of one value

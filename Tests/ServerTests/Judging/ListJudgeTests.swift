@@ -1,0 +1,212 @@
+import Foundation
+import Links
+import Primitives
+import Store
+import Testing
+
+@testable import Server
+
+/// Block lists and the links that are there: scans, what is written meanwhile and since, and what stands in the way.
+@Suite(.serialized) struct ListJudgeTests {
+    private final class Subject {
+        let links: JudgedStore
+        let live: LiveConfiguration
+        private(set) var judge: ListJudge!
+
+        init(_ links: JudgedStore, _ lists: [String]) throws {
+            self.links = links
+            live = LiveConfiguration(links.configuration(lists))
+            judge = try ListJudge(
+                links.store, live, links.moderation, now: { Instant(milliseconds: System.wallMilliseconds()) })
+            judge.start()
+        }
+
+        deinit { judge?.close() }
+
+        func stop() {
+            judge.close()
+            judge = nil
+        }
+
+        func scanned(_ count: UInt64) throws {
+            try links.wait("\(count) scans") { judge.scans.value == count }
+        }
+
+        /// Of the lists as they are named now.
+        func reload(_ lists: [String]) {
+            live.replace(with: links.configuration(lists))
+            judge.wake()
+        }
+    }
+
+    @Test func scanAndFollow() throws {
+        let links = try JudgedStore()
+        let keys = try (0..<50).map { try links.make("https://\($0 % 5 == 0 ? "bad" : "good").example/\($0)") }
+        let alias = try links.make("http://www.bad.example:8080/", alias: "an-alias")
+        let subject = try Subject(links, [links.file("bad.example\nlate.example", "list")])
+        try subject.scanned(1)
+        for (index, key) in keys.enumerated() { #expect(links.list(key) == (index % 5 == 0 ? "list" : nil)) }
+        #expect(links.list(alias) == "list" && links.writes.count == 11)
+        #expect(links.writes.allSatisfy { $0.isBlocked && $0.reason == "list:1" })
+        #expect(subject.judge.scannedLinks.load(ordering: .relaxed) == 51)
+        // Made without a look at lists, as in another region.
+        let late = try links.make("https://late.example/")
+        try links.wait("it is followed") { links.list(late) == "list" }
+        try links.change(late, to: "https://good.example/")
+        try links.wait("it leads elsewhere") { links.list(late) == nil }
+        try links.change(keys[1], to: "https://bad.example/")
+        try links.wait("it leads there") { links.list(keys[1]) == "list" }
+        // Counted behind the write.
+        try links.wait("all is counted") {
+            subject.judge.figures.lifted.value == 1 && subject.judge.figures.blocked.value == 13
+        }
+        #expect(subject.judge.scans.value == 1)
+    }
+
+    /// What is deleted is nobody's, and a decision stands.
+    @Test func leftAlone() throws {
+        let links = try JudgedStore()
+        let keys = try (0..<3).map { try links.make("https://bad.example/\($0)") }
+        let good = try links.make("https://good.example/")
+        try links.delete(keys[0])
+        links.blocks.withLock {
+            $0.standing[keys[1]] = .some(nil)
+            $0.standing[good] = .some("another-list")
+        }
+        let subject = try Subject(links, [links.file("bad.example", "list")])
+        try subject.scanned(1)
+        #expect(!links.writes.contains { $0.key == keys[0] } && links.list(keys[2]) == "list")
+        #expect(links.blocks.withLock { $0.standing[keys[1]] == .some(nil) }, "the store lets a decision stand")
+        #expect(links.list(good) == "another-list", "of a list that this node does not have")
+    }
+
+    /// A restart with the same lists judges nothing again, whatever their comments; other lists are another matter.
+    @Test func restart() throws {
+        let links = try JudgedStore()
+        let (bad, worse) = (try links.make("https://bad.example/"), try links.make("https://worse.example/"))
+        let file = links.file("bad.example", "list")
+        let first = try Subject(links, [file])
+        try first.scanned(1)
+        first.stop()
+        let late = try links.make("https://bad.example/while/away")
+        _ = links.file("# the same\nBAD.example.\n", "list")
+        let second = try Subject(links, [file])
+        try links.wait("what came meanwhile is followed") { links.list(late) == "list" }
+        #expect(second.judge.scans.value == 0 && second.judge.figures.judged.value == 1)
+        second.stop()
+        _ = links.file("worse.example", "list")
+        let third = try Subject(links, [file])
+        try third.scanned(1)
+        #expect(links.list(bad) == nil && links.list(late) == nil && links.list(worse) == "list")
+        #expect(third.judge.figures.lifted.value == 2 && third.judge.figures.blocked.value == 1)
+    }
+
+    /// Lists change while the node runs: by SIGHUP, or by themselves. One that is gone lifts its blocks.
+    @Test func listsChange() throws {
+        let links = try JudgedStore()
+        let (a, b) = (try links.make("https://a.example/"), try links.make("https://b.example/"))
+        let (first, second) = (links.file("a.example", "first"), links.file("b.example", "second"))
+        let subject = try Subject(links, [first])
+        try subject.scanned(1)
+        #expect([links.list(a), links.list(b)] == ["first", nil])
+        subject.reload([first, second])
+        try subject.scanned(2)
+        #expect([links.list(a), links.list(b)] == ["first", "second"])
+        _ = links.file("nobody.example\nb.example", "first")
+        try subject.scanned(3)
+        #expect([links.list(a), links.list(b)] == [nil, "first"], "the first list that has it")
+        subject.reload([])
+        try subject.scanned(4)
+        #expect(links.list(b) == nil && subject.judge.lists.value.isEmpty)
+        subject.stop()
+        let saved = JudgedState(text: Array(try readText(links.data + "/judged").utf8))
+        #expect(saved?.names == [] && saved?.fingerprint == 0)
+    }
+
+    /// What is no list changes nothing, and is said.
+    @Test func refusedFiles() throws {
+        let links = try JudgedStore()
+        let bad = try links.make("https://bad.example/")
+        let file = links.file("bad.example", "list")
+        let subject = try Subject(links, [file])
+        try subject.scanned(1)
+        _ = links.file("this is\nno list\nof domains\n", "list")
+        try links.wait("it is refused") { subject.judge.refusedReads.value == 1 }
+        #expect(links.list(bad) == "list" && subject.judge.lists.value.entryCount == 1)
+        try FileManager.default.removeItem(atPath: file)
+        try links.wait("it is not there") { subject.judge.refusedReads.value == 2 }
+        _ = links.file("other.example", "list")
+        try subject.scanned(2)
+        #expect(links.list(bad) == nil)
+        for path in [links.directory.path + "/none", links.directory.path] {
+            #expect(throws: BlockListFileError.self) { try BlockListFiles.read([path]) }
+        }
+    }
+
+    /// Nothing is lost while blocks cannot be written: the scan does not move on.
+    @Test func storeFails() throws {
+        let links = try JudgedStore()
+        let bad = try links.make("https://bad.example/")
+        links.blocks.withLock { $0.failure = "full" }
+        let subject = try Subject(links, [links.file("bad.example", "list")])
+        try links.wait("it is tried") { subject.judge.figures.failures.value > 0 }
+        #expect(links.list(bad) == nil && subject.judge.scans.value == 0)
+        links.blocks.withLock { $0.failure = nil }
+        try subject.scanned(1)
+        #expect(links.list(bad) == "list")
+    }
+
+    /// A scan that was cut short goes on behind the key that it had come to.
+    @Test func scanGoesOn() throws {
+        let links = try JudgedStore()
+        let keys = try ["bb", "dd", "ff"].map { try links.make("https://bad.example/\($0)", alias: "alias-" + $0) }
+        let file = links.file("bad.example", "list")
+        var state = JudgedState()
+        state.fingerprint = try BlockListFiles.read([file]).fingerprint
+        (state.names, state.position) = (["list"], links.store.endOfChanges)
+        state.scan = .after(keys[0])
+        try links.store.replaceFile(JudgedState.fileName, with: state.text)
+        let subject = try Subject(links, [file])
+        try subject.scanned(1)
+        #expect(keys.map { links.list($0) } == [nil, "list", "list"])
+    }
+
+    /// A file that cannot be read, and a position that no log has: all is judged anew.
+    @Test func damagedState() throws {
+        let links = try JudgedStore()
+        let bad = try links.make("https://bad.example/")
+        try links.store.replaceFile(JudgedState.fileName, with: Array("judged 1\nnonsense\n".utf8))
+        let subject = try Subject(links, [links.file("bad.example", "list")])
+        try subject.scanned(1)
+        #expect(links.list(bad) == "list")
+    }
+}
+
+@Suite struct JudgedStateTests {
+    private func state() -> JudgedState {
+        var state = JudgedState()
+        (state.fingerprint, state.names) = (1 << 127 | 7, ["a list", "b"])
+        state.position[Origin(region: UInt8(ascii: "1"), node: 2, incarnation: 3)] = 4
+        return state
+    }
+
+    @Test func comesBack() {
+        #expect(JudgedState(text: JudgedState().text) == JudgedState())
+        let key = LinkKey.generated(region: UInt8(ascii: "1"), node: 3, number: 0x1233)
+        for scan in [JudgedState.Scan.done, .after(nil), .after(key), .after(.alias(Array("ä b".utf8)))] {
+            var state = state()
+            state.scan = scan
+            #expect(JudgedState(text: state.text) == state)
+        }
+    }
+
+    @Test func damage() {
+        let text = state().text
+        for index in text.indices {
+            var damaged = text
+            damaged[index] ^= 1
+            #expect(JudgedState(text: damaged) == nil, "byte \(index)")
+            #expect(JudgedState(text: Array(text[..<index])) == nil, "cut at \(index)")
+        }
+    }
+}
