@@ -31,7 +31,7 @@ extension Store {
     }
 
     fileprivate func all(limit: Int = 1000) throws -> [StoredReport] {
-        try reports(before: nil, limit: limit) { _ in true }.reports
+        try reports(after: nil, limit: limit) { _ in true }.reports
     }
 
     fileprivate func acts() throws -> [String] {
@@ -62,16 +62,17 @@ extension Store {
                 #expect(try store.take(id(1, client), links[0].key, at: clock.now) == .known)
             }
             #expect(try store.take(id(2, 9), links[1].key, at: clock.now) == .taken)
-            // Newest first, and of one instant by id, a page at a time.
-            let order = [id(2, 9), id(1, 4), id(1, 3), id(1, 2), id(1, 1), id(1, 0)]
+            let order = (0..<5).map { id(1, $0) } + [id(2, 9)]
             #expect(try store.all().map(\.id) == order)
-            var (seen, place): ([UInt128], ReportPlace?) = ([], nil)
-            repeat {
-                let page = try store.reports(before: place, limit: 4) { $0.decision == nil }.reports
-                seen += page.map(\.id)
-                place = page.count == 4 ? page.last?.place : nil
-            } while place != nil
-            #expect(seen == order)
+            for limit in 1...7 {
+                var (seen, place): ([UInt128], UInt128?) = ([], nil)
+                repeat {
+                    let page = try store.reports(after: place, limit: limit) { $0.decision == nil }
+                    seen += page.reports.map(\.id)
+                    place = page.next
+                } while place != nil
+                #expect(seen == order, "pages of \(limit)")
+            }
 
             let dismissed = try #require(try store.decide(id(1, 2), .dismiss))
             #expect(dismissed.count == 1 && dismissed.report.body.decision?.verdict == .dismiss)
@@ -80,9 +81,9 @@ extension Store {
             let blocked = try #require(try store.decide(id(1, 0), .block))
             #expect(blocked.count == 4 && blocked.sequence == store.figures.head)
             #expect(try store.standing(links[0].key)?.isBlocked == true)
-            #expect(try store.reports(before: nil, limit: 9) { $0.decision == nil }.reports.map(\.id) == [id(2, 9)])
+            #expect(try store.reports(after: nil, limit: 9) { $0.decision == nil }.reports.map(\.id) == [id(2, 9)])
             let verdicts = try store.all().map { $0.body.decision?.verdict }
-            #expect(verdicts == [nil, .block, .block, .dismiss, .block, .block])
+            #expect(verdicts == [.block, .block, .dismiss, .block, .block, nil])
             // The last decision stands, and lifts nothing.
             #expect(try store.decide(id(1, 0), .dismiss)?.report.body.decision?.verdict == .dismiss)
             #expect(try store.standing(links[0].key)?.isBlocked == true)
@@ -116,6 +117,24 @@ extension Store {
             #expect(try store.take(id(1, 1), link.key, at: clock.now) == .known)
         }
         #expect(try StoreInspection(directory: directory.store).problems == [])
+    }
+
+    /// However few of them are wanted, a look at the list reads so many rows at most.
+    @Test func boundedPages() throws {
+        try withStore(own) { store in
+            let key = try links(store, 1)[0].key
+            let count = StoreLimits.listedRows + 10
+            var author = Author(since: clock.now.advanced(byMilliseconds: -60_000))
+            for number in 1...UInt64(count) {
+                author.write(
+                    .report(id(number, 1)), .report(ReportBody(key, category: "spam", reportedAt: clock.now)))
+            }
+            #expect(store.applyAndWait(author.whole) == .applied)
+            let first = try store.reports(after: nil, limit: 10) { $0.decision != nil }
+            #expect(first.reports.isEmpty && first.next == id(UInt64(StoreLimits.listedRows), 1))
+            let rest = try store.reports(after: first.next, limit: 10) { $0.decision == nil }
+            #expect(rest.reports.count == 10 && rest.next == nil)
+        }
     }
 
     @Test func bounds() throws {
@@ -179,6 +198,10 @@ extension Store {
             for _ in 0..<2 {
                 #expect(wait { store.revokeKey(KeyID(1), audit: act("revoke-key"), completion: $0) }.failure == nil)
             }
+            for _ in 0..<2 {
+                let act = act("revoke-tokens")
+                #expect(wait { store.revokeTokens(.jti, "one", audit: act, completion: $0) }.failure == nil)
+            }
             #expect(wait { store.revokeKey(KeyID(2), audit: act("revoke-key"), completion: $0) }.failure == nil)
             for _ in 0..<2 {
                 _ = wait { store.change(link.key, .delete, audit: act("delete-link"), completion: $0) }
@@ -188,11 +211,13 @@ extension Store {
             try store.block(link.key)
             try store.block(link.key, false)
             #expect(
-                try store.acts() == ["lift-block", "block", "reload", "delete-link", "revoke-key", "create-key"])
+                try store.acts() == [
+                    "lift-block", "block", "reload", "delete-link", "revoke-tokens", "revoke-key", "create-key",
+                ])
             // What a list says is no act of an admin.
             let other = try store.createAndWait("https://example.com/")
             _ = try store.moderateAndWait(.list("a", other.key, true)).get()
-            #expect(try store.acts().count == 6)
+            #expect(try store.acts().count == 7)
         }
         #expect(try StoreInspection(directory: directory.store).problems == [])
     }
@@ -209,8 +234,8 @@ extension Store {
         let trail = try withStore(own) { try $0.auditTrail(before: nil, limit: 9).lines }
         try damageRow(directory.store, "blocks", trail[1].key.bytes)
         try withStore(own) { store in
-            let (reports, damaged) = try store.reports(before: nil, limit: 9) { _ in true }
-            #expect(reports.map(\.id) == [id(1, 2), id(1, 0)] && damaged == 1)
+            let page = try store.reports(after: nil, limit: 9) { _ in true }
+            #expect(page.reports.map(\.id) == [id(1, 0), id(1, 2)] && page.damagedCount == 1 && page.next == nil)
             #expect(throws: WriteError.damagedRecord) { try store.decide(id(1, 1), .block) }
             let left = try store.auditTrail(before: nil, limit: 9)
             #expect(left.lines.map(\.body.act) == ["c", "a"] && left.damagedCount == 1 && left.isAtEnd)

@@ -38,7 +38,7 @@ extension Operation {
         case .setBlock: "Blocks a link, whatever its owner says"
         case .liftBlock: "Lifts the block of a link; no list of known addresses blocks it again"
         case .report: "Reports a link that does harm"
-        case .listReports: "Reports of links, newest first, for the scope admin"
+        case .listReports: "Reports of links, those of one link together, for the scope admin"
         case .decideReport: "Decides a report: blocks its link, or dismisses it"
         case .tellAudit: "What admins did, newest first"
         case .tellChanges: "Every change of every link, for the scope admin"

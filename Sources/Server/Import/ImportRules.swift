@@ -59,6 +59,12 @@ struct ImportRules: Sendable {
         return instant
     }
 
+    /// What an import of so many rows of other owners is in the audit trail; nil if it is nothing there.
+    func act(onRows count: Int) -> AuditBody? {
+        guard count > 0, let principal else { return nil }
+        return AuditBody("import", on: "\(count) rows", by: principal)
+    }
+
     private func owner(_ owner: String?) throws(RefusedRequest) -> [UInt8]? {
         guard takesOwners, let owner else { return principal }
         guard KeyLimits.principalBytes.contains(owner.utf8.count), isPlain(owner) else {

@@ -33,6 +33,8 @@ final class ImportRun {
     /// Rows that were begun, and of these such as were told of.
     private var begun = 0
     private var told = 0
+    /// Rows that were begun, and are to be somebody else's links.
+    private var foreign = 0
     private let ends = WaitingQueue<(number: Int, end: ImportedRow.End)>(capacity: ImportRunLimits.rows)
 
     init(_ api: API, _ rules: ImportRules, isDryRun: Bool, subject: LimitSubject?) throws(StoreError) {
@@ -41,6 +43,7 @@ final class ImportRun {
     }
 
     func run(_ stream: ClientStream) throws(StreamEnd) {
+        defer { rules.act(onRows: foreign)?.tell(to: api.store) }
         var lines = ImportReader(.ndjson)
         do throws(StreamEnd) {
             while let piece = try stream.read(beforeWaiting: { () throws(StreamEnd) in try tellAll(stream) }) {
@@ -82,7 +85,9 @@ final class ImportRun {
                 imported.end = .refused(error.problem)
             }
             ring[number % ring.count] = imported
-            if imported.end == nil { make(number) }
+            guard imported.end == nil else { return }
+            if !isDryRun, imported.link!.body.owner != rules.principal { foreign += 1 }
+            make(number)
         }
     }
 

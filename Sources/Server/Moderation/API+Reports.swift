@@ -55,13 +55,13 @@ extension API {
         do throws(RefusedRequest) { request = try ReportListRequest(call.message.query) } catch {
             return call.answer(error.problem.response)
         }
-        guard
-            let (reports, damagedCount) = try? store.reports(
-                before: request.before, limit: request.limit, matches: request.matches)
+        guard let found = try? store.reports(after: request.after, limit: request.limit, matches: request.matches)
         else { return call.answer(Problem.overloaded.response) }
-        for _ in 0..<damagedCount { noteDamage() }
-        let next = reports.count == request.limit ? reports.last?.place.text : nil
-        call.answer(page("reports", reports.map { text(of: $0).json }, next: next, damagedCount: damagedCount))
+        for _ in 0..<found.damagedCount { noteDamage() }
+        call.answer(
+            page(
+                "reports", found.reports.map { text(of: $0).json }, next: found.next?.claimText,
+                damagedCount: found.damagedCount))
     }
 
     func decideReport(_ call: APICall, _ id: String) {

@@ -83,13 +83,12 @@ struct ReportListRequest {
     static let parameters = [
         QueryParameter("state", "open if left out.", ["enum": .strings(State.allCases.map(\.rawValue))]),
         QueryParameter("limit", "Reports a page.", reports.schema(usually: usualReports)),
-        QueryParameter("cursor", "The next_cursor of the page before.", Schema.text(pattern: cursorPattern)),
+        QueryParameter("cursor", "The next_cursor of the page before.", Schema.reportID),
     ]
-    private static let cursorPattern = "^[0-9]{1,15}-[0-9a-f]{32}$"
 
     let state: State
     let limit: Int
-    let before: ReportPlace?
+    let after: UInt128?
 
     /// Throws a `Problem` that says what is wrong with the query.
     init(_ query: String?) throws(RefusedRequest) {
@@ -100,11 +99,9 @@ struct ReportListRequest {
         }
         self.state = state
         limit = try values.number("limit", Self.reports) ?? Self.usualReports
-        before = try values["cursor"].map { (text) throws(RefusedRequest) in
-            guard let place = ReportPlace(text: text) else {
-                throw .wrongQuery("cursor", is: "one that this list gave")
-            }
-            return place
+        after = try values["cursor"].map { (text) throws(RefusedRequest) in
+            guard let id = UInt128(claimID: text) else { throw .wrongQuery("cursor", is: "one that this list gave") }
+            return id
         }
     }
 
@@ -114,20 +111,6 @@ struct ReportListRequest {
         case .decided: body.decision != nil
         case .all: true
         }
-    }
-}
-
-extension ReportPlace {
-    /// As a cursor: milliseconds and id.
-    var text: String { "\(reportedAt.milliseconds)-\(id.claimText)" }
-
-    /// Nil if `text` is not what `text` gives.
-    init?(text: String) {
-        let parts = text.split(separator: "-", omittingEmptySubsequences: false)
-        guard parts.count == 2, let milliseconds = Int64(parts[0]), let id = UInt128(claimID: String(parts[1])) else {
-            return nil
-        }
-        self.init(reportedAt: Instant(milliseconds: milliseconds), id: id)
     }
 }
 

@@ -5,21 +5,15 @@ import Primitives
 package struct StoredReport: Equatable, Sendable {
     package let id: UInt128
     package let body: ReportBody
-
-    /// Where it stands in a list of the newest first.
-    package var place: ReportPlace { ReportPlace(reportedAt: body.reportedAt, id: id) }
 }
 
-/// Orders reports by when they came, and those of one instant by their ids.
-package struct ReportPlace: Comparable, Sendable {
-    package let reportedAt: Instant
-    package let id: UInt128
-
-    package init(reportedAt: Instant, id: UInt128) { (self.reportedAt, self.id) = (reportedAt, id) }
-
-    package static func < (left: ReportPlace, right: ReportPlace) -> Bool {
-        (left.reportedAt, left.id) < (right.reportedAt, right.id)
-    }
+/// Some of all reports, and where to go on.
+package struct ReportPage: Sendable {
+    package var reports: [StoredReport] = []
+    /// Behind which the next page begins; nil: there is none.
+    package var next: UInt128?
+    /// What is left out, because a record fails its checksum.
+    package var damagedCount = 0
 }
 
 /// What is decided of a report.
@@ -84,44 +78,37 @@ extension Store {
         }
     }
 
-    /// The `limit` newest reports that came before `place` and that `matches` takes, newest first; and how many rows are
-    /// damaged. Read in several short transactions: one that comes meanwhile may be among them or not.
+    /// At most `limit` reports behind the one of `last` that `matches` takes, in the order of their ids: those of one link
+    /// stand together. Read in one short transaction, of a bounded number of rows, so a page may have fewer, or none, and
+    /// others come behind it.
     package func reports(
-        before place: ReportPlace?, limit: Int, matches: (ReportBody) -> Bool
-    ) throws(StoreError) -> (reports: [StoredReport], damagedCount: Int) {
-        var (newest, damagedCount): ([StoredReport], Int) = ([], 0)
-        var next: [UInt8]? = ModerationKey.reportHead
-        while let start = next {
-            next = try reading { (view, transaction) throws(LMDBError) -> [UInt8]? in
-                let cursor = try transaction.cursor(view.catalogue.blocks!)
-                var (row, last, seen) = (try cursor.seek(start), start, 0)
-                if let found = row, found.key.elementsEqual(start) { row = try cursor.move(.next) }
-                while let (key, value) = row, key.starts(with: ModerationKey.reportHead) {
-                    // A damaged key may lead back.
-                    if seen == StoreLimits.listedRows { return start.lexicographicallyPrecedes(last) ? last : nil }
-                    (last, seen) = (Array(key), seen + 1)
-                    if let report = StoredReport(key, value) {
-                        if place.map({ report.place < $0 }) ?? true, matches(report.body) {
-                            newest.insert(report, limit)
-                        }
-                    } else {
-                        damagedCount += 1
-                    }
-                    row = try cursor.move(.next)
+        after last: UInt128?, limit: Int, matches: (ReportBody) -> Bool
+    ) throws(StoreError) -> ReportPage {
+        try reading { (view, transaction) throws(LMDBError) in
+            var (page, end, seen) = (ReportPage(), last, 0)
+            let cursor = try transaction.cursor(view.catalogue.blocks!)
+            let start = last.map { ModerationKey.report($0).bytes } ?? ModerationKey.reportHead
+            var row = try cursor.seek(start)
+            if let (key, _) = row, key.elementsEqual(start) { row = try cursor.move(.next) }
+            while let (key, value) = row, key.starts(with: ModerationKey.reportHead) {
+                if page.reports.count == limit || seen == StoreLimits.listedRows {
+                    page.next = end
+                    break
                 }
-                return nil
+                seen += 1
+                // A damaged key may lead back.
+                if case .moderation(.report(let id)) = RecordKey(.blocks, key), end.map({ $0 < id }) ?? true {
+                    end = id
+                }
+                if let report = StoredReport(key, value) {
+                    if matches(report.body) { page.reports.append(report) }
+                } else {
+                    page.damagedCount += 1
+                }
+                row = try cursor.move(.next)
             }
+            return page
         }
-        return (newest, damagedCount)
-    }
-}
-
-extension [StoredReport] {
-    /// Newest first; one beyond `limit` falls out.
-    fileprivate mutating func insert(_ report: StoredReport, _ limit: Int) {
-        if count == limit, report.place < last!.place { return }
-        insert(report, at: firstIndex { $0.place < report.place } ?? count)
-        if count > limit { removeLast() }
     }
 }
 

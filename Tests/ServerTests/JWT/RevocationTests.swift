@@ -83,7 +83,7 @@ extension NodeTests.Tokens {
             node = try node.restarted(Self.flags(directory))
             #expect(try status(token, node.connect()) == 401)
             node.child.kill()
-            #expect(try Finished(["verify", "--data", node.data]).output.hasPrefix("sound: 2 records"))
+            #expect(try Finished(["verify", "--data", node.data]).output.hasPrefix("sound: 4 records"))
             let list = try Finished(["key", "list", "--data", node.data]).output
             #expect(list.contains(" sub ") && list.contains("  dora\n") && list.contains("  one\n"), "\(list)")
         }

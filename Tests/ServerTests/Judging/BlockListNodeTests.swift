@@ -48,8 +48,8 @@ extension NodeTests {
                 return try client.read().status
             }
             #expect(try [status(Self.evil), status(Self.good)] == [422, 201])
-            _ = node.directory.write("# other\ngood.example\n", to: "list.txt")
-            _ = try node.log.next("event=block-lists-read lists=1 entries=1")
+            _ = node.directory.write("# other\ngood.example\nother.example\n", to: "list.txt")
+            _ = try node.log.next("event=block-lists-read lists=1 entries=2")
             #expect(try [status(Self.evil), status(Self.good)] == [201, 422])
             _ = node.directory.write("a file\nof something\nelse altogether\n", to: "list.txt")
             let said = try node.log.next("event=block-lists-refused")

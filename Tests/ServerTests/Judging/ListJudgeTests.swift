@@ -13,11 +13,13 @@ import Testing
         let live: LiveConfiguration
         private(set) var judge: ListJudge!
 
-        init(_ links: JudgedStore, _ lists: [String]) throws {
+        /// - moderation: of what blocks are; nil: those in memory.
+        init(_ links: JudgedStore, _ lists: [String], _ moderation: Moderation? = nil) throws {
             self.links = links
             live = LiveConfiguration(links.configuration(lists))
             judge = try ListJudge(
-                links.store, live, links.moderation, now: { Instant(milliseconds: System.wallMilliseconds()) })
+                links.store, live, moderation ?? links.moderation,
+                now: { Instant(milliseconds: System.wallMilliseconds()) })
             judge.start()
         }
 
@@ -61,6 +63,55 @@ import Testing
             subject.judge.figures.lifted.value == 1 && subject.judge.figures.blocked.value == 13
         }
         #expect(subject.judge.scans.value == 1)
+    }
+
+    /// A link that is judged again, and listed still, stays blocked, and nothing is written: neither after its owner changed
+    /// it, nor by another scan. And what judging wrote is not judged.
+    @Test func judgedAgain() throws {
+        let links = try JudgedStore()
+        let store = links.store
+        let bad = try links.make("https://bad.example/")
+        let (first, second) = (links.file("bad.example", "first"), links.file("late.example", "second"))
+        let subject = try Subject(links, [first], Moderation(store))
+        func isBlocked(_ key: LinkKey) throws -> Bool { try store.findBlock(key).isInForce }
+        try subject.scanned(1)
+        #expect(try isBlocked(bad))
+        try links.change(bad, to: "https://bad.example/2")
+        subject.reload([first, second])
+        try subject.scanned(2)
+        // What comes later in the log is judged after all that stands before it.
+        for number in 0..<3 {
+            let late = try links.make("https://late.example/\(number)")
+            try links.wait("it is followed") { try isBlocked(late) }
+        }
+        #expect(try isBlocked(bad))
+        subject.stop()
+        // Four links, one change, and four blocks.
+        #expect(store.figures.head == 9)
+    }
+
+    /// A block tells nothing of where its link leads.
+    @Test func blocksAreNotFollowed() throws {
+        let links = try JudgedStore()
+        let store = links.store
+        let follower = try LinkFollower(store)
+        let key = try links.make("https://example.com/")
+        var position = ChangePosition()
+        for (isBlocked, keys) in [(nil, [key]), (true, []), (false, [])] as [(Bool?, [LinkKey])] {
+            if let isBlocked {
+                let block = JudgedBlock(key: key, isBlocked: isBlocked, list: "list", reason: "")
+                let done = Outcomes()
+                Moderation(store).write(block) { done.add(block, $0) }
+                #expect(done.wait(for: 1).map(\.1) == [.done])
+            }
+            guard case .page(let page) = follower.read(after: position) else {
+                Issue.record("no page")
+                return
+            }
+            #expect(page.links.map(\.key) == keys && page.links.allSatisfy { !$0.destination.isEmpty })
+            #expect(page.end == store.endOfChanges && page.end != position)
+            position = page.end
+        }
     }
 
     /// What is deleted is nobody's, and a decision stands.

@@ -111,7 +111,8 @@ extension NodeTests {
             let subject = try Subject("--workers", "4")
             let (node, client) = (subject.node, subject.client)
             let clients = try (0..<8).map { _ in try node.connect() }
-            let code = try client.create("https://example.com/", key: subject.owner)
+            // Nobody's, so that anybody is told of its clicks.
+            let code = try client.create("https://example.com/")
             for other in clients {
                 try other.send(Client.request("GET", "/\(code)", NodeTests.Clicks.people))
                 #expect(try other.read().status == 302)
@@ -185,7 +186,7 @@ extension NodeTests {
             for _ in 0..<2 { #expect(try client.browse("/\(code)").status == 451) }
             #expect(try client.change(code, #"{"is_active":true}"#, key: subject.owner).status == 200)
             #expect(try client.browse("/\(code)").status == 200)
-            try subject.node.expectClicks(code, Clicked())
+            try subject.node.expectClicks(code, Clicked(), key: subject.owner)
         }
 
         /// Reader threads look as workers do.

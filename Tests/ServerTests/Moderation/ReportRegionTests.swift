@@ -25,7 +25,8 @@ extension NodeTests.Regions {
                 let decided = try client.moderate("GET", "/api/v1/reports?state=decided", key: admin).text
                 #expect(decided.contains(#""decision":"block""#) && decided.contains(#""decided_by":"moderator""#))
             }
-            #expect(try cluster.node(2).connectToAdmin().post("/replication/vouch", json: "{}").status == 204)
+            let order = try Finished(["cluster", "regions", "vouch", "--server", cluster.node(2).adminURL])
+            #expect(order.ending == .exited(0), "\(order.error)")
             try cluster.wait("the order is known everywhere") {
                 try clients.allSatisfy {
                     try $0.moderate("GET", "/api/v1/audit", key: admin).text.contains(#""act":"cluster-order""#)

@@ -178,6 +178,26 @@ extension NodeTests {
             #expect(try answer.string("owner") == "someone")
         }
 
+        /// What an admin imports for others is an act, once for all rows, and what is made for oneself is none.
+        @Test func audited() throws {
+            let node = try RunningNode(RunningNode.withAdmin)
+            let admin = try node.makeKey("--scopes", "admin,links:create", "--owner", "boss")
+            let theirs = (1...3).map { #"{"long_url":"https://example.com/\#($0)","owner":"someone"}"# }
+            for (flags, rows) in [("", [line(1)]), ("?dry_run=true", theirs), ("", theirs + [line(2)])] {
+                let target = Client.importTarget + flags
+                #expect(try node.connect().importLines(rows, key: admin, target).count == rows.count)
+            }
+            let client = try node.connect()
+            let deadline = Deadline()
+            while true {
+                let acts = try client.moderate("GET", "/api/v1/audit", key: admin).text
+                #expect(!acts.contains("4 rows") && !acts.contains("1 rows"))
+                if acts.contains(#""act":"import","subject":"3 rows","by":"boss""#) { break }
+                try #require(!deadline.isOver, "\(acts)")
+            }
+            #expect(try client.moderate("GET", "/api/v1/audit", key: admin).text.split(separator: "import").count == 2)
+        }
+
         /// Rows count as links that are made, and wait where a request would be refused; an administrator's do not.
         @Test func limits() throws {
             let node = try RunningNode(RunningNode.withAdmin + ["--rate_limit_create", "1/m burst 5"])

@@ -229,12 +229,15 @@ struct Clicked: Equatable {
 
 extension RunningNode {
     /// Asks until the link has these clicks, today and in total, or time is over.
-    func expectClicks(_ code: String, _ wanted: Clicked, _ location: SourceLocation = #_sourceLocation) throws {
+    func expectClicks(
+        _ code: String, _ wanted: Clicked, key: String? = nil, _ location: SourceLocation = #_sourceLocation
+    ) throws {
         let client = try connect()
         let deadline = Deadline()
         var (total, days) = (Clicked(), Clicked())
+        let path = "/api/v1/analytics/\(code)"
         repeat {
-            let object = try client.get("/api/v1/analytics/\(code)").object
+            let object = try (key.map { try client.get(path, key: $0) } ?? client.get(path)).object
             func clicked(_ object: [String: Any]) -> Clicked {
                 Clicked(
                     people: object["clicks"] as? Int ?? -1, bots: object["bots"] as? Int ?? -1,

@@ -60,7 +60,7 @@ extension NodeTests {
             #expect(try again.connect().create(key: key).status == 201)
             #expect(try again.connect().create(key: other).status == 401)
             #expect(again.log.seen.allSatisfy { !$0.contains("new-incarnation") })
-            #expect(try Finished(["verify", "--data", node.data]).output == "sound: 3 records, 4 log entries\n")
+            #expect(try Finished(["verify", "--data", node.data]).output == "sound: 6 records, 7 log entries\n")
         }
 
         @Test func refused() throws {

@@ -113,6 +113,30 @@ import Testing
         #expect(try subject.letters().isEmpty)
     }
 
+    /// A block and its end are changes of the answer; a report is none, nor is a line of the audit trail.
+    @Test func blocks() throws {
+        let (subject, server) = (try subject(links: 2), try PurgeServer())
+        defer { server.stop() }
+        try subject.start(port: server.port)
+        let targets = subject.links.map { "/" + String(decoding: $0.code, as: UTF8.self) }
+        for (calls, isBlocked) in [(1, true), (2, false)] as [(UInt64, Bool)] {
+            subject.store.report(
+                7, ReportBody(subject.links[1].key, category: "spam", reportedAt: .init(milliseconds: 1))
+            ) {
+                _ in
+            }
+            subject.store.moderate(
+                BlockWrite(
+                    key: subject.links[0].key, isBlocked: isBlocked, source: .decision, reason: "", by: [])
+            ) { _ in }
+            try subject.wait("the cache is told") { subject.purger.figures.done.value == calls }
+        }
+        #expect(server.targets == [targets[0], targets[0]])
+        #expect(try subject.change() == targets)
+        try subject.wait("what was behind it is done") { subject.purger.figures.done.value == 4 }
+        #expect(server.targets.count == 4 && Set(server.targets[2...]) == Set(targets))
+    }
+
     @Test func post() throws {
         let (subject, server) = (try subject(), try PurgeServer { _, _ in .status(404) })
         defer { server.stop() }
