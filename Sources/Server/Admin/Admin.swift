@@ -48,7 +48,7 @@ final class Admin: RequestHandler, @unchecked Sendable {
         if KeyRoutes.owns(path) {
             keys.answer(call, by: access.principal(of: call.message))
         } else if SwitchRoutes.owns(path) {
-            call.answer(SwitchRoutes(live: node.live).response(call.message))
+            call.answer(SwitchRoutes(node: node, by: access.principal(of: call.message)).response(call.message))
         } else {
             call.answer(PeerRoutes(node: node, by: access.principal(of: call.message)).response(call.message))
         }

@@ -1,11 +1,14 @@
 import HTTP
+import Links
 
 /// `GET /switches`, and `PUT` and `DELETE` of `/switches/{name}`, of the admin port, for requests that `AdminAccess` let
 /// through.
 struct SwitchRoutes {
     private static let prefix = "/switches/"
 
-    let live: LiveConfiguration
+    unowned let node: Node
+    /// The principal that asks.
+    let by: [UInt8]
 
     static func owns(_ path: String) -> Bool { path == "/switches" || path.hasPrefix(prefix) }
 
@@ -25,7 +28,7 @@ struct SwitchRoutes {
         }
         return Response(
             status: 200, fields: [("Content-Type", "application/json"), ("Cache-Control", "no-store")],
-            body: AdminJSON.encode(SwitchList(switches: live.switches)))
+            body: AdminJSON.encode(SwitchList(switches: node.live.switches)))
     }
 
     /// Nil: as configured.
@@ -41,10 +44,10 @@ struct SwitchRoutes {
     }
 
     private func turn(_ name: Switch, _ isOn: Bool?) {
-        guard live.turn(name, isOn) else { return }
-        Log.write(
-            .warning, "switch-turned",
-            ["switch": .string(name.rawValue), "to": .string(isOn.map { $0 ? "on" : "off" } ?? "default")])
+        guard node.live.turn(name, isOn) else { return }
+        let state = isOn.map { $0 ? "on" : "off" } ?? "default"
+        Log.write(.warning, "switch-turned", ["switch": .string(name.rawValue), "to": .string(state)])
+        AuditBody("turn-switch", on: name.rawValue, by: by, detail: state).tell(to: node.store)
     }
 }
 

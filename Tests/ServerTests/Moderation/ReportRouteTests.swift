@@ -165,8 +165,8 @@ extension NodeTests {
             #expect(after.map(\.act) == ["create-key", "revoke-tokens"] + wanted && after[0].by == "operator")
         }
 
-        /// A reload that changes something.
-        @Test func reloads() throws {
+        /// What changes a running node: reloads and switches.
+        @Test func reloadsAndSwitches() throws {
             let directory = TemporaryDirectory()
             let file = directory.write("redirect_status = 302\n", to: "edge.conf")
             let node = try RunningNode(["--config", file] + RunningNode.withAdmin, in: directory)
@@ -176,11 +176,18 @@ extension NodeTests {
                 node.child.signal(SIGHUP)
                 _ = try node.log.next("event=reload ")
             }
+            // The second one changes nothing.
+            for _ in 0..<2 {
+                let turned = try Finished(["switch", "count_clicks", "off", "--server", node.adminURL])
+                #expect(turned.ending == .exited(0))
+            }
             let client = try node.connect()
             let deadline = Deadline()
-            while try acts(client, key: admin).first?.act != "reload" { try #require(!deadline.isOver) }
+            while try acts(client, key: admin).first?.act != "turn-switch" { try #require(!deadline.isOver) }
             let seen = try acts(client, key: admin)
-            #expect(seen.map(\.act) == ["reload", "create-key"] && seen[0].subject == "redirect_status")
+            #expect(seen.map(\.act) == ["turn-switch", "reload", "create-key"])
+            #expect(seen[0].subject == "count_clicks" && seen[0].by == "admin-port")
+            #expect(seen[1].subject == "redirect_status" && seen[1].by == "operator")
         }
     }
 }
