@@ -40,9 +40,9 @@ package struct LinkWrite: Sendable {
         let rank =
             switch content {
             case .link(let body): RecordRank(body, stamp: stamp.rawValue, origin: origin)
-            case .block: RecordRank(isDeleted: false, stamp: stamp.rawValue, origin: origin)
+            case .block(let body): body.rank(stamp: stamp.rawValue, origin: origin)
             }
-        let order = rank.isDeleted ? 2 : rank.isClaimed ? 0 : 1
+        let order = rank.isFinal ? 2 : rank.isClaimed ? 0 : 1
         return "\(order)" + hex(stamp.rawValue, 16) + hex(UInt64(origin.region), 2) + hex(UInt64(origin.node), 1)
             + hex(origin.incarnation, 16)
     }

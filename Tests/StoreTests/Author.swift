@@ -161,9 +161,15 @@ func digests(_ directory: String) throws -> [[UInt8]: [UInt8]] {
 
 /// Flips a bit of the last byte of a row's value.
 func damageRow(_ directory: String, _ table: String, _ key: [UInt8]) throws {
+    try damageRows(directory, table, [key])
+}
+
+func damageRows(_ directory: String, _ table: String, _ keys: [[UInt8]]) throws {
     try editStore(directory) { transaction in
-        var row = try transaction.get(table, key)
-        row[row.count - 1] ^= 1
-        try transaction.put(table, key, row)
+        for key in keys {
+            var row = try transaction.get(table, key)
+            row[row.count - 1] ^= 1
+            try transaction.put(table, key, row)
+        }
     }
 }

@@ -1,9 +1,10 @@
 import Foundation
 import Links
 import Primitives
-import Store
 import Synchronization
 import Testing
+
+@testable import Store
 
 extension Store {
     func moderateAndWait(_ write: BlockWrite) -> Result<WrittenBlock, WriteError> {
@@ -37,8 +38,11 @@ extension BlockWrite {
         BlockWrite(key: key, isBlocked: isBlocked, source: .decision, reason: reason, by: Array("admin".utf8))
     }
 
-    static func list(_ name: String, _ key: LinkKey, _ isBlocked: Bool, reason: String = "listed") -> BlockWrite {
-        BlockWrite(key: key, isBlocked: isBlocked, source: .list(name), reason: reason, by: [])
+    static func list(
+        _ name: String, _ key: LinkKey, _ isBlocked: Bool, reason: String = "listed", replacing: String? = nil
+    ) -> BlockWrite {
+        BlockWrite(
+            key: key, isBlocked: isBlocked, source: .list(name), reason: reason, by: [], replacing: replacing)
     }
 }
 
@@ -158,6 +162,8 @@ extension LinkReader {
             Step(write: { .list("b", $0, true) }, writes: false, blocked: true, source: .list("a")),
             Step(write: { .list("a", $0, false) }, writes: true, blocked: false, source: .list("a")),
             Step(write: { .list("b", $0, true) }, writes: true, blocked: true, source: .list("b")),
+            Step(write: { .list("c", $0, true, replacing: "a") }, writes: false, blocked: true, source: .list("b")),
+            Step(write: { .list("c", $0, true, replacing: "b") }, writes: true, blocked: true, source: .list("c")),
             Step(write: { .decision($0, false) }, writes: true, blocked: false, source: .decision),
             Step(write: { .list("a", $0, true) }, writes: false, blocked: false, source: .decision),
             Step(write: { .list("b", $0, true) }, writes: false, blocked: false, source: .decision),
@@ -201,6 +207,50 @@ extension LinkReader {
             }
             #expect(try StoreInspection(directory: directory.store).problems == [])
         }
+    }
+
+    /// What somebody decided stands against a list whose node had not heard of it, whichever is later and comes first.
+    @Test(arguments: [true, false]) func aLaterListDoesNotUndoIt(decided isBlocked: Bool) throws {
+        var listed = BlockBody()
+        (listed.source, listed.isBlocked) = (.list("a"), !isBlocked)
+        var decision = BlockBody()
+        decision.isBlocked = isBlocked
+        for isDecidedHere in [true, false] {
+            let directory = TemporaryDirectory()
+            try withStore(clusterSettings(directory, clock: clock)) { store in
+                let link = try store.createAndWait("https://example.com/")
+                #expect(try store.moderateAndWait(.list("a", link.key, true)).get().sequence != nil)
+                if isDecidedHere {
+                    _ = try store.block(link.key, isBlocked)
+                } else if isBlocked {
+                    #expect(try store.moderateAndWait(.list("a", link.key, false)).get().sequence != nil)
+                }
+                let mine = store.vector.map(\.headStamp.rawValue).max()!
+                var author = Author()
+                author.write(
+                    .block(link.key), .block(isDecidedHere ? listed : decision),
+                    stamp: isDecidedHere ? mine + 1 : mine - 2)
+                #expect(store.applyAndWait(author.whole) == .applied)
+                let standing = try #require(try store.standing(link.key))
+                #expect(standing.source == .decision && standing.isBlocked == isBlocked)
+                #expect(try store.makeReader().isBlocked(link.code) == isBlocked)
+            }
+            #expect(try StoreInspection(directory: directory.store).problems == [])
+        }
+        // So it does between what two nodes tell, and for those who follow.
+        func stored(_ body: BlockBody, _ stamp: UInt64) -> StoredBlock {
+            StoredBlock(
+                key: .alias([0x61]), body: body, stamp: Stamp(rawValue: stamp), origin: Author().origin)
+        }
+        let (first, later) = (stored(decision, 1 << 20), stored(listed, 2 << 20))
+        #expect(FoundBlock.block(later).isInForce(beside: first) == isBlocked)
+        #expect(FoundBlock.block(first).isInForce(beside: later) == isBlocked)
+        func write(_ block: StoredBlock) -> LinkWrite {
+            LinkWrite(
+                origin: block.origin, sequence: 1, stamp: block.stamp, key: block.key, code: [0x61],
+                content: .block(block.body))
+        }
+        #expect(write(first).version > write(later).version)
     }
 
     private func lifted() -> ModerationBody {

@@ -1,9 +1,10 @@
 import Foundation
 import Links
 import Primitives
-import Store
 import Synchronization
 import Testing
+
+@testable import Store
 
 /// Waits for what a store's operation calls back with.
 func wait<Success>(
@@ -95,9 +96,9 @@ extension Store {
         try withStore(own) { store in
             #expect(try store.acts().count == 4 && store.all().count == 6)
             let lines = try store.auditTrail(before: nil, limit: 1)
-            #expect(!lines.isAtEnd && lines.lines[0].origin == store.origin)
+            #expect(lines.next == lines.lines[0].key && lines.lines[0].origin == store.origin)
             let rest = try store.auditTrail(before: lines.lines[0].key, limit: 3)
-            #expect(rest.isAtEnd && rest.lines.map(\.body.act) == ["report-block", "block", "report-dismiss"])
+            #expect(rest.next == nil && rest.lines.map(\.body.act) == ["report-block", "block", "report-dismiss"])
             #expect(rest.lines[1].body.subject == "/name-0" && rest.lines[1].body.by == Array("admin".utf8))
         }
     }
@@ -238,7 +239,33 @@ extension Store {
             #expect(page.reports.map(\.id) == [id(1, 0), id(1, 2)] && page.damagedCount == 1 && page.next == nil)
             #expect(throws: WriteError.damagedRecord) { try store.decide(id(1, 1), .block) }
             let left = try store.auditTrail(before: nil, limit: 9)
-            #expect(left.lines.map(\.body.act) == ["c", "a"] && left.damagedCount == 1 && left.isAtEnd)
+            #expect(left.lines.map(\.body.act) == ["c", "a"] && left.damagedCount == 1 && left.next == nil)
+        }
+    }
+
+    /// More damage than one page looks at hides nothing behind it.
+    @Test func muchDamage() throws {
+        let acts = StoreLimits.damageScanRows + 2
+        let (blocked, trail) = try withStore(own) { store in
+            let links = try links(store, acts)
+            for link in links { try store.block(link.key) }
+            let blocks = try store.blocks(after: nil, limit: acts).blocks.map(\.block.key)
+            for number in 0..<acts {
+                #expect(wait { store.audit(AuditBody("\(number)", on: "", by: []), completion: $0) }.failure == nil)
+            }
+            return (blocks, try store.auditTrail(before: nil, limit: acts).lines.map(\.key))
+        }
+        let damaged = blocked.dropLast().map { ModerationKey.block($0) } + trail.dropLast()
+        try damageRows(directory.store, "blocks", damaged.map(\.bytes))
+        try withStore(own) { store in
+            let first = try store.blocks(after: nil, limit: 9)
+            #expect(first.blocks.isEmpty && first.damagedCount == StoreLimits.damageScanRows)
+            let next = try store.blocks(after: first.next, limit: 9)
+            #expect(next.blocks.map(\.block.key) == [blocked.last!] && next.damagedCount == 1 && next.next == nil)
+            let newest = try store.auditTrail(before: nil, limit: 9)
+            #expect(newest.lines.isEmpty && newest.damagedCount == StoreLimits.damageScanRows)
+            let rest = try store.auditTrail(before: newest.next, limit: 9)
+            #expect(rest.lines.map(\.body.act) == ["0"] + Array(repeating: "block", count: 8) && rest.damagedCount == 1)
         }
     }
 }

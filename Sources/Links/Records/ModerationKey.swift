@@ -44,6 +44,9 @@ package enum ModerationKey: Hashable, Sendable {
         return bytes
     }
 
+    /// Whether its row stands behind the other one's.
+    package func isBehind(_ other: ModerationKey) -> Bool { other.bytes.lexicographicallyPrecedes(bytes) }
+
     /// As a cursor of a list: base64url.
     package var text: String {
         var text: [UInt8] = []

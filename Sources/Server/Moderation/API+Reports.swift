@@ -128,10 +128,7 @@ extension API {
             json.append(jsonKey: "detail", string: line.body.detail)
             return json + [UInt8(ascii: "}")]
         }
-        call.answer(
-            page(
-                "acts", lines, next: trail.isAtEnd ? nil : trail.lines.last?.key.text, damagedCount: trail.damagedCount)
-        )
+        call.answer(page("acts", lines, next: trail.next?.text, damagedCount: trail.damagedCount))
     }
 
     /// A page of a list for admins.

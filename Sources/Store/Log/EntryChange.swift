@@ -14,7 +14,7 @@ struct EntryChange {
 
     var isReport: Bool { if case .moderation(.report) = key { true } else { false } }
     /// A report that nobody has decided yet: a decision is final.
-    var isOpenReport: Bool { isReport && !rank.isDeleted }
+    var isOpenReport: Bool { isReport && !rank.isFinal }
 
     /// Kinds that change records; another one is not known.
     static let kinds = [LogEntry.Kind.link, LogEntry.Kind.member, LogEntry.Kind.key, LogEntry.Kind.moderation]

@@ -68,7 +68,7 @@ extension LogMerge {
             try transaction.put(table, rowKey, row(change, index, rowKey))
             let old = Digest.hash(entryKey, stamp: rank.stamp, origin: rank.origin)
             try sums.add(hash, replacing: old, to: change.key.bucket, catalogue, transaction)
-            noteReport(wasOpen: change.isReport && !rank.isDeleted, isOpen: change.isOpenReport)
+            noteReport(wasOpen: change.isReport && !rank.isFinal, isOpen: change.isOpenReport)
             try moveOwner(from: ownerRow, to: change.ownerRow, transaction)
         }
         return .changed

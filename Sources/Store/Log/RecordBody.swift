@@ -20,9 +20,9 @@ enum RecordBody: Equatable {
     func rank(stamp: UInt64, origin: Origin) -> RecordRank {
         switch self {
         case .link(let body): RecordRank(body, stamp: stamp, origin: origin)
-        case .member(let body): RecordRank(isDeleted: body.isRetired, stamp: stamp, origin: origin)
-        case .key(let body): RecordRank(isDeleted: body.flags.contains(.deleted), stamp: stamp, origin: origin)
-        case .moderation(let body): RecordRank(isDeleted: body.isFinal, stamp: stamp, origin: origin)
+        case .member(let body): RecordRank(isFinal: body.isRetired, stamp: stamp, origin: origin)
+        case .key(let body): RecordRank(isFinal: body.flags.contains(.deleted), stamp: stamp, origin: origin)
+        case .moderation(let body): body.rank(stamp: stamp, origin: origin)
         }
     }
 
@@ -42,10 +42,22 @@ enum RecordBody: Equatable {
     }
 }
 
+extension BlockBody {
+    /// A list may have written later because it had not heard of what somebody decided, which stands all the same.
+    func rank(stamp: UInt64, origin: Origin) -> RecordRank {
+        RecordRank(isFinal: source == .decision, stamp: stamp, origin: origin)
+    }
+}
+
 extension ModerationBody {
-    /// Whether it stands where one that is not final was written later: a report that was decided does not open again because
-    /// it comes again elsewhere.
-    fileprivate var isFinal: Bool { if case .report(let body) = self { body.decision != nil } else { false } }
+    func rank(stamp: UInt64, origin: Origin) -> RecordRank {
+        switch self {
+        case .block(let body): body.rank(stamp: stamp, origin: origin)
+        // One that was decided does not open again because it comes again elsewhere.
+        case .report(let body): RecordRank(isFinal: body.decision != nil, stamp: stamp, origin: origin)
+        case .audit: RecordRank(isFinal: false, stamp: stamp, origin: origin)
+        }
+    }
 
     /// A report that nobody has decided yet.
     var isOpenReport: Bool { if case .report(let body) = self { body.decision == nil } else { false } }

@@ -2,7 +2,7 @@ import Links
 import Primitives
 import Replication
 
-/// What decides between two writes of one key: the greatest (deleted, stamp, origin) wins, so that a delete is final.
+/// What decides between two writes of one key: the greatest (final, stamp, origin) wins, so that nothing undoes a delete.
 /// The sequence follows from stamp and origin.
 ///
 /// Several nodes may log the creation that won a claim: whoever finds it undone. To what users did since, none of these is later,
@@ -10,7 +10,8 @@ import Replication
 ///
 /// A generated code belongs to its first creation whatever else was written: two creations of one code are an alarm.
 struct RecordRank: Equatable {
-    let isDeleted: Bool
+    /// Deleted, or decided: what is not never stands where this was.
+    let isFinal: Bool
     let stamp: UInt64
     let origin: Origin
     /// Nil of what has none that would count.
@@ -19,15 +20,15 @@ struct RecordRank: Equatable {
     let isClaimed: Bool
 
     init(_ body: LinkBody, stamp: UInt64, origin: Origin) {
-        isDeleted = body.flags.contains(.deleted)
+        isFinal = body.flags.contains(.deleted)
         (self.stamp, self.origin) = (stamp, origin)
         creation = body.creation ?? Creation(stamp: stamp, origin: origin)
         isClaimed = body.claimID != nil && body.creation == nil
     }
 
     /// Of what has no creation that would count.
-    init(isDeleted: Bool, stamp: UInt64, origin: Origin) {
-        (self.isDeleted, self.stamp, self.origin, creation, isClaimed) = (isDeleted, stamp, origin, nil, false)
+    init(isFinal: Bool, stamp: UInt64, origin: Origin) {
+        (self.isFinal, self.stamp, self.origin, creation, isClaimed) = (isFinal, stamp, origin, nil, false)
     }
 
     /// Whether this write and `other` are of one creation.
@@ -41,7 +42,7 @@ struct RecordRank: Equatable {
         if key.isGenerated, !sharesCreation(with: other), let creation, let theirs = other.creation {
             return (creation.stamp, creation.origin) < (theirs.stamp, theirs.origin)
         }
-        if isDeleted != other.isDeleted { return isDeleted }
+        if isFinal != other.isFinal { return isFinal }
         if isClaimed != other.isClaimed { return other.isClaimed }
         return (stamp, origin) > (other.stamp, other.origin)
     }

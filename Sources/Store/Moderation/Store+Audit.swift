@@ -11,6 +11,15 @@ package struct AuditLine: Sendable {
     package var key: ModerationKey { .audit(stamp: stamp.rawValue, origin: origin) }
 }
 
+/// Some lines of the trail, newest first, and where to go on.
+package struct AuditPage: Sendable {
+    package var lines: [AuditLine] = []
+    /// Before which the next page begins; nil: there is none.
+    package var next: ModerationKey?
+    /// What is left out, because a record fails its checksum.
+    package var damagedCount = 0
+}
+
 extension Store {
     /// Writes an act down that is done already. The line is durable when `completion` is called, on the writer's thread.
     package func audit(
@@ -21,25 +30,27 @@ extension Store {
         }
     }
 
-    /// At most `limit` lines before `place`, newest first; where to go on, and how many rows are damaged. Read in one short
-    /// transaction.
-    package func auditTrail(
-        before place: ModerationKey?, limit: Int
-    ) throws(StoreError) -> (lines: [AuditLine], isAtEnd: Bool, damagedCount: Int) {
+    /// At most `limit` lines before `place`, read in one short transaction.
+    package func auditTrail(before place: ModerationKey?, limit: Int) throws(StoreError) -> AuditPage {
         try reading { (view, transaction) throws(LMDBError) in
-            var (lines, damagedCount): ([AuditLine], Int) = ([], 0)
+            var (page, end) = (AuditPage(), place)
             let cursor = try transaction.cursor(view.catalogue.blocks!)
             // No key begins with what comes after the trail's.
             let bound = place?.bytes ?? [ModerationKey.auditHead[0] + 1]
             var row = try cursor.seek(bound) == nil ? cursor.move(.last) : cursor.move(.previous)
             while let (key, value) = row, key.starts(with: ModerationKey.auditHead) {
-                if lines.count == limit || damagedCount == StoreLimits.damageScanRows {
-                    return (lines, false, damagedCount)
+                if page.lines.count == limit || page.damagedCount == StoreLimits.damageScanRows {
+                    page.next = end
+                    break
                 }
-                if let line = AuditLine(key, value) { lines.append(line) } else { damagedCount += 1 }
+                // A damaged key may lead back.
+                if case .moderation(let key) = RecordKey(.blocks, key), end.map({ $0.isBehind(key) }) ?? true {
+                    end = key
+                }
+                if let line = AuditLine(key, value) { page.lines.append(line) } else { page.damagedCount += 1 }
                 row = try cursor.move(.previous)
             }
-            return (lines, true, damagedCount)
+            return page
         }
     }
 }

@@ -9,21 +9,27 @@ package struct BlockWrite: Sendable {
     package var reason: String
     /// The principal that wants it.
     package var by: [UInt8]
+    /// The list whose block this one of another list takes the place of.
+    package var replaced: String?
 
-    package init(key: LinkKey, isBlocked: Bool, source: BlockSource, reason: String, by: [UInt8]) {
+    package init(
+        key: LinkKey, isBlocked: Bool, source: BlockSource, reason: String, by: [UInt8],
+        replacing replaced: String? = nil
+    ) {
         (self.key, self.isBlocked, self.source) = (key, isBlocked, source)
-        (self.reason, self.by) = (reason, by)
+        (self.reason, self.by, self.replaced) = (reason, by, replaced)
     }
 
     /// Whether there is anything to write where `body` stands. What somebody decided no list touches, and a list no block
-    /// of another.
+    /// of another that it does not replace.
     func changes(_ body: BlockBody?) -> Bool {
         guard let body else { return isBlocked || source == .decision }
         if body.isBlocked == isBlocked, body.source == source { return body.reason != reason }
         switch (source, body.source) {
         case (.decision, _): return true
         case (.list, .decision): return false
-        case (.list(let name), .list(let other)): return name == other || isBlocked && !body.isBlocked
+        case (.list(let name), .list(let other)):
+            return name == other || isBlocked && (!body.isBlocked || other == replaced)
         }
     }
 }
@@ -35,6 +41,8 @@ package struct StoredBlock: Equatable, Sendable {
     /// When and where that was decided.
     package let stamp: Stamp
     package let origin: Origin
+
+    fileprivate var rank: RecordRank { body.rank(stamp: stamp.rawValue, origin: origin) }
 }
 
 /// What a look for a link's block found.
@@ -57,7 +65,9 @@ package enum FoundBlock: Equatable, Sendable {
     /// The same, if another node has the block as `other` says.
     func isInForce(beside other: StoredBlock?) -> Bool {
         guard let other else { return isInForce }
-        if case .block(let block) = self, (block.stamp, block.origin) > (other.stamp, other.origin) { return isInForce }
+        if case .block(let block) = self, block.rank.beats(other.rank, at: .moderation(.block(block.key))) {
+            return isInForce
+        }
         return self == .damaged || other.body.isBlocked
     }
 }
@@ -117,18 +127,26 @@ extension Store {
     /// in one short transaction.
     package func blocks(after last: LinkKey?, limit: Int) throws(StoreError) -> BlockPage {
         try reading { (view, transaction) throws(LMDBError) in
-            var (page, end) = (BlockPage(), last)
+            var (page, end, seen) = (BlockPage(), last, 0)
             let cursor = try transaction.cursor(view.catalogue.blocks!)
             let start = last.map { ModerationKey.block($0).bytes } ?? ModerationKey.blockHead
             var row = try cursor.seek(start)
             if last != nil, let (key, _) = row, key.elementsEqual(start) { row = try cursor.move(.next) }
             while let (key, value) = row, key.starts(with: ModerationKey.blockHead) {
-                if page.blocks.count == limit || page.damagedCount == StoreLimits.damageScanRows {
+                if page.blocks.count == limit || page.damagedCount == StoreLimits.damageScanRows
+                    || seen == StoreLimits.listedRows
+                {
                     page.next = end
                     break
                 }
+                seen += 1
+                // A damaged key may lead back.
+                if case .moderation(.block(let link)) = RecordKey(.blocks, key),
+                    end.map({ ModerationKey.block(link).isBehind(.block($0)) }) ?? true
+                {
+                    end = link
+                }
                 if let block = StoredBlock(key, value, view.names) {
-                    end = block.key
                     if let code = code(of: block.key) { page.blocks.append((block, code)) }
                 } else {
                     page.damagedCount += 1
