@@ -7,7 +7,8 @@ import Primitives
 ///     judged 1
 ///     fingerprint     32 hexadecimal digits: of what is in the lists
 ///     name            of a list, a line for each whose blocks are lifted where it no longer has an entry
-///     scan            done, begin, or the encoded key behind which it goes on, in hexadecimal digits
+///     scan            done, begin, or the encoded key behind which it goes on, in hexadecimal digits; then `again`, if it is to
+///                     begin once more where it ends
 ///     position        how far the logs were followed (ChangePosition)
 ///     crc32c          8 hexadecimal digits, over all before this line
 struct JudgedState: Equatable {
@@ -23,6 +24,8 @@ struct JudgedState: Equatable {
     var fingerprint = UInt128(0)
     var names: [String] = []
     var scan = Scan.done
+    /// The lists changed while it ran: what stands before has yet to be judged by those in force.
+    var isAgain = false
     var position = ChangePosition()
 
     init() {}
@@ -31,14 +34,14 @@ struct JudgedState: Equatable {
         var lines = "judged 1\nfingerprint \(String(fingerprint, radix: 16))\n"
         for name in names { lines += "name \(name)\n" }
         switch scan {
-        case .done: lines += "scan done\n"
-        case .after(nil): lines += "scan begin\n"
+        case .done: lines += "scan done"
+        case .after(nil): lines += "scan begin"
         case .after(let key?):
             var bytes: [UInt8] = []
             key.encode(into: &bytes)
-            lines += "scan \(bytes.map { hexadecimal($0) }.joined())\n"
+            lines += "scan \(bytes.map { hexadecimal($0) }.joined())"
         }
-        lines += "position \(position.text)\n"
+        lines += "\(isAgain ? " again" : "")\nposition \(position.text)\n"
         return Array((lines + "crc32c \(checksum(lines))\n").utf8)
     }
 
@@ -52,9 +55,10 @@ struct JudgedState: Equatable {
         guard let fingerprint = lines.popFirst()?.value(of: "fingerprint").flatMap({ UInt128($0, radix: 16) }),
             let position = lines.popLast()?.value(of: "position").flatMap({
                 ChangePosition(text: Array($0.utf8).span.bytes)
-            }), let scan = lines.popLast()?.value(of: "scan").flatMap(Self.scan)
+            }), let words = lines.popLast()?.value(of: "scan")?.split(separator: " ", omittingEmptySubsequences: false),
+            words.count == 1 || words.count == 2 && words[1] == "again", let scan = Self.scan(String(words[0]))
         else { return nil }
-        (self.fingerprint, self.position, self.scan) = (fingerprint, position, scan)
+        (self.fingerprint, self.position, self.scan, isAgain) = (fingerprint, position, scan, words.count == 2)
         for line in lines {
             guard let name = line.value(of: "name") else { return nil }
             names.append(name)

@@ -2,10 +2,10 @@ import Links
 import Primitives
 import Store
 
-/// Follows the logs of all lives as this node holds them: which links were written, and where they lead now. Belongs to one
-/// thread.
+/// Follows the logs of all lives as this node holds them: which links were written, or lost a list's block, and where they
+/// lead now. Belongs to one thread.
 final class LinkFollower {
-    /// Links that were written, each once, and how far the logs are followed with them.
+    /// Links to be judged, each once, and how far the logs are followed with them.
     struct Page {
         var links: [JudgedLink] = []
         var end: ChangePosition
@@ -54,15 +54,21 @@ final class LinkFollower {
         try reader.begin()
         defer { reader.end() }
         for write in writes {
-            // A block may be what came of judging the link.
-            guard case .link(var body) = write.content, seen.insert(write.key).inserted else { continue }
+            var (body, stamp): (LinkBody?, Stamp) = (nil, write.stamp)
+            switch write.content {
+            case .link(let written): body = written
+            // Another list, which has the link too, left it to the one that now lifts its block.
+            case .block(let block) where !block.isBlocked && block.source != .decision: break
+            case .block: continue
+            }
+            guard seen.insert(write.key).inserted else { continue }
             if case .link(let found) = reader.find(write.code.span.bytes), found.key == write.key.kind,
                 let record = found.record
             {
-                body = record.body
+                (body, stamp) = (record.body, Stamp(rawValue: record.stamp))
             }
-            if body.flags.isDisjoint(with: [.deleted, .reduced]) {
-                links.append(JudgedLink(key: write.key, destination: body.destination))
+            if let body, body.flags.isDisjoint(with: [.deleted, .reduced]) {
+                links.append(JudgedLink(key: write.key, destination: body.destination, stamp: stamp))
             }
         }
         return links

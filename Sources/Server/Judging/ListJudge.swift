@@ -187,7 +187,12 @@ final class ListJudge: DestinationJudge, @unchecked Sendable {
         rescan()
     }
 
+    /// One that runs goes on where it is, and begins once more at its end: lists that change ever again leave no link out.
     private func rescan() {
+        if case .after(.some) = state.scan {
+            state.isAgain = true
+            return
+        }
         state.scan = .after(nil)
         scannedLinks.store(0, ordering: .relaxed)
         scanBegan = System.monotonicMilliseconds()
@@ -204,7 +209,8 @@ final class ListJudge: DestinationJudge, @unchecked Sendable {
         }
         try settle(page.links.map { JudgedLink(key: $0.key, destination: $0.record.body.destination) })
         scannedLinks.add(page.links.count, ordering: .relaxed)
-        state.scan = page.next.map { .after($0) } ?? .done
+        state.scan = page.next.map { .after($0) } ?? (state.isAgain ? .after(nil) : .done)
+        if page.next == nil { state.isAgain = false }
         guard state.scan == .done else { return }
         // Lists that are gone have no blocks any more.
         state.names = lists.value.lists.map(\.name).sorted()

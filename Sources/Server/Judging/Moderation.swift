@@ -1,4 +1,5 @@
 import Links
+import Replication
 import Store
 
 /// What is to be written of one link.
@@ -8,39 +9,53 @@ struct JudgedBlock: Equatable, Sendable {
     /// On whose word.
     let list: String
     let reason: String
+    /// The list whose block this one takes the place of.
+    var replaced: String?
+}
+
+/// A block on the word of a list.
+struct ListBlock: Equatable, Sendable {
+    let list: String
+    /// When it was written.
+    let stamp: Stamp
+    /// This node wrote it.
+    let isOwn: Bool
 }
 
 /// The blocks of links, as those who judge links need them.
 struct Moderation: Sendable {
     enum Outcome: Equatable, Sendable {
         case done
-        /// There was nothing to change, or somebody has decided.
+        /// There was nothing to change, or somebody has decided, or the block is damaged.
         case unchanged
         /// It cannot be written now.
         case failed(reason: String)
     }
 
-    /// The list on whose word a link is blocked; nil if it is not, or if somebody has decided about it.
-    let list: @Sendable (LinkKey) throws(StoreError) -> String?
+    /// The block of a link; nil if there is none, or if somebody has decided about it.
+    let standing: @Sendable (LinkKey) throws(StoreError) -> ListBlock?
     /// In the order of the calls. Calls back once, on any thread, once it is durable or has failed. Nothing is changed where
-    /// a decision stands, nor where another list blocks.
+    /// a decision stands, nor where another list blocks that is not replaced.
     let write: @Sendable (JudgedBlock, @escaping @Sendable (Outcome) -> Void) -> Void
 }
 
 extension Moderation {
     init(_ store: Store) {
-        list = { (key) throws(StoreError) in
+        standing = { (key) throws(StoreError) in
             guard case .block(let block) = try store.findBlock(key), block.body.isBlocked,
                 case .list(let name) = block.body.source
             else { return nil }
-            return name
+            return ListBlock(list: name, stamp: block.stamp, isOwn: NodeID(block.origin) == NodeID(store.origin))
         }
         write = { block, end in
             let write = BlockWrite(
-                key: block.key, isBlocked: block.isBlocked, source: .list(block.list), reason: block.reason, by: [])
+                key: block.key, isBlocked: block.isBlocked, source: .list(block.list), reason: block.reason, by: [],
+                replacing: block.replaced)
             store.moderate(write) { result in
                 switch result {
                 case .success(let written): end(written.sequence == nil ? .unchanged : .done)
+                // The link leads nowhere until a peer has mended that, and no other link waits for it.
+                case .failure(.damagedRecord): end(.unchanged)
                 case .failure(let error): end(.failed(reason: "\(error)"))
                 }
             }
@@ -80,6 +95,8 @@ protocol DestinationJudge: AnyObject {
 struct JudgedLink: Sendable {
     let key: LinkKey
     let destination: [UInt8]
+    /// When it was written last; nil where all links are judged anew.
+    var stamp: Stamp?
 }
 
 /// Brings blocks in line with verdicts. Belongs to one thread.
@@ -91,26 +108,27 @@ final class Moderator {
         (self.moderation, self.figures) = (moderation, figures)
     }
 
-    /// Waits until all of it is durable. What is blocked on the word of others than `names` stays as it is. Throws why it
-    /// was not all written; then it is to be judged once more.
+    /// Waits until all of it is durable. What is blocked on the word of others than `names` stays as it is, and so does what
+    /// another node has blocked since the link was written. Throws why it was not all written; then it is to be judged once more.
     func apply(_ verdicts: [Verdict?], to links: some Collection<JudgedLink>, names: Set<String>)
         throws(JudgeUnavailable)
     {
-        // A block of one list stands in the way of another's, so that is lifted first.
         var writes: [JudgedBlock] = []
         for (link, verdict) in zip(links, verdicts) {
-            let standing: String?
-            do throws(StoreError) { standing = try moderation.list(link.key) } catch {
+            let standing: ListBlock?
+            do throws(StoreError) { standing = try moderation.standing(link.key) } catch {
                 throw .store(error.description)
             }
-            if standing == verdict?.list { continue }
-            if let standing {
-                guard names.contains(standing) else { continue }
-                writes.append(JudgedBlock(key: link.key, isBlocked: false, list: standing, reason: "no longer listed"))
-            }
+            if let standing, !names.contains(standing.list) || standing.list == verdict?.list { continue }
             if let verdict {
                 writes.append(
-                    JudgedBlock(key: link.key, isBlocked: true, list: verdict.list, reason: verdict.reason))
+                    JudgedBlock(
+                        key: link.key, isBlocked: true, list: verdict.list, reason: verdict.reason,
+                        replaced: standing?.list))
+            } else if let standing, standing.isOwn || link.stamp.map({ $0 > standing.stamp }) ?? true {
+                // Another node that blocked the link as it is now may know better than this one does yet.
+                writes.append(
+                    JudgedBlock(key: link.key, isBlocked: false, list: standing.list, reason: "no longer listed"))
             }
         }
         figures.judged.add(UInt64(verdicts.count))

@@ -13,15 +13,18 @@ final class JudgedStore: Sendable {
         /// By link, the list on whose word it is blocked; nil: somebody has decided.
         var standing: [LinkKey: String?] = [:]
         var writes: [JudgedBlock] = []
+        /// When another node wrote them; nil: this one did.
+        var writtenElsewhere: Stamp?
         /// Why nothing can be written now.
         var failure: String?
     }
 
-    let directory = TemporaryDirectory()
+    let directory: TemporaryDirectory
     let store: Store
     let blocks = Mutex(Blocks())
 
-    init() throws {
+    init(in directory: TemporaryDirectory = TemporaryDirectory()) throws {
+        self.directory = directory
         let region = StoreSettings.Region(name: "local", character: RegionCharacter(UInt8(ascii: "1"))!)
         store = try Store(
             StoreSettings(
@@ -35,7 +38,12 @@ final class JudgedStore: Sendable {
 
     var moderation: Moderation {
         Moderation(
-            list: { [self] key in blocks.withLock { $0.standing[key] ?? nil } },
+            standing: { [self] key in
+                let elsewhere = blocks.withLock { $0.writtenElsewhere }
+                return list(key).map {
+                    ListBlock(list: $0, stamp: elsewhere ?? Stamp(rawValue: 0), isOwn: elsewhere == nil)
+                }
+            },
             write: { [self] write, done in
                 done(
                     blocks.withLock { blocks in
@@ -43,7 +51,7 @@ final class JudgedStore: Sendable {
                         blocks.writes.append(write)
                         switch blocks.standing[write.key] {
                         case .some(nil): return .unchanged
-                        case .some(let list?) where list != write.list: return .unchanged
+                        case .some(let list?) where list != write.list && list != write.replaced: return .unchanged
                         default: break
                         }
                         blocks.standing[write.key] = write.isBlocked ? .some(write.list) : nil

@@ -66,7 +66,7 @@ import Testing
     }
 
     /// A link that is judged again, and listed still, stays blocked, and nothing is written: neither after its owner changed
-    /// it, nor by another scan. And what judging wrote is not judged.
+    /// it, nor by another scan. And a block that judging wrote is not judged.
     @Test func judgedAgain() throws {
         let links = try JudgedStore()
         let store = links.store
@@ -90,14 +90,34 @@ import Testing
         #expect(store.figures.head == 9)
     }
 
-    /// A block tells nothing of where its link leads.
+    /// What another list blocks is left to it, until it lifts that.
+    @Test func liftedByAnother() throws {
+        let links = try JudgedStore()
+        let store = links.store
+        let (bad, good) = (try links.make("https://bad.example/"), try links.make("https://good.example/"))
+        func write(_ key: LinkKey, _ isBlocked: Bool) {
+            let block = JudgedBlock(key: key, isBlocked: isBlocked, list: "another-list", reason: "")
+            let done = Outcomes()
+            Moderation(store).write(block) { done.add(block, $0) }
+            #expect(done.wait(for: 1).map(\.1) == [.done])
+        }
+        for key in [bad, good] { write(key, true) }
+        let subject = try Subject(links, [links.file("bad.example", "list")], Moderation(store))
+        try subject.scanned(1)
+        #expect(try Moderation(store).standing(bad)?.list == "another-list")
+        for key in [good, bad] { write(key, false) }
+        try links.wait("this one blocks it") { try Moderation(store).standing(bad)?.list == "list" }
+        #expect(try Moderation(store).standing(good) == nil)
+    }
+
+    /// A block tells nothing of where its link leads; only one that a list lifts has the link judged again.
     @Test func blocksAreNotFollowed() throws {
         let links = try JudgedStore()
         let store = links.store
         let follower = try LinkFollower(store)
         let key = try links.make("https://example.com/")
         var position = ChangePosition()
-        for (isBlocked, keys) in [(nil, [key]), (true, []), (false, [])] as [(Bool?, [LinkKey])] {
+        for (isBlocked, keys) in [(nil, [key]), (true, []), (false, [key])] as [(Bool?, [LinkKey])] {
             if let isBlocked {
                 let block = JudgedBlock(key: key, isBlocked: isBlocked, list: "list", reason: "")
                 let done = Outcomes()
@@ -166,6 +186,7 @@ import Testing
         _ = links.file("nobody.example\nb.example", "first")
         try subject.scanned(3)
         #expect([links.list(a), links.list(b)] == [nil, "first"], "the first list that has it")
+        #expect(!links.writes.contains { $0.key == b && !$0.isBlocked }, "it was never open in between")
         subject.reload([])
         try subject.scanned(4)
         #expect(links.list(b) == nil && subject.judge.lists.value.isEmpty)
@@ -222,6 +243,67 @@ import Testing
         #expect(keys.map { links.list($0) } == [nil, "list", "list"])
     }
 
+    /// Lists that change while it scans: it goes on by the new ones, and comes to what it had passed after that.
+    @Test func listsChangeMeanwhile() throws {
+        let links = try JudgedStore()
+        let keys = try ["bb", "dd", "ff"].map { try links.make("https://bad.example/\($0)", alias: "alias-" + $0) }
+        var state = JudgedState()
+        (state.fingerprint, state.scan, state.position) = (1, .after(keys[1]), links.store.endOfChanges)
+        try links.store.replaceFile(JudgedState.fileName, with: state.text)
+        let subject = try Subject(links, [links.file("bad.example", "list")])
+        try subject.scanned(1)
+        #expect(keys.allSatisfy { links.list($0) == "list" } && links.writes.first?.key == keys[2])
+        #expect(subject.judge.figures.judged.value == 4)
+    }
+
+    /// What another node blocked since the link was written it does not lift, because it may not know yet what that one
+    /// knew; but by lists that change here it does.
+    @Test func blockedElsewhere() throws {
+        let links = try JudgedStore()
+        let good = try links.make("https://good.example/")
+        let file = links.file("late.example", "list")
+        let subject = try Subject(links, [file])
+        try subject.scanned(1)
+        for (stamp, isLeft) in [(UInt64.max, true), (1, false)] {
+            links.blocks.withLock {
+                $0.standing[good] = .some("list")
+                $0.writtenElsewhere = Stamp(rawValue: stamp)
+            }
+            try links.change(good, to: "https://good.example/\(stamp)")
+            // What comes later in the log is judged after all that stands before it.
+            let late = try links.make("https://late.example/")
+            try links.wait("it is followed") { links.list(late) == "list" }
+            #expect((links.list(good) == "list") == isLeft)
+        }
+        links.blocks.withLock {
+            $0.standing[good] = .some("list")
+            $0.writtenElsewhere = Stamp(rawValue: UInt64.max)
+        }
+        _ = links.file("late.example\nanother.example", "list")
+        try subject.scanned(2)
+        #expect(links.list(good) == nil)
+    }
+
+    /// A damaged block keeps no other link from being judged.
+    @Test func aDamagedBlock() throws {
+        let directory = TemporaryDirectory()
+        let keys = ["aa-name", "bb-name"].map { LinkKey.alias(Array($0.utf8)) }
+        do {
+            let links = try JudgedStore(in: directory)
+            for name in ["aa-name", "bb-name"] { try links.make("https://bad.example/\(name)", alias: name) }
+            let subject = try Subject(links, [links.file("bad.example/aa", "list")], Moderation(links.store))
+            try subject.scanned(1)
+            #expect(try keys.map { try Moderation(links.store).standing($0)?.list } == ["list", nil])
+            subject.stop()
+        }
+        try damage(ModerationKey.block(keys[0]).bytes, of: "blocks", in: directory.path + "/data")
+        let links = try JudgedStore(in: directory)
+        let subject = try Subject(links, [links.file("bad.example", "list")], Moderation(links.store))
+        try subject.scanned(1)
+        #expect(try links.store.findBlock(keys[0]) == .damaged)
+        #expect(try Moderation(links.store).standing(keys[1])?.list == "list")
+    }
+
     /// A file that cannot be read, and a position that no log has: all is judged anew.
     @Test func damagedState() throws {
         let links = try JudgedStore()
@@ -237,6 +319,7 @@ import Testing
     private func state() -> JudgedState {
         var state = JudgedState()
         (state.fingerprint, state.names) = (1 << 127 | 7, ["a list", "b"])
+        state.isAgain = true
         state.position[Origin(region: UInt8(ascii: "1"), node: 2, incarnation: 3)] = 4
         return state
     }

@@ -194,12 +194,12 @@ extension NodeTests.Regions {
     }
 }
 
-/// Makes a row of an acceptor what no program writes.
-func damage(_ registerRow: [UInt8], in data: String) throws {
+/// Makes a row what no program writes.
+func damage(_ row: [UInt8], of name: String = "registers", in data: String) throws {
     let environment = try Environment(directory: data, mapSizeBytes: 1 << 30, maximumTables: 64, readOnly: false)
     let transaction = try environment.beginWrite()
-    let table = try transaction.openTable("registers")
-    try transaction.put(table, registerRow, [1, 2, 3, 4, 5])
+    let table = try transaction.openTable(name)
+    try transaction.put(table, row, [1, 2, 3, 4, 5])
     try transaction.commit()
 }
 
