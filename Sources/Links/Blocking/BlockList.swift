@@ -7,11 +7,11 @@ package enum BlockListLimits {
     package static let lineBytes = 4096
     /// Of a URL prefix, as it is normalised.
     static let prefixBytes = Destination.maxSizeBytes
-    /// Of all lists together: 2 GiB.
+    /// Of all lists together: 1.4 GiB of domains, or 2.9 GiB of prefixes with a host each.
     package static let entries = 1 << 26
     /// Wrong lines of one file that are told.
     package static let toldLines = 10
-    /// Bytes of an entry in the table, whose places are three eighths to three quarters full.
+    /// Bytes of a place in the table, of which three quarters are taken.
     static let slotBytes = 16
 }
 
@@ -55,7 +55,7 @@ package struct BlockList: Sendable {
 
     static let lineMask: UInt32 = 1 << 25 - 1
 
-    /// As many as a power of two.
+    /// In the order of their hashes, but for what had to move on. One at least is free.
     private var slots: [Slot]
     private let key: (UInt64, UInt64)
     private var used = 0
@@ -138,10 +138,10 @@ package struct BlockList: Sendable {
 
     /// Where the hash stands, or would.
     private func place(_ high: UInt64, _ low: UInt32) -> Int {
-        let mask = slots.count - 1
-        var place = Int(truncatingIfNeeded: high) & mask
+        var place = Int(high.multipliedFullWidth(by: UInt64(slots.count)).high)
         while slots[place].value != 0, slots[place].high != high || slots[place].low != low {
-            place = (place + 1) & mask
+            place += 1
+            if place == slots.count { place = 0 }
         }
         return place
     }
@@ -172,7 +172,7 @@ package struct BlockList: Sendable {
         if old.isEmpty {
             slots[place] = Slot(high: high, low: low, value: kind.rawValue | value)
             used += 1
-            if used > slots.count / 4 * 3 { grow() }
+            if used * 4 > slots.count * 3 { resize(slots.count + slots.count / 2 + 1) }
         } else {
             // Who blocks first, and then who blocks most, is named.
             let isWider = !kind.isDisjoint(with: .blocking) && !old.contains(.coversBelow)
@@ -182,8 +182,12 @@ package struct BlockList: Sendable {
         }
     }
 
-    private mutating func grow() {
-        var old = [Slot](repeating: Slot(), count: slots.count * 2)
+    /// Nothing more is added: the table needs no room to grow.
+    mutating func compact() { resize(used + used / 3 + 1) }
+
+    private mutating func resize(_ count: Int) {
+        precondition(count > used)
+        var old = [Slot](repeating: Slot(), count: count)
         swap(&old, &slots)
         for slot in old where slot.value != 0 { slots[place(slot.high, slot.low)] = slot }
     }

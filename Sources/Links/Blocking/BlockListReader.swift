@@ -44,7 +44,10 @@ package struct BlockListReader {
         }
     }
 
-    package consuming func finish() -> BlockList { list }
+    package consuming func finish() -> BlockList {
+        list.compact()
+        return list
+    }
 
     private mutating func take(_ part: ArraySlice<UInt8>) {
         let room = BlockListLimits.lineBytes - line.count
@@ -60,8 +63,7 @@ package struct BlockListReader {
             if try readLine() { list.lists[last].lines += 1 }
         } catch {
             list.lists[last].lines += 1
-            // What no link can lead to needs no entry.
-            if case .destination(let error) = error, error.kind == .refused { return restartLine() }
+            if error.isUnreachable { return restartLine() }
             list.lists[last].wrongLines += 1
             if list.lists[last].told.count < BlockListLimits.toldLines {
                 list.lists[last].told.append(WrongLine(line: lineNumber, reason: error))
@@ -99,7 +101,8 @@ package struct BlockListReader {
         return true
     }
 
-    /// As a hosts file has them. Names of the machine itself and its network are in every such file, and no entries.
+    /// As a hosts file has them. Names of the machine itself and its network are in every such file, and no entries. A name
+    /// that cannot be read makes the line a wrong one, though those behind it are entries all the same.
     private mutating func readHosts(
         _ address: ArraySlice<UInt8>, _ names: ArraySlice<ArraySlice<UInt8>>
     ) throws(WrongLine.Reason) {
@@ -113,13 +116,24 @@ package struct BlockListReader {
             (isAddress, isUnreachable) = (bits != nil, bits == 0 || bits.map { $0 >> 24 } == 127)
         }
         guard isAddress else { throw .severalWords }
+        var wrong: WrongLine.Reason?
         for name in names {
-            guard !name.contains(where: endsHost) else { throw .rule }
-            try readURL(Array("http://".utf8) + name)
-            if !url.isName || isPrivateName(Array(url.bytes[..<url.hostEnd])) { continue }
-            guard isUnreachable else { throw .severalWords }
-            list.add(.host, url, line: lineNumber)
+            do throws(WrongLine.Reason) {
+                try readHost(name, isUnreachable)
+            } catch {
+                if wrong == nil, !error.isUnreachable { wrong = error }
+            }
         }
+        if let wrong { throw wrong }
+    }
+
+    /// `isUnreachable`: of the address before it.
+    private mutating func readHost(_ name: ArraySlice<UInt8>, _ isUnreachable: Bool) throws(WrongLine.Reason) {
+        guard !name.contains(where: endsHost) else { throw .rule }
+        try readURL(Array("http://".utf8) + name)
+        if !url.isName || isPrivateName(Array(url.bytes[..<url.hostEnd])) { return }
+        guard isUnreachable else { throw .severalWords }
+        list.add(.host, url, line: lineNumber)
     }
 
     private mutating func readEntry(_ word: [UInt8]) throws(WrongLine.Reason) {

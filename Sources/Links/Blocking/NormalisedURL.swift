@@ -1,8 +1,8 @@
 import Primitives
 
-/// A URL as block lists know it, `host[:port]/path?query`, in one spelling for all that a browser takes for the same: the
-/// host in lower case, without a trailing dot, an address in one form; no scheme, no port 80 or 443, no fragment; dot
-/// segments resolved, and percent-encodings of what needs none undone.
+/// A URL as block lists know it, `host[:port]/path?query`, in one spelling for all that a browser, and the servers that
+/// there are, take for the same: the host in lower case, without a trailing dot, an address in one form; no scheme, no port 80
+/// or 443, no fragment; dot segments resolved, a run of slashes one, and percent-encodings of what needs none undone.
 ///
 /// One value may read many, so that judging a million allocates little.
 package struct NormalisedURL: Sendable {
@@ -56,7 +56,10 @@ package struct NormalisedURL: Sendable {
             if !isQuery, byte == ASCII.slash || byte == ASCII.question {
                 endSegment(&segment, path, isFollowed: byte == ASCII.slash)
                 isQuery = byte == ASCII.question
-                if isQuery { bytes.append(byte) }
+                if isQuery {
+                    mergeSlashes(path)
+                    bytes.append(byte)
+                }
                 index += 1
             } else if byte == ASCII.percent, let decoded = percentDecoded(url, at: index) {
                 append(decoded)
@@ -66,13 +69,15 @@ package struct NormalisedURL: Sendable {
                 index += 1
             }
         }
-        if !isQuery { endSegment(&segment, path, isFollowed: false) }
+        if isQuery { return }
+        endSegment(&segment, path, isFollowed: false)
+        mergeSlashes(path)
     }
 
-    /// What a percent-encoding stood for, where that means the same (RFC 3986 6.2.2.2); else the encoding.
+    /// What a percent-encoding stood for, where a segment of a path may have it as it is; else the encoding. That is more than
+    /// what always means the same (RFC 3986 6.2.2.2), but hardly a server tells `%40` from `@`.
     private mutating func append(_ decoded: UInt8) {
-        let isUnreserved = ASCIISet.hostName.contains(decoded) || decoded == UInt8(ascii: "~")
-        if isUnreserved { return bytes.append(decoded) }
+        if decoded != ASCII.slash, ASCIISet.path.contains(decoded) { return bytes.append(decoded) }
         bytes.append(ASCII.percent)
         bytes.append(hexDigit(decoded >> 4))
         bytes.append(hexDigit(decoded & 15))
@@ -90,5 +95,15 @@ package struct NormalisedURL: Sendable {
             bytes.append(ASCII.slash)
         }
         start = bytes.count
+    }
+
+    /// Once dot segments are resolved: until then an empty segment is one that two dots take away.
+    private mutating func mergeSlashes(_ path: Int) {
+        var end = path + 1
+        for index in end..<bytes.count where bytes[index] != ASCII.slash || bytes[end - 1] != ASCII.slash {
+            bytes[end] = bytes[index]
+            end += 1
+        }
+        bytes.removeLast(bytes.count - end)
     }
 }

@@ -13,6 +13,11 @@ package struct WrongLine: Equatable, Sendable {
         case rule
         case destination(DestinationError)
 
+        /// No link can lead to it, so that it needs no entry, and is no fault of the list.
+        var isUnreachable: Bool {
+            if case .destination(let error) = self { error.kind == .refused } else { false }
+        }
+
         package var description: String {
             switch self {
             case .tooLong: "longer than \(BlockListLimits.lineBytes) bytes"

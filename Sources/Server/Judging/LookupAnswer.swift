@@ -22,7 +22,7 @@ struct LookupAnswer: Equatable {
     private static let values = 16_384
     private static let threatBytes = 1...64
 
-    /// Nil if it is none.
+    /// Nil if it is none. A match that is none is left out: what does not concern it counts all the same.
     init?(_ body: [UInt8]) {
         guard case .object(let members)? = try? JSONValue(body, valueLimit: Self.values) else { return nil }
         guard let negative = Self.duration(members["negativeCacheDuration"]),
@@ -32,10 +32,7 @@ struct LookupAnswer: Equatable {
         switch members["matches"] {
         case nil: break
         case .array(let elements):
-            for element in elements {
-                guard let match = Self.match(element) else { return nil }
-                matches.append(match)
-            }
+            matches = elements.compactMap(Self.match)
         default: return nil
         }
     }

@@ -3,7 +3,8 @@ struct LookupCache {
     private let limit: Int
     /// By whole hash, until when it is dangerous, and as what.
     private var matches: [[UInt8]: (until: Int64, threat: String)] = [:]
-    /// By prefix, until when nothing but what is in `matches` is known to begin with it.
+    /// By prefix, until when nothing but what is in `matches` is known to begin with it. Never longer than those of the last
+    /// answer stay there: what is dangerous and no longer known is to be asked for.
     private var asked: [UInt32: Int64] = [:]
 
     /// `limit`: entries of each kind.
@@ -22,17 +23,22 @@ struct LookupCache {
 
     mutating func take(_ answer: LookupAnswer, for prefixes: [UInt32], at now: Int64) {
         makeRoom(matches: answer.matches.count, prefixes: prefixes.count, at: now)
-        for match in answer.matches where match.cacheMilliseconds > 0 {
-            matches[match.hash] = (now + match.cacheMilliseconds, match.threat)
+        var shortest: [UInt32: Int64] = [:]
+        for match in answer.matches {
+            let prefix = Self.prefix(match.hash)
+            shortest[prefix] = min(shortest[prefix] ?? .max, match.cacheMilliseconds)
+            if match.cacheMilliseconds > 0 { matches[match.hash] = (now + match.cacheMilliseconds, match.threat) }
         }
-        guard answer.negativeCacheMilliseconds > 0 else { return }
-        for prefix in prefixes { asked[prefix] = now + answer.negativeCacheMilliseconds }
+        for prefix in prefixes {
+            let rest = min(answer.negativeCacheMilliseconds, shortest[prefix] ?? .max)
+            asked[prefix] = rest > 0 ? now + rest : nil
+        }
     }
 
     /// What is over goes; where that is not enough, all does, because the service can be asked again.
     private mutating func makeRoom(matches newMatches: Int, prefixes: Int, at now: Int64) {
         if matches.count + newMatches > limit { matches = matches.filter { $0.value.until > now } }
-        if matches.count + newMatches > limit { matches = [:] }
+        if matches.count + newMatches > limit { (matches, asked) = ([:], [:]) }
         if asked.count + prefixes > limit { asked = asked.filter { $0.value > now } }
         if asked.count + prefixes > limit { asked = [:] }
     }

@@ -80,7 +80,9 @@ final class LookupFollower: @unchecked Sendable {
             let verdicts = try service.judge(links.map(\.destination))
             try moderator.apply(verdicts, to: links.prefix(verdicts.count), names: service.names)
             links = links.dropFirst(verdicts.count)
-            if isFailing.exchange(false, ordering: .relaxed) { Log.write(.info, "lookup-service-recovered") }
+            if !service.isFailing, isFailing.exchange(false, ordering: .relaxed) {
+                Log.write(.info, "lookup-service-recovered")
+            }
         }
         if links.isEmpty { done = read }
         return true

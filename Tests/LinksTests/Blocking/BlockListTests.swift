@@ -39,6 +39,22 @@ import Testing
         }
     }
 
+    /// A wrong name takes nothing from those beside it. The first one is told, and not those that no link can lead to.
+    @Test func wrongNamesInHostsFiles() throws {
+        let good = (0..<20).map { "0.0.0.0 good\($0).example\n" }.joined()
+        let list = try Self.read(
+            (
+                "hosts",
+                good + "0.0.0.0 a.example BAD..example evil.example x/y also.example\n0.0.0.0 raypаl.com b.example\n"
+                    + "0.0.0.0 raypаl.com not..one c.example"
+            ))
+        let wrong = [21, 23].map { WrongLine(line: $0, reason: .destination(.hostLength(at: 7))) }
+        #expect(list.lists == [expected("hosts", entries: 25, lines: 23, wrong: wrong)])
+        for (name, line) in [("a", 21), ("evil", 21), ("also", 21), ("b", 22), ("c", 23)] {
+            #expect(try match(list, "http://\(name).example/") == "hosts:\(line)", "\(name)")
+        }
+    }
+
     private func expected(_ name: String, entries: Int, lines: Int, wrong: [WrongLine] = []) -> BlockList.Figures {
         var figures = BlockList.Figures(name: name)
         (figures.entries, figures.lines, figures.wrongLines, figures.told) = (entries, lines, wrong.count, wrong)
@@ -84,6 +100,24 @@ import Testing
             "http://sites.example/evil", "http://sites.example/", "http://www.sites.example/evil/",
             "http://sites.example/Evil/", "http://192.0.2.1/bin.sh", "http://host.example/", "http://sites.example/bad",
             "http://sites.example:81/evil/", "http://sub.whole.example/",
+        ] { #expect(try match(list, url) == nil, "\(url)") }
+    }
+
+    /// Other spellings that a server takes for the same, of the entry and of the URL.
+    @Test func prefixesOtherwiseSpelt() throws {
+        let list = try Self.read(
+            (
+                "urls",
+                "medium.example/@spammer/\nother.example/%40spammer/\nsites.example/evil/\nslashes.example//evil//"
+            ))
+        for (url, line) in [
+            ("https://medium.example/%40spammer/x", 1), ("https://medium.example/@spammer/x", 1),
+            ("https://other.example/@spammer/x", 2), ("https://other.example/%40spammer/x", 2),
+            ("http://sites.example//evil/", 3), ("http://sites.example/evil///x", 3),
+            ("http://slashes.example/evil/x", 4),
+        ] { #expect(try match(list, url) == "urls:\(line)", "\(url)") }
+        for url in [
+            "http://medium.example/%2540spammer/", "http://sites.example/%2Fevil/", "http://sites.example/?/evil/",
         ] { #expect(try match(list, url) == nil, "\(url)") }
     }
 
@@ -180,6 +214,45 @@ import Testing
         for _ in 0..<1000 where list.find(other) != nil { found += 1 }
         #expect(CountedAllocator.stop() == 0 && found == 0)
         #expect(list.find(listed) != nil)
+    }
+
+    /// The same once the list is whole, of prefixes too, each with a host of its own; nothing is lost on the way, and nothing
+    /// is there that was not. Some sizes lie where the table grows.
+    @Test(arguments: [0, 1, 2, 3, 5, 24, 25, 36, 37, 48, 49, 72, 73, 700, 5000, 100_000])
+    func memoryOnceRead(count: Int) throws {
+        func name(_ number: Int) -> String { "host-\(number).example" }
+        for (suffix, mostBytes) in [("/evil/", 44), ("", 23)] {
+            var reader = BlockListReader()
+            reader.begin("list")
+            for number in 0..<count { try reader.read(Array("\(name(number))\(suffix)\n".utf8)) }
+            try reader.end()
+            let list = reader.finish()
+            // What an array itself has, and a first place.
+            #expect(list.entryCount == count && list.sizeBytes <= mostBytes * count + 64)
+            var (url, wrong) = (NormalisedURL(), 0)
+            for number in 0..<2 * count + 2 {
+                try url.read(Array("http://\(name(number))/evil/".utf8))
+                if list.find(url)?.line != (number < count ? number + 1 : nil) { wrong += 1 }
+                try url.read(Array("http://\(name(number))/good/".utf8))
+                if (list.find(url) != nil) != (number < count && suffix.isEmpty) { wrong += 1 }
+            }
+            #expect(wrong == 0)
+        }
+    }
+
+    /// A table that has no room left takes more all the same.
+    @Test func growsFromNothing() throws {
+        var list = BlockList()
+        list.compact()
+        list.lists.append(BlockList.Figures(name: "list"))
+        var url = NormalisedURL()
+        for number in 0..<500 {
+            try url.read(Array("http://host-\(number).example/".utf8))
+            #expect(list.find(url) == nil)
+            list.add(.domain, url, line: number)
+            if number % 7 == 0 { list.compact() }
+            #expect(list.find(url)?.line == number)
+        }
     }
 
     @Test func refusedDestinations() throws {

@@ -21,8 +21,13 @@ import Testing
         ("http://[2001:DB8:0::1]:81/x", "[20010DB8000000000000000000000001]:81/x"),
         ("http://a.b/%7euser/%41%2f%3f%c3%bc", "a.b/~user/A%2F%3F%C3%BC"), ("http://a.b/x#y/../z", "a.b/x"),
         ("http://a.b/./x/../y/.", "a.b/y/"), ("http://a.b/../../x", "a.b/x"), ("http://a.b/x/..", "a.b/"),
-        ("http://a.b/x/%2e%2E/y", "a.b/y"), ("http://a.b/...", "a.b/..."), ("http://a.b//x//../", "a.b//x/"),
+        ("http://a.b/x/%2e%2E/y", "a.b/y"), ("http://a.b/...", "a.b/..."), ("http://a.b//x//../", "a.b/x/"),
         ("http://a.b/x/..?q=/../", "a.b/?q=/../"), ("http://a.b?q", "a.b/?q"), ("http://a.b/x/.?q", "a.b/x/?q"),
+        ("http://a.b/%21%24%26%27%28%29%2A%2B%2c%3B%3D%3A%40", "a.b/!$&'()*+,;=:@"),
+        ("http://a.b/%2F%25%3F%23%2540%20%7C", "a.b/%2F%25%3F%23%2540%20%7C"), ("http://a.b/?q=%40%2F", "a.b/?q=@%2F"),
+        ("http://a.b////x//y///?q=//z", "a.b/x/y/?q=//z"), ("http://a.b//", "a.b/"),
+        ("http://a.b/x//..//../y", "a.b/x/y"),
+        ("http://a.b/x//..//../../y", "a.b/y"), ("http://a.b//..", "a.b/"), ("http://a.b/x//.", "a.b/x/"),
         ("http://a.b\\x".replacing("\\", with: "/"), "a.b/x"),
     ])
     func spellings(text: String, expected: String) throws {

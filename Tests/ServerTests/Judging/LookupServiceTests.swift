@@ -10,30 +10,15 @@ import Testing
 @Suite(.serialized) struct LookupServiceTests {
     private static func hash(_ expression: String) -> [UInt8] { SHA256Hasher().hash(Array(expression.utf8)) }
 
-    /// The answer that these expressions, of those that are asked for, are dangerous; `others`: hashes with the prefix of the
-    /// first prefix asked for.
-    private static func matches(
-        _ expressions: [String], cache: String = "300s", negative: String = "300s", wait: String? = nil,
-        to question: LookupStandIn.Question
-    ) -> LookupStandIn.Reply {
-        let asked = Set(question.prefixes)
-        let matches = expressions.map(hash).filter { asked.contains(LookupCache.prefix($0)) }.map {
-            #"{"threatType":"MALWARE","platformType":"ANY_PLATFORM","threatEntryType":"URL","threat":{"hash":""#
-                + Data($0).base64EncodedString() + #""},"cacheDuration":"\#(cache)"}"#
-        }
-        return .body(
-            #"{"matches":["# + matches.joined(separator: ",") + #"],"negativeCacheDuration":"\#(negative)""#
-                + (wait.map { #","minimumWaitDuration":"\#($0)""# } ?? "") + "}")
-    }
-
     private func service(
         _ standIn: LookupStandIn, key: String? = nil, timeout: Int64 = 10_000,
-        _ change: (inout LookupLimits) -> Void = { _ in }
+        _ change: (inout LookupLimits) -> Void = { _ in },
+        clock: @escaping () -> Int64 = { System.monotonicMilliseconds() }
     ) -> LookupService {
         var limits = LookupLimits()
         (limits.firstPauseMilliseconds, limits.longestPauseMilliseconds) = (1, 4)
         change(&limits)
-        return LookupService(standIn.url, key: key, timeoutMilliseconds: timeout, limits: limits)
+        return LookupService(standIn.url, key: key, timeoutMilliseconds: timeout, limits: limits, clock: clock)
     }
 
     private func judge(_ service: LookupService, _ urls: String...) throws -> [String?] {
@@ -42,7 +27,7 @@ import Testing
 
     @Test func matchAndCache() throws {
         let standIn = try LookupStandIn { question, _ in
-            Self.matches(["evil.example/", "sites.example/bad/"], to: question)
+            .matches(["evil.example/", "sites.example/bad/"], to: question)
         }
         defer { standIn.stop() }
         let service = service(standIn, key: "KEY-1")
@@ -84,7 +69,7 @@ import Testing
     /// What may not be remembered is asked for again, and judged by what was answered.
     @Test func nothingToRemember() throws {
         let standIn = try LookupStandIn { question, _ in
-            Self.matches(["evil.example/"], cache: "0s", negative: "0s", to: question)
+            .matches(["evil.example/"], cache: "0s", negative: "0s", to: question)
         }
         defer { standIn.stop() }
         let service = service(standIn)
@@ -93,6 +78,121 @@ import Testing
                 try judge(service, "http://evil.example/", "http://good.example/") == ["lookup-service MALWARE", nil])
             #expect(standIn.questions.count == count)
         }
+    }
+
+    /// A match that is over is asked for again, however long its prefix has no others.
+    @Test(arguments: ["1s", nil])
+    func matchesEndFirst(cacheDuration: String?) throws {
+        let standIn = try LookupStandIn { question, _ in
+            let answer = LookupStandIn.Reply.matches(["evil.example/"], cache: cacheDuration ?? "none", to: question)
+            guard cacheDuration == nil, case .body(let text) = answer else { return answer }
+            return .body(text.replacing(#","cacheDuration":"none""#, with: ""))
+        }
+        defer { standIn.stop() }
+        var now: Int64 = 1_000_000
+        let service = service(standIn, clock: { now })
+        for count in 1...3 {
+            #expect(try judge(service, "http://evil.example/x") == ["lookup-service MALWARE"])
+            #expect(standIn.questions.count == count)
+            now += 2000
+        }
+        // What is no match is known all the while.
+        let prefix = LookupCache.prefix(Self.hash("evil.example/"))
+        #expect(standIn.questions.dropFirst().allSatisfy { $0.prefixes == [prefix] })
+    }
+
+    /// A verdict that was known stands, though its place in the cache is wanted for the answer to the same question; and
+    /// what had to go is asked for again.
+    @Test func roomIsMade() throws {
+        let standIn = try LookupStandIn { question, _ in
+            .matches(["evil.example/", "other.example/"], to: question)
+        }
+        defer { standIn.stop() }
+        let service = service(standIn) { $0.cachedAnswers = 1 }
+        let dangerous = "lookup-service MALWARE"
+        #expect(try judge(service, "http://evil.example/") == [dangerous])
+        #expect(try judge(service, "http://evil.example/", "http://other.example/") == [dangerous, dangerous])
+        #expect(try judge(service, "http://evil.example/") == [dangerous])
+        #expect(standIn.questions.count == 3)
+    }
+
+    /// The matches beside one that is none count.
+    @Test(arguments: [
+        #"{"threat":{"hash":"AAAA"},"threatType":"MALWARE"}"#, #"{"threat":{"hash":"HASH"},"threatType":"MAL WARE"}"#,
+        #"{"threat":{"hash":"HASH"},"threatType":""}"#, #"{"threat":{"hash":"HASH"},"threatType":"LONG"}"#,
+        #"{"threat":{"hash":"HASH"},"threatType":"MALWARE","cacheDuration":300}"#, #"{"threat":7}"#, "7",
+    ])
+    func malformedMatch(match: String) throws {
+        let match = match.replacing("HASH", with: Data(Self.hash("good.example/")).base64EncodedString())
+            .replacing("LONG", with: String(repeating: "A", count: 65))
+        let standIn = try LookupStandIn { question, _ in
+            let answer = LookupStandIn.Reply.matches(["evil.example/"], to: question)
+            guard case .body(let text) = answer else { return answer }
+            return .body(text.replacing("[{", with: "[\(match),{"))
+        }
+        defer { standIn.stop() }
+        let verdicts = try judge(service(standIn), "http://good.example/", "http://evil.example/")
+        #expect(verdicts == [nil, "lookup-service MALWARE"])
+    }
+
+    /// One link about which there is no answer does not hold up those behind it: it stands alone at last, and is passed over.
+    @Test(arguments: [
+        LookupStandIn.Reply.status(400), .status(413), .body("{"), .bytes("nonsense"),
+        .blanks(2 * CommandClient.answerBytes),
+    ])
+    func refusedQuestion(reply: LookupStandIn.Reply) throws {
+        let poison = LookupCache.prefix(Self.hash("poison.example/"))
+        let standIn = try LookupStandIn { question, _ in
+            question.prefixes.contains(poison) ? reply : .matches(["evil.example/"], to: question)
+        }
+        defer { standIn.stop() }
+        var now: Int64 = 1_000_000
+        let service = service(standIn, clock: { now })
+        var urls = (0..<40).map { "http://host\($0).example/" }
+        (urls[17], urls[30]) = ("http://poison.example/", "http://evil.example/")
+        var verdicts: [String?] = []
+        var refusals = 0
+        while verdicts.count < urls.count, refusals < 100 {
+            do throws(JudgeUnavailable) {
+                let next = try service.judge(urls[verdicts.count...].map { Array($0.utf8) })
+                verdicts += next.map { $0?.reason }
+            } catch {
+                refusals += 1
+                now += error.pauseMilliseconds
+            }
+        }
+        #expect(verdicts.count == 40 && verdicts.enumerated().allSatisfy { ($1 != nil) == ($0 == 30) })
+        #expect(standIn.questions.count { $0.prefixes == [poison] } >= 3 && !service.isFailing)
+    }
+
+    /// What lies with the service itself passes over nothing, however often it happens.
+    @Test(arguments: [LookupStandIn.Reply.status(401), .status(404), .status(429), .status(500), .status(204)])
+    func failuresHold(reply: LookupStandIn.Reply) throws {
+        let standIn = try LookupStandIn { _, _ in reply }
+        defer { standIn.stop() }
+        var now: Int64 = 1_000_000
+        let service = service(standIn, clock: { now })
+        for _ in 0..<10 {
+            #expect(throws: JudgeUnavailable.self) { try judge(service, "http://a.example/", "http://b.example/") }
+            now += 1000
+        }
+        #expect(service.isFailing && standIn.questions.count == 10)
+        #expect(Set(standIn.questions.map(\.prefixes)).count == 1)
+    }
+
+    /// A pause that no clock would see the end of is a day.
+    @Test func endlessRetryAfter() throws {
+        let standIn = try LookupStandIn { question, index in
+            index == 0 ? .status(503, retryAfter: 9_999_999_999_999_999) : .matches(["evil.example/"], to: question)
+        }
+        defer { standIn.stop() }
+        var now: Int64 = 1_000_000
+        let service = service(standIn, clock: { now })
+        let unavailable = #expect(throws: JudgeUnavailable.self) { try judge(service, "http://evil.example/") }
+        let day: Int64 = 24 * 3_600_000
+        #expect(unavailable?.pauseMilliseconds == day)
+        now += day
+        #expect(try judge(service, "http://evil.example/") == ["lookup-service MALWARE"])
     }
 
     /// At most 500 prefixes at a time, of as many links as that is.
@@ -117,13 +217,12 @@ import Testing
         .silence,
         .drip, .bytes("nonsense"), .bytes("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{\"matches\":[{"),
         .bytes("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n"), .body("[]"), .body("{"), .body(#"{"matches":7}"#),
-        .body(#"{"matches":[{"threat":{"hash":"AAAA"},"threatType":"MALWARE"}]}"#),
         .body(#"{"negativeCacheDuration":"-1s"}"#), .body(#"{"negativeCacheDuration":300}"#),
         .body(#"{"minimumWaitDuration":"soon"}"#),
     ])
     func failures(reply: LookupStandIn.Reply) throws {
         let standIn = try LookupStandIn { question, index in
-            index < 2 ? reply : Self.matches(["evil.example/"], to: question)
+            index < 2 ? reply : .matches(["evil.example/"], to: question)
         }
         defer { standIn.stop() }
         let service = service(standIn, timeout: 200)
@@ -171,7 +270,7 @@ import Testing
     /// A pause that an answer asks for is no failure, and what was answered is known meanwhile.
     @Test func wantedPause() throws {
         let standIn = try LookupStandIn { question, _ in
-            Self.matches(["evil.example/"], wait: "3600.5s", to: question)
+            .matches(["evil.example/"], wait: "3600.5s", to: question)
         }
         defer { standIn.stop() }
         let service = service(standIn)
@@ -258,6 +357,25 @@ import Testing
         standIn.answer { question, _ in Self.dangerous(question) }
         try links.wait("all are blocked") { (keys + [late]).allSatisfy { links.list($0) == LookupService.name } }
         #expect(!second.isFailing.load(ordering: .relaxed) && second.figures.blocked.value == 6)
+    }
+
+    /// Those behind a link about which the service refuses to answer are judged.
+    @Test func refusedLink() throws {
+        let poison = LookupCache.prefix(SHA256Hasher().hash(Array("poison.example/".utf8)))
+        let (links, standIn) = (
+            try JudgedStore(),
+            try LookupStandIn { question, _ in
+                question.prefixes.contains(poison) ? .status(400) : Self.dangerous(question)
+            }
+        )
+        defer { standIn.stop() }
+        let follower = try follower(links, standIn)
+        defer { follower.close() }
+        let names = ["good", "poison", "good", "evil", "good"]
+        let keys = try names.enumerated().map { try links.make("http://\($1).example/\($0)") }
+        try links.wait("all are judged") { follower.figures.judged.value == 5 }
+        #expect(keys.map { links.list($0) != nil } == [false, false, false, true, false])
+        #expect(follower.figures.failures.value >= 2)
     }
 
     /// A block that cannot be written is written later.

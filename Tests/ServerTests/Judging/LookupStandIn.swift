@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import Primitives
+import Store
 import Synchronization
 
 @testable import Server
@@ -19,6 +20,8 @@ final class LookupStandIn: @unchecked Sendable {
 
     enum Reply {
         case body(String)
+        /// A body of so many.
+        case blanks(Int)
         case status(Int, retryAfter: Int? = nil)
         /// As they are.
         case bytes(String)
@@ -94,10 +97,8 @@ final class LookupStandIn: @unchecked Sendable {
             return (state.reply, state.questions.count - 1)
         }
         switch reply(question, index) {
-        case .body(let body):
-            say(
-                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
-                    + body, descriptor)
+        case .body(let body): say(body: body, descriptor)
+        case .blanks(let count): say(body: String(repeating: " ", count: count), descriptor)
         case .status(let status, let seconds):
             let field = seconds.map { "Retry-After: \($0)\r\n" } ?? ""
             say("HTTP/1.1 \(status) Said\r\n\(field)Content-Length: 2\r\n\r\n{}", descriptor)
@@ -142,9 +143,33 @@ final class LookupStandIn: @unchecked Sendable {
         }
     }
 
+    private func say(body: String, _ descriptor: Int32) {
+        say(
+            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n"
+                + body, descriptor)
+    }
+
     @discardableResult
     private func say(_ text: String, _ descriptor: Int32) -> Bool {
         let bytes = Array(text.utf8)
         return send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count
+    }
+}
+
+extension LookupStandIn.Reply {
+    /// The answer that these expressions, of those that are asked for, are dangerous.
+    static func matches(
+        _ expressions: [String], cache: String = "300s", negative: String = "300s", wait: String? = nil,
+        to question: LookupStandIn.Question
+    ) -> LookupStandIn.Reply {
+        let asked = Set(question.prefixes)
+        let hashes = expressions.map { SHA256Hasher().hash(Array($0.utf8)) }
+        let matches = hashes.filter { asked.contains(LookupCache.prefix($0)) }.map {
+            #"{"threatType":"MALWARE","platformType":"ANY_PLATFORM","threatEntryType":"URL","threat":{"hash":""#
+                + Data($0).base64EncodedString() + #""},"cacheDuration":"\#(cache)"}"#
+        }
+        return .body(
+            #"{"matches":["# + matches.joined(separator: ",") + #"],"negativeCacheDuration":"\#(negative)""#
+                + (wait.map { #","minimumWaitDuration":"\#($0)""# } ?? "") + "}")
     }
 }
