@@ -177,7 +177,13 @@ extension API {
             case .answered(let answer): self.answer(call, wanted, answer)
             case .unreachable: tell(call, .refused, Problem.deciderUnreachable.response)
             case .overloaded: tell(call, .refused, Problem.overloaded.response)
-            case .unanswered: tell(call, .unknown, Problem.deciderSilent.response)
+            case .unanswered:
+                // It may have been made, and then the trail has nobody else's line of it.
+                if var act = wanted.act {
+                    act.outcome = "unknown"
+                    act.tell(to: store)
+                }
+                tell(call, .unknown, Problem.deciderSilent.response)
             }
         }
     }

@@ -35,5 +35,28 @@ extension NodeTests.Regions {
             try cluster.converge()
             try cluster.expectEqualStores()
         }
+
+        /// A change of somebody's link whose answer is lost may have been made, and is written down as that.
+        @Test func aLostAnswer() throws {
+            let cluster = try Cluster(2, ["--read_your_writes_timeout", "500ms"])
+            try cluster.settleConnections()
+            let admin = try cluster.node(0).makeKey("--owner", "moderator", "--scopes", "admin")
+            let owner = try cluster.node(0).makeKey("--owner", "team", "--scopes", "links:create,links:manage")
+            try cluster.converge()
+            let code = try cluster.node(0).connect().create("https://example.com/", key: owner)
+            try cluster.converge()
+            let client = try cluster.node(1).connect()
+            let tag = try #require(try client.get("/api/v1/urls/\(code)", key: admin)["etag"])
+            cluster.set(.held, from: [0], to: [1])
+            let silent = try client.change(code, #"{"title":"x"}"#, key: admin, "If-Match: \(tag)\r\n")
+            silent.expectProblem(503, "behind")
+            try cluster.wait("it is written down") {
+                let trail = try cluster.node(1).connect().moderate("GET", "/api/v1/audit", key: admin).text
+                return trail.contains(
+                    #""act":"change-link","subject":"/\#(code)","by":"moderator","outcome":"unknown""#)
+            }
+            cluster.set(.open, from: [0], to: [1])
+            try cluster.converge()
+        }
     }
 }
