@@ -23,22 +23,24 @@ extension NodeTests {
         // MARK: Pages
 
         /// Every page that there is: an operation that answers with another one is missing below.
-        @Test func pages() throws {
+        @Test(arguments: ["451", "warning"]) func pages(ofBlocked answer: String) throws {
             let operations = Operation.allCases.filter { operation in
                 operation.answers(redirectStatus: 302).contains { $0.content.contains { $0.mediaType == "text/html" } }
                     || ProblemAnswer.answers(of: operation).contains(where: \.hasPages)
             }
-            #expect(operations == [.listProblems, .showProblem, .preview])
-            let node = try RunningNode(RunningNode.withAdmin)
-            let key = try node.makeKey()
+            #expect(operations == [.listProblems, .showProblem, .follow, .preview])
+            let node = try RunningNode(RunningNode.withAdmin + ["--blocked_answer", answer])
+            let (key, admin) = (try node.makeKey(), try node.makeKey("--scopes", "admin"))
             let client = try node.connect()
             let (code, deleted) = (
                 try client.create("https://example.com/?a=<b>&c='", #","title":"</title><script>alert(1)</script>""#),
                 try client.create("https://example.com/", key: key)
             )
             #expect(try client.change(deleted, nil, key: key).status == 204)
+            let blocked = try client.create("https://example.com/?<script>")
+            #expect(try client.block(blocked, key: admin).status == 201)
             let browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
-            for target in ["/problems", "/problems/", "/\(code)+", "/\(deleted)+", "/missing+"]
+            for target in ["/problems", "/problems/", "/\(code)+", "/\(deleted)+", "/missing+", "/\(blocked)", "/\(blocked)+"]
                 + ProblemKind.all.map({ "/problems/\($0.code)" })
             {
                 let page = try ask(client, "GET", target, browser)
