@@ -40,9 +40,9 @@ extension NodeTests {
             let blocked = try client.create("https://example.com/?<script>")
             #expect(try client.block(blocked, key: admin).status == 201)
             let browser = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8\r\n"
-            for target in ["/problems", "/problems/", "/\(code)+", "/\(deleted)+", "/missing+", "/\(blocked)", "/\(blocked)+"]
-                + ProblemKind.all.map({ "/problems/\($0.code)" })
-            {
+            for target in [
+                "/problems", "/problems/", "/\(code)+", "/\(deleted)+", "/missing+", "/\(blocked)", "/\(blocked)+",
+            ] + ProblemKind.all.map({ "/problems/\($0.code)" }) {
                 let page = try ask(client, "GET", target, browser)
                 #expect(page["content-type"] == "text/html; charset=utf-8", "\(target)")
                 #expect(Described.usual.faults(page, "GET", target) == [])

@@ -24,7 +24,8 @@ final class FalsePeer {
         hello = Hello(
             cluster: Array("default".utf8),
             origin: Origin(region: region.asciiValue!, node: 0, incarnation: .random(in: 1 ... .max)),
-            run: .random(in: 1 ... .max), versions: 1...2, logFormat: 1, nonce: .random(in: 1 ... .max),
+            run: .random(in: 1 ... .max), versions: 1...2, logFormat: StoreLimits.logFormat,
+            nonce: .random(in: 1 ... .max),
             wall: Instant(milliseconds: Int64(time(nil)) * 1000),
             secretCheck: 0, epoch: 1,
             regions: cluster.indices.map {
