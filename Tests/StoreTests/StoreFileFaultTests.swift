@@ -129,7 +129,10 @@ import Testing
             ("another program's LMDB file", .foreign, foreign),
             ("an LMDB file without tables", .foreign, bare),
             ("newer format", .newerFormat, { try rewriteMeta("format", [0, 0, 0, 0, 0, 0, 0, 2]) }),
-            ("newer log entries", .newerLogFormat, { try rewriteMeta("log-format", [0, 2]) }),
+            (
+                "newer log entries", .newerLogFormat,
+                { try rewriteMeta("log-format", [0, UInt8(StoreLimits.logFormat + 1)]) }
+            ),
             ("log format cut short", .damaged, { try rewriteMeta("log-format", [2]) }),
             ("format cut short", .damaged, { try rewriteMeta("format", [0, 0]) }),
             ("identity cut short", .damaged, { try rewriteMeta("identity", [7]) }),

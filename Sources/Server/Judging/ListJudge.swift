@@ -143,11 +143,12 @@ final class ListJudge: DestinationJudge, @unchecked Sendable {
                     ])
             }
         }
-        if !paths.isEmpty || !lists.value.isEmpty {
-            Log.write(.info, "block-lists-read", ["lists": .init(paths.count), "entries": .init(list.entryCount)])
-        }
+        let isTold = !paths.isEmpty || !lists.value.isEmpty
         lists.replace(with: list)
         readAt.store(Int(now().milliseconds / 1000), ordering: .relaxed)
+        if isTold {
+            Log.write(.info, "block-lists-read", ["lists": .init(paths.count), "entries": .init(list.entryCount)])
+        }
     }
 
     // MARK: Judging

@@ -112,6 +112,9 @@ final class Lines {
         throw HarnessError("\"\(text)\" was not said before the end:\n" + seen.joined(separator: "\n"))
     }
 
+    /// The lines behind the first `count`, up to the last that `next` told.
+    func told(since count: Int) -> [String] { Array(seen[min(count, told)..<told]) }
+
     /// As `next`, which will tell all lines up to this one again.
     func peek(_ text: String) throws -> String {
         let before = told

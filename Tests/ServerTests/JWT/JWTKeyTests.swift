@@ -15,6 +15,56 @@ import Testing
         #expect(try read("\r\n\t " + keySet(TokenSigner.p256.jwk("a"))).get().count == 1)
     }
 
+    /// Of one file, and of several together; and keys of several files are all there.
+    @Test func bounds() throws {
+        let (one, other) = (TokenSigner.p256.publicPEM, TokenSigner.ed25519)
+        #expect(try read(String(repeating: one, count: JWTLimits.keys)).get().count == JWTLimits.keys)
+        guard case .failure(let error) = read(String(repeating: one, count: JWTLimits.keys + 1)) else {
+            Issue.record("too many keys were taken")
+            return
+        }
+        #expect(error.description == "more than 256 keys")
+        let directory = TemporaryDirectory()
+        var configuration = Configuration()
+        configuration.jwtKeys = [
+            directory.write(keySet(TokenSigner.p256.jwk("a")), to: "a"),
+            directory.write(keySet(other.jwk("b"), other.jwk("a")), to: "b"),
+        ]
+        let keys = try #require(try configuration.readJWTKeys())
+        #expect(keys.count == 3)
+        for (signer, id) in [(TokenSigner.p256, "a"), (other, "a"), (other, "b")] {
+            let token = try JSONWebToken(Array(signer.token(claims(), kid: id).utf8))
+            #expect(throws: Never.self) { try keys.verify(token) }
+        }
+        configuration.jwtKeys = ["c", "d"].map { directory.write(String(repeating: one, count: 200), to: $0) }
+        do {
+            _ = try configuration.readJWTKeys()
+            Issue.record("too many keys were taken")
+        } catch let error as JWTKeyError {
+            #expect(error.description.hasSuffix("400 keys that tokens can be checked with; 1 to 256 are right"))
+        }
+    }
+
+    /// Files of keys, and names of issuers and audiences.
+    @Test(arguments: [
+        ("jwt_keys", "more than 16 files"), ("jwt_issuer", "more than 16 names"),
+        ("jwt_audience", "more than 16 names"),
+    ])
+    func tooMany(key: String, said: String) throws {
+        func load(_ count: Int) throws {
+            let names = (0..<count).map { "n\($0)" }.joined(separator: ",")
+            _ = try Configuration.load(
+                file: ("edge.conf", Array("jwt_keys = a\n".utf8)), flags: [(key, names)], cores: 2)
+        }
+        try load(16)
+        do {
+            try load(17)
+            Issue.record("17 are taken")
+        } catch let error as ConfigurationErrors {
+            #expect(error.errors.contains { $0.description.contains(said) }, "\(error.errors)")
+        }
+    }
+
     @Test func privateKeysAreRefused() {
         for signer in [TokenSigner.rsa, .p256, .ed25519] {
             for content in [

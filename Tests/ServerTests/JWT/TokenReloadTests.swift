@@ -23,7 +23,7 @@ enum TokenReload {
             let before = node.log.seen.count
             node.child.signal(SIGHUP)
             _ = try node.log.next(end)
-            return Array(node.log.seen[before...])
+            return node.log.told(since: before)
         }
 
         func status(_ more: String = "", _ signer: TokenSigner = .ed25519, exp: Int = 600) throws -> Int {

@@ -13,8 +13,9 @@ import Testing
         #expect(admission.redirect == nil)
         #expect(admission.miss?.limit == RateLimit(50, per: .second, burst: 200))
         #expect(admission.authFailure?.limit == RateLimit(1, per: .second, burst: 10))
+        #expect(admission.report?.limit == RateLimit(1, per: .second, burst: 5))
         #expect(admission.proxies.prefixes.isEmpty)
-        #expect(admission.limiters.map(\.name) == [.create, .read, .miss, .authFailure])
+        #expect(admission.limiters.map(\.name) == [.create, .read, .miss, .authFailure, .report])
     }
 
     /// A network is known as one, and no principal is a network.

@@ -36,7 +36,7 @@ enum ReplicationReload {
             let before = node.log.seen.count
             node.child.signal(SIGHUP)
             _ = try node.log.next(end)
-            return Array(node.log.seen[before...])
+            return node.log.told(since: before)
         }
     }
 

@@ -122,7 +122,7 @@ extension NodeTests {
                 let before = node.log.seen.count
                 node.child.signal(SIGHUP)
                 _ = try node.log.next(end)
-                return Array(node.log.seen[before...])
+                return node.log.told(since: before)
             }
             try edge(["issue", cluster, "local/0", "--renew"])
             _ = directory.write(try readText(cluster + "/local-0.pem"), to: "etc/local-0.pem", mode: 0o644)

@@ -37,7 +37,7 @@ extension NodeTests {
                 let before = node.log.seen.count
                 node.child.signal(SIGHUP)
                 _ = try node.log.next(end)
-                return Array(node.log.seen[before...])
+                return node.log.told(since: before)
             }
         }
 

@@ -48,7 +48,7 @@ struct SwitchedNode {
         let before = node.log.seen.count
         node.child.signal(SIGHUP)
         _ = try node.log.next("event=reload ")
-        return Array(node.log.seen[before...])
+        return node.log.told(since: before)
     }
 
     /// The admin port, as a command asks it.

@@ -32,7 +32,7 @@ extension NodeTests.HTTPS {
                 let before = node.log.seen.count
                 node.child.signal(SIGHUP)
                 _ = try node.log.next(end)
-                return Array(node.log.seen[before...])
+                return node.log.told(since: before)
             }
 
             func shows(_ identity: TestAuthority.Identity, for name: String) throws -> Bool {
