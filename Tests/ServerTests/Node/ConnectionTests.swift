@@ -111,6 +111,8 @@ extension NodeTests {
                 default: _ = try client.sendSome(requests[...])
                 }
             }
+            // No worker has one of them yet to accept: with the first, which made the link.
+            try node.expect("edge_connections_opened_total", 5)
             // Each is at work from then on, so the next one needs another place.
             let newcomers = try (0..<3).map { _ in
                 let newcomer = try node.connect()
