@@ -55,17 +55,6 @@ package struct Workload {
         return workload
     }
 
-    /// Creates that are refused for where the link would lead, after all is known of who makes it; nil: nobody. They write
-    /// nothing.
-    package static func refusedCreates(with credential: [UInt8]?) -> Workload {
-        let body = #"{"long_url":"ftp://example.com/very/long/path/that/is/typical?utm_source=x&id=0"}"#
-        let line = credential.map { "Authorization: Bearer \(String(decoding: $0, as: UTF8.self))\r\n" } ?? ""
-        return Workload(
-            "POST /api/v1/urls HTTP/1.1\r\nHost: sho.rt\r\nContent-Type: application/json\r\n" + line
-                + "Content-Length: \(body.utf8.count)\r\n\r\n" + body,
-            slotBytes: 0, "", nil, expectedStatus: 422)
-    }
-
     /// Copies of a workload go on where another one has stopped.
     ///
     /// Safety: one load at a time has it.
