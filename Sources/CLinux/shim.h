@@ -32,6 +32,12 @@ static inline int edge_epoll_wait(int descriptor, struct epoll_event *events, in
     return (int)syscall(SYS_epoll_pwait, descriptor, events, count, milliseconds, (void *)0, 8);
 }
 
+// The thread that calls runs only while no other wants its processor (SCHED_IDLE): whoever wakes there takes it at once.
+static inline int edge_run_when_idle(void) {
+    struct sched_param none = {0};
+    return sched_setscheduler(0, 5, &none);
+}
+
 // No program that this process starts has more rights than it.
 static inline int edge_forbid_new_privileges(void) { return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); }
 

@@ -22,7 +22,8 @@ package final class SystemThread: @unchecked Sendable {
     }
 
     /// `name` is shown by `ps` and `top`: at most 15 bytes. `niceness`, 0 to 19, is added to the process's own: the higher,
-    /// the less of a busy processor the thread gets beside others. Nil if the system gives no more threads.
+    /// the less of a busy processor the thread gets beside others; with 19 only what nobody else wants. Nil if the system
+    /// gives no more threads.
     package init?(ifPossible name: String, niceness: Int32 = 0, _ body: @escaping @Sendable () -> Void) {
         precondition(name.utf8.count <= 15 && (0...19).contains(niceness))
         let start = unsafe Unmanaged.passRetained(Start(name: name, niceness: niceness, body: body))
@@ -36,6 +37,9 @@ package final class SystemThread: @unchecked Sendable {
                     let own = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
                     setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, min(19, own + start.niceness))
                 }
+                // However nice, a thread may keep the processor from one that wakes to the end of its slice, which is
+                // milliseconds; this way it does not.
+                if start.niceness == 19 { edge_run_when_idle() }
                 start.body()
                 return nil
             }, start.toOpaque())

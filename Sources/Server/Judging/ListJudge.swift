@@ -60,7 +60,9 @@ final class ListJudge: DestinationJudge, @unchecked Sendable {
     }
 
     /// To be called once.
-    func start() { thread = SystemThread("block-lists", niceness: JudgingLimits.niceness) { [self] in run() } }
+    func start(niceness: Int32 = JudgingLimits.niceness) {
+        thread = SystemThread("block-lists", niceness: niceness) { [self] in run() }
+    }
 
     /// Looks at the files, and at which there are, at once.
     func wake() { _ = wakes.push(()) }

@@ -44,7 +44,9 @@ final class LookupFollower: @unchecked Sendable {
     }
 
     /// To be called once.
-    func start() { thread = SystemThread("lookup-service", niceness: JudgingLimits.niceness) { [self] in run() } }
+    func start(niceness: Int32 = JudgingLimits.niceness) {
+        thread = SystemThread("lookup-service", niceness: niceness) { [self] in run() }
+    }
 
     /// Before the store is closed. Waits for a question that is on its way, for as long as an answer may take.
     func close() {

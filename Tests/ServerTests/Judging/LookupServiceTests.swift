@@ -310,7 +310,7 @@ import Testing
         (limits.firstPauseMilliseconds, limits.longestPauseMilliseconds) = (1, 4)
         let service = LookupService(standIn.url, key: nil, timeoutMilliseconds: 200, limits: limits)
         let follower = try LookupFollower(links.store, service, links.moderation)
-        follower.start()
+        follower.start(niceness: 0)
         return follower
     }
 
