@@ -8,7 +8,7 @@ package enum ReplicationLimits {
     /// HEADS are sent at least so often, and at most so often while heads move.
     package static let keepAliveInterval: Int64 = 2000
     package static let headsInterval: Int64 = 100
-    /// A peer heard so recently is alive for the question whether two nodes have one id.
+    /// A peer heard so recently is alive, and its node lives no other life.
     package static let aliveFor: Int64 = 3000
     /// When for so long nothing told of two live nodes with one id, there is one again.
     package static let twinMemory: Int64 = 15_000

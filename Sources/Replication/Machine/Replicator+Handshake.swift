@@ -141,15 +141,13 @@ extension Replicator {
         if abs(hello.wall.millisecondsSince(now.wall)) > ReplicationLimits.refusedSkew {
             return (.skew, "clocks differ by \(hello.wall.millisecondsSince(now.wall)) ms")
         }
-        let twin = sessions.values.contains {
-            $0.isAuthenticated && $0.node == node && $0.hello!.run != hello.run
-                && now.ticks - $0.heardAt <= ReplicationLimits.aliveFor
-        }
+        // A silent one too, until the silence closes it: a machine that stood still for a moment must not lose its place.
+        let twin = sessions.values.contains { $0.isAuthenticated && $0.node == node && $0.hello!.run != hello.run }
         return twin ? (.duplicateNode, "another live node is \(node)") : nil
     }
 
     /// Of two connections to one process the one that the smaller id dialled stays; of two in the same direction the
-    /// newer. A silent connection to an earlier process gives way. Whether this one stays.
+    /// newer. Whether this one stays.
     private mutating func settleDuplicates(_ session: PeerSession) -> Bool {
         let smallerDials = settings.member.id < session.node ? Role.dialler : .listener
         for id in sessionIDs
