@@ -37,7 +37,12 @@ extension Schema {
             ("comment", orNull(text(of: 0...ReportRequest.Limits.commentBytes))),
             ("contact", orNull(text(of: 0...ReportRequest.Limits.contactBytes, pattern: plainText))),
         ]
-        return body(members, required: ["category"])
+        return body(members, required: ["category"]) + ["oneOf": [names("code"), names("short_url")]]
+    }
+
+    /// One of the two members that say which link it is.
+    private static func names(_ member: String) -> JSONTree {
+        ["required": [.string(member)], "properties": .object([(member, text())])]
     }
 
     static var decisionWish: JSONTree {

@@ -29,7 +29,7 @@ struct ReportRequest {
         case (let code?, nil): self.code = code
         case (nil, let url?):
             guard url.hasPrefix(publicURL + "/") else {
-                throw RefusedRequest(Problem(.invalidJSON, "The member \"short_url\" is no URL of this service."))
+                throw RefusedRequest(Problem(.notFound, "The member \"short_url\" is no URL of this service."))
             }
             code = String(url.dropFirst(publicURL.count + 1).prefix { !"?#".contains($0) })
         default: throw RefusedRequest(Problem(.invalidJSON, "Give either \"code\" or \"short_url\"."))

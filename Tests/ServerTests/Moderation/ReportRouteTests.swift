@@ -90,16 +90,16 @@ extension NodeTests {
             for json in [
                 "", "{}", #"{"code":"\#(code)"}"#, #"{"category":"spam"}"#, report(code, "rude"),
                 report(code, "spam", #","more":1"#), report(code, "spam", #","short_url":"\#(node.url)/\#(code)""#),
-                #"{"short_url":"https://elsewhere.example.com/\#(code)","category":"spam"}"#,
                 report(code, "spam", #","contact":"\#(String(repeating: "x", count: 255))""#),
                 report(code, "spam", #","comment":"\#(String(repeating: "x", count: 2001))""#),
                 report(code, "spam", #","comment":"\u0001""#),
             ] { try client.post("/api/v1/reports", json: json).expectProblem(400, "invalid-json") }
             try client.post("/api/v1/reports", Array(report(code).utf8), type: "text/plain")
                 .expectProblem(415, "unsupported-media-type")
-            for missing in ["1nothing", "no-such-alias"] {
-                try client.post("/api/v1/reports", json: report(missing)).expectProblem(404, "not-found")
-            }
+            for json in [
+                report("1nothing"), report("no-such-alias"),
+                #"{"short_url":"https://elsewhere.example.com/\#(code)","category":"spam"}"#,
+            ] { try client.post("/api/v1/reports", json: json).expectProblem(404, "not-found") }
             let decision = "/api/v1/reports/\(String(repeating: "1", count: 32))/decision"
             for (method, target, json) in [
                 ("GET", "/api/v1/reports", nil), ("GET", "/api/v1/audit", nil), ("POST", decision, "{}"),
@@ -169,7 +169,8 @@ extension NodeTests {
         @Test func reloadsAndSwitches() throws {
             let directory = TemporaryDirectory()
             let file = directory.write("redirect_status = 302\n", to: "edge.conf")
-            let node = try RunningNode(["--config", file] + RunningNode.withAdmin, in: directory)
+            let node = try RunningNode(
+                ["--config", file, "--rate_limit_read", "off"] + RunningNode.withAdmin, in: directory)
             let admin = try node.makeKey("--scopes", "admin")
             for status in [302, 307] {
                 _ = directory.write("redirect_status = \(status)\n", to: "edge.conf")
@@ -183,6 +184,7 @@ extension NodeTests {
             }
             let client = try node.connect()
             let deadline = Deadline()
+            // The writer writes it down after the command's answer.
             while try acts(client, key: admin).first?.act != "turn-switch" { try #require(!deadline.isOver) }
             let seen = try acts(client, key: admin)
             #expect(seen.map(\.act) == ["turn-switch", "reload", "create-key"])

@@ -180,7 +180,7 @@ extension NodeTests {
 
         /// What an admin imports for others is an act, once for all rows, and what is made for oneself is none.
         @Test func audited() throws {
-            let node = try RunningNode(RunningNode.withAdmin)
+            let node = try RunningNode(RunningNode.withAdmin + ["--rate_limit_read", "off"])
             let admin = try node.makeKey("--scopes", "admin,links:create", "--owner", "boss")
             let theirs = (1...3).map { #"{"long_url":"https://example.com/\#($0)","owner":"someone"}"# }
             for (flags, rows) in [("", [line(1)]), ("?dry_run=true", theirs), ("", theirs + [line(2)])] {
