@@ -218,6 +218,23 @@ struct RegisterEpochTests {
         #expect(bench.answers[2] == .won(RegisterValue(claim: 2, bytes: [3])))
     }
 
+    /// Nobody hears of a life before it has voted: were it lost, the next might come before it, and whoever remembers would
+    /// make a voter give up what it knows.
+    @Test func aLifeThatHasNotVotedIsNotTold() {
+        let first = Epoch(number: 1, acceptors: (0..<3).map(Self.id))
+        func told(wholeFor: UInt64) -> UInt64? {
+            let standing = Standing(epoch: first, life: 7, wholeFor: wholeFor, roll: Roll([Self.id(1): 5]))
+            var machine = Registers(
+                me: Self.id(0), first: first, standing: standing, isLost: false, seed: 1, now: 0)
+            for case .send(_, .epochs(let epochs)) in machine.start() + machine.handle(.connected(Self.id(2)), now: 0) {
+                #expect(epochs.roll[Self.id(1)] == 5)
+                return epochs.roll.lives[Self.id(0)]
+            }
+            return .max
+        }
+        #expect(told(wholeFor: 0) == nil && told(wholeFor: 1) == 7)
+    }
+
     /// What was promised and accepted by another life does not count, whoever counts it.
     @Test func votesOfAnotherLife() {
         let first = Epoch(number: 1, acceptors: (0..<3).map(Self.id))

@@ -12,13 +12,15 @@ import Primitives
 /// others until it has heard of all, or of the start.
 extension Registers {
     /// With all lives that were heard of: an acceptor that has lost its disk must not go on in one before a former one.
+    /// Of the own one nobody needs to know before it has voted in it: were it lost, the next might come before it, and
+    /// whoever remembers this one would take that one for over.
     func epochs(_ standing: Standing, isAnswer: Bool) -> Epochs {
         var told = roll
         told.merge(standing.roll)
         told.lives = told.lives.filter {
             standing.epoch.acceptors.contains($0.key) || standing.epoch.former.contains($0.key)
         }
-        told[me] = standing.life
+        told.lives[me] = standing.wholeFor > 0 ? standing.life : nil
         return Epochs(isAnswer: isAnswer, roll: told, current: standing.epoch, next: standing.next)
     }
 

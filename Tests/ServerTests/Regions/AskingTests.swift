@@ -3,6 +3,7 @@ import Links
 import Primitives
 import Replication
 import Testing
+import lab
 
 @testable import Store
 
@@ -25,8 +26,14 @@ extension NodeTests.Regions {
             private let late = Late()
             let space: CodeSpace
 
-            init(timeout: String = "1s", _ flags: [String] = []) throws {
+            /// `prepare`: what is done to the first node's directory, in which one has run.
+            init(timeout: String = "1s", _ flags: [String] = [], prepare: ((String) throws -> Void)? = nil) throws {
                 cluster = try Cluster(3, ["--read_your_writes_timeout", timeout] + flags, starts: false)
+                if let prepare {
+                    try cluster.start(0)
+                    cluster.stop(0)
+                    try prepare(cluster.data(0))
+                }
                 node = try cluster.start(0)
                 peer = try FalsePeer(of: cluster, to: 0)
                 peer.hello.secretCheck = try FalsePeer.greeting(of: cluster, 0).secretCheck
@@ -184,6 +191,39 @@ extension NodeTests.Regions {
             }
             // Whatever that answer was, no cache keeps it.
             #expect(try client.get("/" + subject.code(5)).status == 302)
+        }
+
+        /// Its entry comes while a worker waits for a page, with a snapshot of before: what that has not is looked for
+        /// again.
+        @Test func anEntryOvertakesTheSnapshot() throws {
+            var slow: SlowFile?
+            defer { slow?.end() }
+            var subject = try Subject(["--lookups", "inline"]) {
+                slow = try SlowFile($0 + "/data.mdb", readMilliseconds: 0, readsAhead: false)
+            }
+            defer { subject.cluster.stop(0) }
+            let storage = try #require(slow)
+            func tell(_ counters: some Sequence<UInt64>) throws {
+                for counter in counters { subject.log.add(Subject.key(counter), Subject.destination(counter)) }
+                try subject.peer.send(.entries(subject.log.frame()))
+                let head = UInt64(subject.log.entries.count)
+                try subject.cluster.wait("the entries are here") {
+                    try subject.node.standing.logs.contains { $0.origin == "\(subject.log.origin)" && $0.head == head }
+                }
+            }
+            // Numbers ascend, so the first ones' page is not touched any more; all that the writer needs is.
+            try tell(10..<300)
+            storage.forgetPages()
+            try tell(300..<900)
+            let client = try subject.node.connect()
+            storage.hold()
+            let (cold, coming) = (subject.code(10), subject.code(950))
+            try client.send(Client.request("GET", "/" + cold) + Client.request("GET", "/" + coming))
+            try subject.cluster.wait("the worker waits") { storage.waitingCount > 0 }
+            try tell(CollectionOfOne(950))
+            storage.release()
+            #expect(try client.read()["location"] == Subject.destination(10))
+            #expect(try client.read()["location"] == Subject.destination(950))
         }
 
         /// Its entry comes while the question is on its way, and tells of an earlier creation than the answer does.
