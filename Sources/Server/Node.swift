@@ -94,6 +94,7 @@ final class Node: @unchecked Sendable {
         } else {
             peers = nil
         }
+        settings.truncatesAlone = true
         store = try peers?.store.store ?? Store(settings)
         intake = peers?.intake ?? WriteIntake()
         durability = peers?.durability ?? RegionDurability(ownRegion: settings.region.character.byte)

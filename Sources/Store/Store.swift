@@ -76,6 +76,8 @@ package final class Store: @unchecked Sendable {
     var evenClock: EvenClock
     /// The writer has not looked at the last step's findings.
     let scrubWaits = Atomic(false)
+    /// By `StoreSettings.ticks`.
+    let nextTruncation = Atomic<Int64>(0)
     let damageObserver = Mutex<(@Sendable ([UInt8]) -> Void)?>(nil)
     let waitingBatches = Atomic(0)
     private var threads: [SystemThread] = []
@@ -286,7 +288,8 @@ package final class Store: @unchecked Sendable {
         return true
     }
 
-    /// The thread that prepares leases of numbers, so that the writer never waits for one, and scrubs.
+    /// The thread that prepares leases of numbers, so that the writer never waits for one, scrubs, and truncates where no
+    /// replicator orders it.
     private func keepHouse() {
         let start = settings.now()
         var (lastCheck, isBusy) = (start, false)
@@ -294,6 +297,7 @@ package final class Store: @unchecked Sendable {
             let now = settings.now()
             isBusy = scrubIsDue(now, startedAt: start)
             if isBusy { scrub() }
+            if settings.truncatesAlone { truncateIfDue(now) }
             if abs(now.millisecondsSince(lastCheck)) >= StoreLimits.staleReaderCheckMilliseconds {
                 view.environment.clearStaleReaders()
                 lastCheck = now

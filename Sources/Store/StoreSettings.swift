@@ -42,6 +42,8 @@ package struct StoreSettings: Sendable {
     package var continuity = Issuer.Continuity.proven
     /// False: the store has no threads, and whoever opened it calls `turn`.
     package var hasThreads = true
+    /// Nobody orders truncation, as a replicator does: the store does so by itself.
+    package var truncatesAlone = false
     /// Random, not zero, and never twice.
     package var newIncarnation: @Sendable () -> UInt64 = { .random(in: 1 ... .max) }
     /// Of log entries: the newest that the program reads. Another one is for tests of upgrades.

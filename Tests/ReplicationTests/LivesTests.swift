@@ -255,6 +255,20 @@ struct LivesTests {
         #expect(order(bench) == nil, "nothing is left")
     }
 
+    /// As long as much goes at once, the next order does not wait for its time.
+    @Test func muchToTruncate() {
+        var bench = Bench(rows: [Bench.row(Bench.own, 20_000, chain: 9)])
+        func orders(_ milliseconds: Int64) -> Bool {
+            bench.wait(milliseconds)
+            return bench.effects.contains { if case .truncate = $0 { true } else { false } }
+        }
+        #expect(orders(60_000))
+        bench.tell(.truncated([Floor(origin: Bench.own, floor: 8192)]))
+        #expect(!orders(999) && orders(1))
+        bench.tell(.truncated([Floor(origin: Bench.own, floor: 8192 + 4095)]))
+        #expect(!orders(59_999) && orders(1))
+    }
+
     // MARK: Quarantine
 
     @Test(

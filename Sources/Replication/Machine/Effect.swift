@@ -128,6 +128,10 @@ package struct Truncation: Equatable, Sendable {
         package var acknowledged: UInt64
         /// Nothing beyond may go, whatever its age: a snapshot needs it.
         package var pinned: UInt64
+
+        package init(origin: Origin, acknowledged: UInt64, pinned: UInt64) {
+            (self.origin, self.acknowledged, self.pinned) = (origin, acknowledged, pinned)
+        }
     }
 
     package var rows: [Row]
@@ -136,6 +140,17 @@ package struct Truncation: Equatable, Sendable {
     /// Entries stamped before may go whether or not they are acknowledged. So may the oldest where the log takes more
     /// than a quarter of the map.
     package var cappedBefore: Instant
+
+    package init(rows: [Row], settledBefore: Instant, cappedBefore: Instant) {
+        (self.rows, self.settledBefore, self.cappedBefore) = (rows, settledBefore, cappedBefore)
+    }
+
+    /// What is due at `now`.
+    package init(_ rows: [Row], now: Instant) {
+        self.init(
+            rows: rows, settledBefore: now.advanced(byMilliseconds: -ReplicationLimits.settledAge),
+            cappedBefore: now.advanced(byMilliseconds: -ReplicationLimits.hardCapAge))
+    }
 }
 
 package struct DigestRead: Equatable, Sendable {

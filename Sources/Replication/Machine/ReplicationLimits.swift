@@ -51,6 +51,9 @@ package enum ReplicationLimits {
     /// A member silent for so long no longer holds truncation back.
     package static let memberSilence: Int64 = 7 * 24 * 3_600_000
     package static let truncationInterval: Int64 = 60_000
+    /// Where an order took so many entries there may be more, and the next one follows after so long.
+    package static let manyTruncated: UInt64 = 4096
+    package static let truncationPause: Int64 = 1000
     static let oldestLogFormat: UInt16 = 1
 
     package static let snapshotsAtOnce = 2

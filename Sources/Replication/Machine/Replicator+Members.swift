@@ -56,12 +56,15 @@ extension Replicator {
             return Truncation.Row(origin: row.origin, acknowledged: acknowledged, pinned: pinned)
         }
         guard !list.isEmpty, !joining.isFrozen else { return }
-        let wall = min(now.wall, reference)
-        effects.append(
-            .truncate(
-                Truncation(
-                    rows: list, settledBefore: wall.advanced(byMilliseconds: -ReplicationLimits.settledAge),
-                    cappedBefore: wall.advanced(byMilliseconds: -ReplicationLimits.hardCapAge))))
+        effects.append(.truncate(Truncation(list, now: min(now.wall, reference))))
+    }
+
+    /// A thousand writes a second make more old entries in an interval than one order takes.
+    mutating func truncated(_ floors: [Floor]) {
+        let count = floors.reduce(0) { $0 + $1.floor - min($1.floor, rows[$1.origin]?.floor ?? 0) }
+        for floor in floors { raiseFloor(floor.origin, floor.floor) }
+        guard count >= ReplicationLimits.manyTruncated else { return }
+        truncatedAt = now.ticks - ReplicationLimits.truncationInterval + ReplicationLimits.truncationPause
     }
 
     /// How far every member that is not retired holds each log, this node too. None before the node knows them all.

@@ -115,7 +115,7 @@ package struct Replicator: Sendable {
         case .committed(let head): committed(head)
         case .applied(let applied): self.applied(applied)
         case .logRead(let read, let result): logRead(read, result)
-        case .truncated(let floors): for floor in floors { raiseFloor(floor.origin, floor.floor) }
+        case .truncated(let floors): truncated(floors)
         case .membersChanged(let list):
             members = Dictionary(uniqueKeysWithValues: list.map { ($0.id, $0) })
             membersChanged()

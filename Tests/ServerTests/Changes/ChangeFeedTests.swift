@@ -245,6 +245,20 @@ extension NodeTests.Regions {
             #expect(whole[0].position == whole[1].position && whole[0].position == follower.position)
         }
 
+        /// A node without peers keeps its log no longer than one with them.
+        @Test func truncatedAlone() throws {
+            let flags = RunningNode.withAdmin + ["--rate_limit_read", "off"]
+            let node = try RunningNode(flags)
+            let key = try node.makeKey("--scopes", "admin")
+            _ = try node.connect().create("https://example.com/")
+            #expect(try node.connect().get("/api/v1/changes", key: key).status == 200)
+            #expect(node.stop() == .exited(0))
+            let later = try node.restarted(flags + ["--clock_offset", "25h"]).connect()
+            let deadline = Deadline()
+            while try later.get("/api/v1/changes", key: key).status == 200 { try #require(!deadline.isOver) }
+            try later.get("/api/v1/changes", key: key).expectProblem(410, "log-truncated")
+        }
+
         /// Whoever has fallen behind what the logs hold is told so, and from where to go on.
         @Test func truncated() throws {
             let cluster = try Cluster(2)
