@@ -19,8 +19,9 @@ struct ByteSet: Sendable {
     static var token: ByteSet { ByteSet(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe) }
     /// `pchar` and `/` without percent-encodings, RFC 3986 3.3.
     static var path: ByteSet { ByteSet(low: 0x2fff_ffd2_0000_0000, high: 0x47ff_fffe_87ff_ffff) }
-    /// The same and `?`, RFC 3986 3.4.
-    static var query: ByteSet { ByteSet(low: 0xafff_ffd2_0000_0000, high: 0x47ff_fffe_87ff_ffff) }
+    /// The same and `?`, RFC 3986 3.4, and what browsers leave as it is beyond that, or people write: brackets, braces,
+    /// `\`, `^`, `|`, a backtick and a `%` that begins no encoding (URL Standard, 1.3, query percent-encode set).
+    static var query: ByteSet { ByteSet(low: 0xafff_fff2_0000_0000, high: 0x7fff_ffff_ffff_ffff) }
     /// `unreserved` and `sub-delims`, RFC 3986 2: a `reg-name` without percent-encodings.
     static var registeredName: ByteSet { ByteSet(low: 0x2bff_7fd2_0000_0000, high: 0x47ff_fffe_87ff_fffe) }
     static var hexDigit: ByteSet { ByteSet(low: 0x03ff_0000_0000_0000, high: 0x0000_007e_0000_007e) }

@@ -78,7 +78,7 @@ extension HeadParser {
             head.query = .absent
             return start
         }
-        let queryEnd = bytes.endOfEncodedRun(of: .query, from: start &+ 1, to: end)
+        let queryEnd = bytes.endOfRun(of: .query, from: start &+ 1, to: end)
         head.query = HeadSlice(from: start &+ 1, to: queryEnd)
         return queryEnd
     }

@@ -86,7 +86,9 @@ import Testing
         for byte in UInt8.min...UInt8.max {
             for (before, isQuery) in [("/a", false), ("/?", true)] {
                 let text = Array("GET \(before)".utf8) + [byte] + Array("b HTTP/1.0\r\n\r\n".utf8)
-                let allowed = segment.contains(byte) || byte == UInt8(ascii: "?")
+                let isQueryText = (0x21...0x7E).contains(byte) && !"\"#<>".utf8.contains(byte)
+                let allowed =
+                    before == "/?" ? isQueryText : segment.contains(byte) || byte == UInt8(ascii: "?")
                 #expect(statuses(read(text)) == [allowed ? 200 : 400], "\(byte) in \(isQuery ? "query" : "path")")
             }
         }
