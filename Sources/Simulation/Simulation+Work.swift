@@ -40,7 +40,8 @@ extension Simulation {
             let source =
                 chance(1, of: 2) ? BlockSource.decision : .list("list-\(Int.random(in: 0..<2, using: &random))")
             let write = BlockWrite(
-                key: key, isBlocked: chance(2, of: 3), source: source, reason: "", by: Array("admin".utf8))
+                key: key, isBlocked: chance(2, of: 3), source: source, reason: "", by: Array("admin".utf8),
+                destination: [UInt8.random(in: 1...2, using: &random)])
             setClock(node)
             node.store?.store.moderate(write) { _ in }
             turnSoon(node)

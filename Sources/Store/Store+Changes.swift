@@ -37,13 +37,14 @@ package struct LinkWrite: Sendable {
     /// creation that won a claim comes before all that was done to the link since, else the later one. Writes of its block
     /// are compared among themselves.
     package var version: String {
-        let rank =
-            switch content {
-            case .link(let body): RecordRank(body, stamp: stamp.rawValue, origin: origin)
-            case .block(let body): body.rank(stamp: stamp.rawValue, origin: origin)
-            }
-        let order = rank.isFinal ? 2 : rank.isClaimed ? 0 : 1
-        return "\(order)" + hex(stamp.rawValue, 16) + hex(UInt64(origin.region), 2) + hex(UInt64(origin.node), 1)
+        let order: String
+        switch content {
+        case .link(let body):
+            let rank = RecordRank(body, stamp: stamp.rawValue, origin: origin)
+            order = rank.isFinal ? "2" : rank.isClaimed ? "0" : "1"
+        case .block(let body): order = hex(UInt64(body.rank(stamp: stamp.rawValue, origin: origin).precedence), 3)
+        }
+        return order + hex(stamp.rawValue, 16) + hex(UInt64(origin.region), 2) + hex(UInt64(origin.node), 1)
             + hex(origin.incarnation, 16)
     }
 }

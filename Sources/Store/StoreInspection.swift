@@ -217,7 +217,8 @@ package struct StoreInspection {
         else { return }
         let stands = effect.rank(author)
         let isOvertaken =
-            author == row.origin && stands.stamp < entry.stamp && !stands.isFinal && !isRefused(change, by: stands)
+            author == row.origin && stands.stamp < entry.stamp && stands.precedence <= change.rank.precedence
+            && !isRefused(change, by: stands)
         if isOvertaken || change.rank.beats(stands, at: change.key) {
             note("log of \(row.origin): entry \(entry.sequence) is newer than its record")
         }

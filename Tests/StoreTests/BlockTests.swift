@@ -39,10 +39,12 @@ extension BlockWrite {
     }
 
     static func list(
-        _ name: String, _ key: LinkKey, _ isBlocked: Bool, reason: String = "listed", replacing: String? = nil
+        _ name: String, _ key: LinkKey, _ isBlocked: Bool, reason: String = "listed", of destination: String = "",
+        replacing: String? = nil
     ) -> BlockWrite {
         BlockWrite(
-            key: key, isBlocked: isBlocked, source: .list(name), reason: reason, by: [], replacing: replacing)
+            key: key, isBlocked: isBlocked, source: .list(name), reason: reason, by: [],
+            destination: Array(destination.utf8), replacing: replacing)
     }
 }
 

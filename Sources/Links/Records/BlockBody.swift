@@ -16,6 +16,11 @@ package struct BlockBody: Equatable, Sendable {
     package var reason = ""
     /// The principal that decided.
     package var by: [UInt8] = []
+    /// How often a list has taken the place of somebody's decision since.
+    package var turn: UInt8 = 0
+    /// Of a decision that the link is not to be blocked: the hash of the destination that this was said of. Where the link
+    /// leads elsewhere by now, lists judge it again.
+    package var liftedFor: [UInt8] = []
     package var unknown: [UnknownField] = []
 
     package init() {}
@@ -24,6 +29,8 @@ package struct BlockBody: Equatable, Sendable {
         static let reason: UInt64 = 1
         static let by: UInt64 = 3
         static let list: UInt64 = 5
+        static let turn: UInt64 = 7
+        static let liftedFor: UInt64 = 8
     }
 
     /// Whether the block that begins with these flags is in force.
@@ -37,6 +44,8 @@ package struct BlockBody: Equatable, Sendable {
         if case .list(let name) = source {
             fields.append(UnknownField(tag: Tag.list, content: Array(name.utf8)))
         }
+        if turn > 0 { fields.append(UnknownField(tag: Tag.turn, content: [turn])) }
+        if !liftedFor.isEmpty { fields.append(UnknownField(tag: Tag.liftedFor, content: liftedFor)) }
         bytes.append(sorting: fields)
     }
 
@@ -53,6 +62,12 @@ package struct BlockBody: Equatable, Sendable {
             case Tag.reason: reason = try String(field: content)
             case Tag.by: by = content
             case Tag.list: source = .list(try String(field: content))
+            case Tag.turn:
+                guard content.count == 1, content[0] > 0 else { throw MalformedBytes() }
+                turn = content[0]
+            case Tag.liftedFor:
+                guard !content.isEmpty else { throw MalformedBytes() }
+                liftedFor = content
             default: unknown.append(UnknownField(tag: tag, content: content))
             }
         }

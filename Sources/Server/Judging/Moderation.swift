@@ -5,6 +5,7 @@ import Store
 /// What is to be written of one link.
 struct JudgedBlock: Equatable, Sendable {
     let key: LinkKey
+    let destination: [UInt8]
     let isBlocked: Bool
     /// On whose word.
     let list: String
@@ -50,7 +51,7 @@ extension Moderation {
         write = { block, end in
             let write = BlockWrite(
                 key: block.key, isBlocked: block.isBlocked, source: .list(block.list), reason: block.reason, by: [],
-                replacing: block.replaced)
+                destination: block.destination, replacing: block.replaced)
             store.moderate(write) { result in
                 switch result {
                 case .success(let written): end(written.sequence == nil ? .unchanged : .done)
@@ -123,12 +124,14 @@ final class Moderator {
             if let verdict {
                 writes.append(
                     JudgedBlock(
-                        key: link.key, isBlocked: true, list: verdict.list, reason: verdict.reason,
-                        replaced: standing?.list))
+                        key: link.key, destination: link.destination, isBlocked: true, list: verdict.list,
+                        reason: verdict.reason, replaced: standing?.list))
             } else if let standing, standing.isOwn || link.stamp.map({ $0 > standing.stamp }) ?? true {
                 // Another node that blocked the link as it is now may know better than this one does yet.
                 writes.append(
-                    JudgedBlock(key: link.key, isBlocked: false, list: standing.list, reason: "no longer listed"))
+                    JudgedBlock(
+                        key: link.key, destination: link.destination, isBlocked: false, list: standing.list,
+                        reason: "no longer listed"))
             }
         }
         figures.judged.add(UInt64(verdicts.count))

@@ -36,7 +36,9 @@ extension API {
             // The answer to a write has a token of its own.
             call.marks.removeAll { $0.name == "Edge-Token" }
             let key = link.elsewhere?.key ?? reader.key(of: link.code.span.bytes)
-            let write = BlockWrite(key: key, isBlocked: isBlocked, source: .decision, reason: reason, by: by)
+            let write = BlockWrite(
+                key: key, isBlocked: isBlocked, source: .decision, reason: reason, by: by,
+                destination: link.record.body.destination)
             store.moderate(write) { [self, call] result in
                 switch result {
                 case .success(let written): answer(call, written, link.code)

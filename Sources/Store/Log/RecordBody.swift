@@ -43,9 +43,10 @@ enum RecordBody: Equatable {
 }
 
 extension BlockBody {
-    /// A list may have written later because it had not heard of what somebody decided, which stands all the same.
+    /// A list may have written later because it had not heard of what somebody decided, which stands all the same. One that
+    /// had, and knew that the link leads elsewhere since, took its turn.
     func rank(stamp: UInt64, origin: Origin) -> RecordRank {
-        RecordRank(isFinal: source == .decision, stamp: stamp, origin: origin)
+        RecordRank(precedence: Int(turn) * 2 + (source == .decision ? 1 : 0), stamp: stamp, origin: origin)
     }
 }
 

@@ -10,8 +10,8 @@ import Replication
 ///
 /// A generated code belongs to its first creation whatever else was written: two creations of one code are an alarm.
 struct RecordRank: Equatable {
-    /// Deleted, or decided: what is not never stands where this was.
-    let isFinal: Bool
+    /// What has less never stands where this was: 1 of what is deleted or decided, else 0; of blocks see `BlockBody.rank`.
+    let precedence: Int
     let stamp: UInt64
     let origin: Origin
     /// Nil of what has none that would count.
@@ -20,7 +20,7 @@ struct RecordRank: Equatable {
     let isClaimed: Bool
 
     init(_ body: LinkBody, stamp: UInt64, origin: Origin) {
-        isFinal = body.flags.contains(.deleted)
+        precedence = body.flags.contains(.deleted) ? 1 : 0
         (self.stamp, self.origin) = (stamp, origin)
         creation = body.creation ?? Creation(stamp: stamp, origin: origin)
         isClaimed = body.claimID != nil && body.creation == nil
@@ -28,8 +28,16 @@ struct RecordRank: Equatable {
 
     /// Of what has no creation that would count.
     init(isFinal: Bool, stamp: UInt64, origin: Origin) {
-        (self.isFinal, self.stamp, self.origin, creation, isClaimed) = (isFinal, stamp, origin, nil, false)
+        self.init(precedence: isFinal ? 1 : 0, stamp: stamp, origin: origin)
     }
+
+    /// Of what has no creation that would count.
+    init(precedence: Int, stamp: UInt64, origin: Origin) {
+        (self.precedence, self.stamp, self.origin, creation, isClaimed) = (precedence, stamp, origin, nil, false)
+    }
+
+    /// Deleted, or decided.
+    var isFinal: Bool { precedence > 0 }
 
     /// Whether this write and `other` are of one creation.
     func sharesCreation(with other: RecordRank) -> Bool {
@@ -42,7 +50,7 @@ struct RecordRank: Equatable {
         if key.isGenerated, !sharesCreation(with: other), let creation, let theirs = other.creation {
             return (creation.stamp, creation.origin) < (theirs.stamp, theirs.origin)
         }
-        if isFinal != other.isFinal { return isFinal }
+        if precedence != other.precedence { return precedence > other.precedence }
         if isClaimed != other.isClaimed { return other.isClaimed }
         return (stamp, origin) > (other.stamp, other.origin)
     }

@@ -11,26 +11,40 @@ package struct BlockWrite: Sendable {
     package var by: [UInt8]
     /// The list whose block this one of another list takes the place of.
     package var replaced: String?
+    /// Of where the link leads, as far as is known here.
+    let destinationHash: [UInt8]
 
+    /// `destination`: empty if it is not known.
     package init(
-        key: LinkKey, isBlocked: Bool, source: BlockSource, reason: String, by: [UInt8],
+        key: LinkKey, isBlocked: Bool, source: BlockSource, reason: String, by: [UInt8], destination: [UInt8] = [],
         replacing replaced: String? = nil
     ) {
         (self.key, self.isBlocked, self.source) = (key, isBlocked, source)
         (self.reason, self.by, self.replaced) = (reason, by, replaced)
+        destinationHash = destination.isEmpty ? [] : Array(SHA256Hasher().hash(destination).prefix(8))
     }
 
-    /// Whether there is anything to write where `body` stands. What somebody decided no list touches, and a list no block
-    /// of another that it does not replace.
+    /// Whether there is anything to write where `body` stands. What somebody decided no list touches, unless that was to
+    /// leave the link alone as it led elsewhere; and a list no block of another that it does not replace.
     func changes(_ body: BlockBody?) -> Bool {
         guard let body else { return isBlocked || source == .decision }
-        if body.isBlocked == isBlocked, body.source == source { return body.reason != reason }
+        if body.isBlocked == isBlocked, body.source == source {
+            return body.reason != reason || body.liftedFor != liftedFor
+        }
         switch (source, body.source) {
         case (.decision, _): return true
-        case (.list, .decision): return false
+        case (.list, .decision): return isBlocked && !body.isBlocked && isOver(body.liftedFor) && body.turn < .max
         case (.list(let name), .list(let other)):
             return name == other || isBlocked && (!body.isBlocked || other == replaced)
         }
+    }
+
+    /// What it leaves in a record; see there.
+    var liftedFor: [UInt8] { source == .decision && !isBlocked ? destinationHash : [] }
+
+    /// Whether what was said of that destination says nothing of where the link leads now.
+    private func isOver(_ liftedFor: [UInt8]) -> Bool {
+        !liftedFor.isEmpty && !destinationHash.isEmpty && liftedFor != destinationHash
     }
 }
 

@@ -68,8 +68,9 @@ extension Writer {
             body = stands
         }
         let wasBlocked = found.isRecord && body.isBlocked
+        if found.isRecord, body.source == .decision, write.source != .decision { body.turn += 1 }
         (body.isBlocked, body.source) = (write.isBlocked, write.source)
-        (body.reason, body.by) = (write.reason, write.by)
+        (body.reason, body.by, body.liftedFor) = (write.reason, write.by, write.liftedFor)
         state.merge.stamps!.note(write.key)
         let stamp = try put(key, .block(body), over: found, now, transaction)
         let block = StoredBlock(key: write.key, body: body, stamp: stamp, origin: state.row.origin)

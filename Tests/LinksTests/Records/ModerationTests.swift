@@ -52,6 +52,7 @@ import Testing
         let cases: [(ModerationKey, ModerationBody)] = [
             (.block(link), block { _ in }),
             (.block(link), block { ($0.isBlocked, $0.source, $0.reason, $0.by) = (false, .list("l"), "r", [9]) }),
+            (.block(link), block { ($0.isBlocked, $0.turn, $0.liftedFor) = (false, 3, [1, 2]) }),
             (
                 .block(link),
                 block { $0.unknown = [2, 4, 9].map { UnknownField(tag: $0, content: [UInt8($0)]) } }

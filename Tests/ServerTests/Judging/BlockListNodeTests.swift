@@ -83,6 +83,36 @@ extension NodeTests {
             try wait(302)
         }
 
+        /// An operator lifts the block of a link; the link's owner, where no lists are, then leads it elsewhere.
+        @Test func aLiftEndsWithItsDestination() throws {
+            let cluster = try Cluster(2, starts: false)
+            cluster.flags[0] = ["--block_lists", cluster.directory.write("evil.example", to: "list.txt")]
+            for index in [0, 1] { try cluster.start(index) }
+            try cluster.settleConnections()
+            let key = try cluster.node(1).makeKey("--scopes", "links:create,links:manage,admin")
+            let client = try cluster.node(1).connect()
+            let code = try client.create(Self.good, key: key)
+            func lift() throws {
+                let answer = try client.moderate("DELETE", "/api/v1/blocks/" + code, key: key)
+                #expect(answer.status == 204, "\(answer.text)")
+            }
+            func wait(_ status: Int) throws {
+                for node in [0, 1] {
+                    let client = try cluster.node(node).connect()
+                    try cluster.wait("\(status) in region \(node)") { try client.get("/" + code).status == status }
+                }
+            }
+            try lift()
+            #expect(try client.change(code, #"{"long_url":"\#(Self.evil)"}"#, key: key).status == 200)
+            try wait(451)
+            // And of this one, too, it can be lifted.
+            try lift()
+            try wait(302)
+            #expect(try client.change(code, #"{"title":"the same"}"#, key: key).status == 200)
+            try cluster.converge()
+            try wait(302)
+        }
+
         /// At the start it is an error of the configuration.
         @Test func unusableAtTheStart() throws {
             let directory = TemporaryDirectory()

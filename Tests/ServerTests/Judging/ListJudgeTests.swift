@@ -97,7 +97,8 @@ import Testing
         let store = links.store
         let (bad, good) = (try links.make("https://bad.example/"), try links.make("https://good.example/"))
         func write(_ key: LinkKey, _ isBlocked: Bool) {
-            let block = JudgedBlock(key: key, isBlocked: isBlocked, list: "another-list", reason: "")
+            let block = JudgedBlock(
+                key: key, destination: [], isBlocked: isBlocked, list: "another-list", reason: "")
             let done = Outcomes()
             Moderation(store).write(block) { done.add(block, $0) }
             #expect(done.wait(for: 1).map(\.1) == [.done])
@@ -120,7 +121,8 @@ import Testing
         var position = ChangePosition()
         for (isBlocked, keys) in [(nil, [key]), (true, []), (false, [key])] as [(Bool?, [LinkKey])] {
             if let isBlocked {
-                let block = JudgedBlock(key: key, isBlocked: isBlocked, list: "list", reason: "")
+                let block = JudgedBlock(
+                    key: key, destination: [], isBlocked: isBlocked, list: "list", reason: "")
                 let done = Outcomes()
                 Moderation(store).write(block) { done.add(block, $0) }
                 #expect(done.wait(for: 1).map(\.1) == [.done])
