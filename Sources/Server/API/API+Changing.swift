@@ -112,9 +112,13 @@ extension API {
 
     private func act(_ call: APICall, _ link: ShownLink, _ change: LinkChange) -> AuditBody? {
         guard let principal = call.caller.principal, principal != link.record.body.owner else { return nil }
+        var detail = ""
+        if case .patch(let patch) = change, patch.members.contains(.destination) {
+            detail = "led to " + String(decoding: link.record.body.destination, as: UTF8.self)
+        }
         return AuditBody(
             change == .delete ? "delete-link" : "change-link", on: "/" + String(decoding: link.code, as: UTF8.self),
-            by: principal)
+            by: principal, detail: detail)
     }
 
     // MARK: Where it is made

@@ -1,4 +1,5 @@
 import HTTP
+import Links
 import Primitives
 
 /// Who may use those routes of the admin port that change the node or hand out what it keeps: who has a key with the
@@ -33,7 +34,7 @@ struct AdminAccess {
 
     /// Who asks, where that was let through: whose key it shows, else somebody who uses this machine.
     func principal(of message: Message) -> [UInt8] {
-        (try? authentication.caller(of: message, now: now()))?.principal ?? Array("admin-port".utf8)
+        (try? authentication.caller(of: message, now: now()))?.principal ?? AuditBody.adminPort
     }
 
     /// Whether a Host is an IP address or `localhost`, with or without a port.

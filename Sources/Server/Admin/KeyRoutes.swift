@@ -39,8 +39,7 @@ final class KeyRoutes {
         do throws(RefusedRequest) { new = try KeyRequest(json: call.message.body).newKey(now: now) } catch {
             return call.answer(error.problem.response)
         }
-        let act = AuditBody(
-            "create-key", on: "\(new.key.id)", by: principal, detail: new.body.scopes.joined(separator: " "))
+        let act = AuditBody.creation(of: new, by: principal)
         node.store.createKey(new.key.id, new.body, audit: act) { result in
             switch result {
             case .success(let stored?):

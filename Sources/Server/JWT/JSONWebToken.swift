@@ -63,9 +63,10 @@ struct JWTClaims: Equatable {
 
     init(_ payload: [UInt8]) throws(JWTRefusal) {
         guard case .object(let members)? = try? JSONValue(payload) else { throw .claims }
-        guard let subject = try Self.name(members["sub"]), let expiresAt = try Self.instant(members["exp"]) else {
-            throw .claims
-        }
+        // In the audit trail a colon tells those apart who have no name.
+        guard let subject = try Self.name(members["sub"]), !subject.hasPrefix(":"),
+            let expiresAt = try Self.instant(members["exp"])
+        else { throw .claims }
         (self.subject, self.expiresAt) = (subject, expiresAt)
         id = try Self.name(members["jti"])
         (notBefore, issuedAt) = (try Self.instant(members["nbf"]), try Self.instant(members["iat"]))

@@ -109,8 +109,6 @@ private struct KeyClient {
 /// The data directory of a node that does not run.
 private struct KeyDirectory {
     let path: String
-    /// Who acts on a directory, in the audit trail.
-    private static let `operator` = Array("operator".utf8)
 
     func perform(_ action: KeyCommand.Action) throws -> Int32 {
         let now = Instant(milliseconds: System.wallMilliseconds())
@@ -124,8 +122,7 @@ private struct KeyDirectory {
             guard
                 let stored = try write({
                     $0.createKey(
-                        new.key.id, new.body, audit: AuditBody("create-key", on: "\(new.key.id)", by: Self.operator),
-                        completion: $1)
+                        new.key.id, new.body, audit: .creation(of: new, by: AuditBody.operator), completion: $1)
                 })
             else {
                 preconditionFailure("a key that was made is there")
@@ -135,7 +132,7 @@ private struct KeyDirectory {
             guard
                 try write({
                     $0.revokeKey(
-                        id, audit: AuditBody("revoke-key", on: "\(id)", by: Self.operator), completion: $1)
+                        id, audit: AuditBody("revoke-key", on: "\(id)", by: AuditBody.operator), completion: $1)
                 }) != nil
             else {
                 throw KeyCommandError(Problem.noSuchKey.detail)
@@ -144,7 +141,7 @@ private struct KeyDirectory {
         case .revokeTokens(let revocation):
             _ = try write { (store, completion) throws(RefusedRequest) in
                 try revocation.perform(
-                    on: store, audit: revocation.act(by: Self.operator), completion: completion)
+                    on: store, audit: revocation.act(by: AuditBody.operator), completion: completion)
             }
             return printRevoked(revocation)
         }

@@ -180,7 +180,7 @@ private final class NodeService {
         }
         if !reload.applied.isEmpty {
             let keys = reload.applied.map(\.key).joined(separator: " ")
-            AuditBody("reload", on: keys, by: Array("operator".utf8)).tell(to: node.store)
+            AuditBody("reload", on: keys, by: AuditBody.operator).tell(to: node.store)
         }
         for change in reload.waiting {
             Log.write(

@@ -77,7 +77,7 @@ extension NodeTests {
             let acts = try acts(client, key: admin)
             #expect(
                 acts.map(\.act) == ["report-block", "block", "report-dismiss", "create-key", "create-key"], "\(acts)")
-            #expect(acts[0].by == "moderator" && acts[1].subject == "/\(code)" && acts[3].by == "admin-port")
+            #expect(acts[0].by == "moderator" && acts[1].subject == "/\(code)" && acts[3].by == ":admin-port")
             _ = try node.log.next("event=admin-act act=report-block")
         }
 
@@ -151,7 +151,7 @@ extension NodeTests {
             let seen = try acts(client, key: admin)
             #expect(seen.map(\.act) == wanted)
             #expect(seen[2].subject == "/\(code)" && seen[2].by == "moderator" && seen[1].subject == keyID(owner))
-            #expect(seen[0].subject == "jti one" && seen[0].by == "admin-port")
+            #expect(seen[0].subject == "jti one" && seen[0].by == ":admin-port")
             #expect(node.stop() == .exited(0))
             // On the directory of a node that does not run.
             let local = try Finished(["key", "revoke", keyID(owner), "--data", node.data])
@@ -162,7 +162,7 @@ extension NodeTests {
             #expect(made.ending == .exited(0))
             let next = try node.restarted(RunningNode.withAdmin)
             let after = try acts(try next.connect(), key: admin)
-            #expect(after.map(\.act) == ["create-key", "revoke-tokens"] + wanted && after[0].by == "operator")
+            #expect(after.map(\.act) == ["create-key", "revoke-tokens"] + wanted && after[0].by == ":operator")
         }
 
         /// What changes a running node: reloads and switches.
@@ -188,8 +188,8 @@ extension NodeTests {
             while try acts(client, key: admin).first?.act != "turn-switch" { try #require(!deadline.isOver) }
             let seen = try acts(client, key: admin)
             #expect(seen.map(\.act) == ["turn-switch", "reload", "create-key"])
-            #expect(seen[0].subject == "count_clicks" && seen[0].by == "admin-port")
-            #expect(seen[1].subject == "redirect_status" && seen[1].by == "operator")
+            #expect(seen[0].subject == "count_clicks" && seen[0].by == ":admin-port")
+            #expect(seen[1].subject == "redirect_status" && seen[1].by == ":operator")
         }
     }
 }
