@@ -20,18 +20,24 @@ enum CSVCell {
         cell.first == ASCII.apostrophe && isFormula(cell) ? cell.dropFirst() : cell
     }
 
-    /// The code that a cell names, alone or as a short URL's last segment: `abc`, `/abc/`, `bit.ly/abc`,
-    /// `https://bit.ly/abc?x`; nil if it names a host alone.
-    static func code(_ cell: String) -> String? {
+    /// The code that a cell names, alone or behind a short URL's host: `abc`, `/abc/`, `bit.ly/abc`,
+    /// `https://bit.ly/abc?x`. Throws for what has more segments, or none: to keep one of them would make a code that
+    /// nobody had.
+    static func code(_ cell: String) throws(ImportRefusal) -> String {
         let slash = UInt8(ascii: "/")
         var rest = Array(cell.utf8)[...]
         guard rest.contains(slash) else { return cell }
+        var hasHost = rest.prefix { $0 != slash }.contains(UInt8(ascii: "."))
         if let colon = rest.firstIndex(of: UInt8(ascii: ":")), rest[colon...].starts(with: "://".utf8) {
-            guard let path = rest[(colon + 3)...].firstIndex(of: slash) else { return nil }
-            rest = rest[path...]
+            hasHost = true
+            rest = rest[(colon + 3)...]
         }
-        rest = rest.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
-        return rest.split(separator: slash).last.map { String(decoding: $0, as: UTF8.self) }
+        if hasHost {
+            rest = rest.drop { $0 != slash }.prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+        }
+        let segments = rest.split(separator: slash)
+        guard segments.count == 1 else { throw .codeSegments(cell) }
+        return String(decoding: segments[0], as: UTF8.self)
     }
 
     /// The tags of a cell: a JSON array of strings; or else names with separators between them and spaces around. If an

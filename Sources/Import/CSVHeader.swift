@@ -118,7 +118,7 @@ struct CSVHeader: Sendable {
             }
         }
         var link = ImportedLink(longURL: try value(.longURL) ?? "")
-        link.code = try value(.code).flatMap(CSVCell.code)
+        if let cell = try value(.code) { link.code = try CSVCell.code(cell) }
         link.title = try value(.title)
         link.tags = CSVCell.tags(try value(.tags) ?? "", joinedByComma: joinsTagsByComma)
         link.createdAt = try .imported(try value(.createdAt), Part.createdAt.rawValue)

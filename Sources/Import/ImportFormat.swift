@@ -28,6 +28,8 @@ package enum ImportLimits {
     package static let instants: Range<Int64> = 0..<253_402_300_800_000
     /// Of somebody else's name for a column or a member, as messages repeat it.
     static let shownScalars = 40
+    /// Of what stands where a code is wanted, which may be a whole short URL.
+    static let shownCodeScalars = 160
     /// Names that a message repeats.
     static let shownNames = 16
 }

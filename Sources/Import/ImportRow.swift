@@ -32,6 +32,8 @@ package enum ImportRefusal: Error, Equatable, Sendable {
     case unknownMember(String)
     /// `short_code` and `custom_alias` are both there and not the same.
     case codesDiffer
+    /// A cell that names more than one segment, or a host alone, where a code is wanted.
+    case codeSegments(String)
     /// A long URL of golink that is made for each visitor anew.
     case template
     /// Something else than a list of rows behind VALUES.
@@ -40,7 +42,7 @@ package enum ImportRefusal: Error, Equatable, Sendable {
     case expression
     case hexadecimal
 
-    /// One sentence for the user. It repeats nothing of the row but the name of a member, shortened.
+    /// One sentence for the user. It repeats nothing of the row but the name of a member, or a code, shortened.
     package var message: String {
         switch self {
         case .tooLong: "The row has more than \(ImportLimits.rowBytes) bytes."
@@ -60,6 +62,8 @@ package enum ImportRefusal: Error, Equatable, Sendable {
         case .member(let name, let wanted): "The member \"\(name)\" is not \(wanted)."
         case .unknownMember(let name): "\"\(shown(name))\" is no member of a link."
         case .codesDiffer: "short_code and custom_alias are not the same."
+        case .codeSegments(let cell):
+            "\"\(shown(cell, scalars: ImportLimits.shownCodeScalars))\" is no code: codes have one segment here."
         case .template: "The long URL is a template, which has no counterpart here."
         case .malformedStatement: "The statement does not go on with a row."
         case .expression: "The row has something else in it than strings, numbers and NULL."
@@ -88,13 +92,13 @@ package enum ImportError: Error, Equatable, Sendable {
 }
 
 /// Somebody's own words, cut where they are long, and without what could disturb a terminal.
-private func shown(_ text: String) -> String {
+private func shown(_ text: String, scalars limit: Int = ImportLimits.shownScalars) -> String {
     var result = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars.prefix(ImportLimits.shownScalars) {
+    for scalar in text.unicodeScalars.prefix(limit) {
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator: result.append("\u{fffd}")
         default: result.append(scalar)
         }
     }
-    return String(result) + (text.unicodeScalars.dropFirst(ImportLimits.shownScalars).isEmpty ? "" : "…")
+    return String(result) + (text.unicodeScalars.dropFirst(limit).isEmpty ? "" : "…")
 }

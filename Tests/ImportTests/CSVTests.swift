@@ -145,11 +145,23 @@ struct CSVTests {
     }
 
     @Test(arguments: [
-        ("abc", "abc"), ("bit.ly/abc", "abc"), ("https://bit.ly/abc", "abc"), ("https://s.test/go/abc/?x=/y#z", "abc"),
-        ("/abc/", "abc"), ("https://bit.ly", nil), ("https://bit.ly/", nil), ("//", nil), ("a?b", "a?b"),
+        ("abc", "abc"), ("bit.ly/abc", "abc"), ("bit.ly/abc/?x=/y#z", "abc"), ("https://bit.ly/abc", "abc"),
+        ("https://s.test/abc/?x=/y#z", "abc"), ("http://localhost:8080/abc", "abc"), ("/abc/", "abc"), ("a?b", "a?b"),
+        ("a.b", "a.b"), ("/a?b", "a?b"),
     ])
-    func codes(cell: String, code: String?) {
-        #expect(CSVCell.code(cell) == code)
+    func codes(cell: String, code: String) throws {
+        #expect(try CSVCell.code(cell) == code)
+    }
+
+    /// None of the segments is a code that anybody had.
+    @Test(arguments: [
+        "promo/june", "/promo/june", "bit.ly/promo/june", "https://s.test/go/abc", "localhost:8080/abc", "abc/?x",
+        "https://bit.ly", "https://bit.ly/", "https://bit.ly/?x", "bit.ly/", "//",
+    ])
+    func codesOfOtherThanOneSegment(cell: String) throws {
+        let refusal = ImportRefusal.codeSegments(cell)
+        #expect(try refusals(.csv, "Long URL,Short code\nhttps://example.com,\(cell)\n") == [2: refusal])
+        #expect(refusal.message == "\"\(cell)\" is no code: codes have one segment here.")
     }
 }
 

@@ -64,7 +64,7 @@ struct ImportReaderTests {
             .time("timestamp"), .boolean("Is active"), .misplacedQuote, .columns(2, header: 3), .tooManyValues,
             .json(.malformed(at: 3)), .noObject, .member("tags", wanted: "an array of strings"),
             .unknownMember("a\u{202E}b"),
-            .codesDiffer, .template, .malformedStatement, .expression, .hexadecimal,
+            .codesDiffer, .codeSegments("a/b"), .template, .malformedStatement, .expression, .hexadecimal,
         ]
         #expect(Set(refusals.map(\.message)).count == refusals.count)
         #expect(refusals.allSatisfy { $0.message.hasSuffix(".") })

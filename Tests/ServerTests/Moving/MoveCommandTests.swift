@@ -70,6 +70,20 @@ extension NodeTests {
             #expect(try readText(file) == "before\n" + moved.error)
         }
 
+        /// A code of two segments is not cut down to one of them, and a dry run says so too.
+        @Test func codesOfSegments() throws {
+            let node = try RunningNode()
+            let text = "Long URL,Short code\nhttps://example.com/1,promo/june\nhttps://example.com/2,promo\n"
+            let reason = "line 2: \"promo/june\" is no code: codes have one segment here.\n"
+            for (flags, made) in [(["--dry-run"], "would be created"), ([], "created")] as [([String], String)] {
+                let moved = try move(node, "csv", text, flags)
+                #expect(moved.ending == .exited(1) && moved.error == reason, "\(moved.error)")
+                #expect(moved.output == "1 \(made), 0 there already, 1 rejected\n")
+            }
+            let client = try node.connect()
+            #expect(try client.get("/june").status == 404 && client.get("/promo").status == 302)
+        }
+
         /// Rows of earlier lines are passed over; standard input is a file too.
         @Test func fromALine() throws {
             let node = try RunningNode()
