@@ -49,7 +49,7 @@ struct ExportRequest {
             throw RefusedRequest(.lacksScope(.admin))
         }
         owner = caller.allows(.admin) ? wanted : principal
-        after = values["after"]
+        after = try values.text("after", Alias.lengths)
     }
 }
 

@@ -115,7 +115,8 @@ extension NodeTests {
                 try client.moderate("POST", decision, json, key: admin).expectProblem(400, "invalid-json")
             }
             for target in [
-                "reports?state=new", "reports?cursor=1", "reports?limit=0", "audit?cursor=x", "audit?limit=0",
+                "reports?state=new", "reports?cursor=1", "reports?cursor=", "reports?limit=0", "audit?cursor=x",
+                "audit?cursor=", "audit?limit=0",
             ] {
                 try client.moderate("GET", "/api/v1/" + target, key: admin).expectProblem(400, "invalid-query")
             }

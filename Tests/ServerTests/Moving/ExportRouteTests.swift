@@ -86,9 +86,12 @@ extension NodeTests {
             #expect(try codes("?owner=b", admin).count == 4 && codes("", other).count == 4)
             let table = try node.connect().export("?format=csv", key: other)
             #expect(table.count == 5 && table[0].hasPrefix("Long URL,Short code,"))
+            let long = String(repeating: "x", count: 600)
             for (query, shown, status, code) in [
                 ("", nil, 401, "unauthorized"), ("?owner=b", key, 403, "forbidden"),
                 ("?after=dead", key, 400, "invalid-query"), ("?after=nothing", key, 400, "invalid-query"),
+                ("?after=", key, 400, "invalid-query"), ("?after=", admin, 400, "invalid-query"),
+                ("?after=&owner=a", admin, 400, "invalid-query"), ("?after=\(long)", admin, 400, "invalid-query"),
                 ("?format=xml", key, 400, "invalid-query"), ("?colour=red", key, 400, "invalid-query"),
             ] as [(String, String?, Int, String)] {
                 let fields = shown.map { "Authorization: Bearer \($0)\r\n" } ?? ""

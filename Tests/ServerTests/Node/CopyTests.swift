@@ -168,7 +168,8 @@ extension NodeTests {
             for (target, status, code) in [
                 ("/snapshot?x=1", 400, "invalid-query"), ("/snapshot/rows?after=zz", 400, "invalid-query"),
                 ("/snapshot/rows?after=0002&after=0002", 400, "invalid-query"),
-                ("/snapshot/rows?after", 400, "invalid-query"), ("/snapshot/log", 400, "invalid-query"),
+                ("/snapshot/rows?after", 400, "invalid-query"), ("/snapshot/rows?after=", 400, "invalid-query"),
+                ("/snapshot/log", 400, "invalid-query"),
                 ("/snapshot/log?origin=\(nobody)&from=0&through=2", 400, "invalid-query"),
                 ("/snapshot/log?origin=\(nobody)&from=1", 400, "invalid-query"),
                 ("/snapshot/log?origin=\(nobody)&from=1&through=2", 404, "not-found"),
