@@ -32,9 +32,17 @@ struct CSVReader: Sendable {
 
     private mutating func takeHeader(_ byte: UInt8) throws(ImportError) {
         if byte == ASCII.lineFeed, !headerIsQuoted { return try endHeader(isLast: false) }
+        if headerBytes.last == ASCII.carriageReturn, !headerIsQuoted { throw bareReturn }
         if byte == ASCII.quote { headerIsQuoted.toggle() }
         headerBytes.append(byte)
         guard headerBytes.count <= ImportLimits.rowBytes else { throw .malformedHeader(.tooLong) }
+    }
+
+    /// Where no line feed comes the whole table would be its header. What is no UTF-8 may be UTF-16, whose line feeds
+    /// look otherwise.
+    private var bareReturn: ImportError {
+        do throws(ImportRefusal) { _ = try text(headerBytes) } catch { return .malformedHeader(error) }
+        return .bareReturn
     }
 
     private mutating func endHeader(isLast: Bool) throws(ImportError) {

@@ -8,6 +8,15 @@ package enum ImportFormat: String, CaseIterable, Sendable {
     case golink
     /// This server's own: a link as its API shows it, one a line.
     case ndjson
+
+    /// What an input lacks that gives no row: one sentence for the user.
+    package var absence: String {
+        switch self {
+        case .csv: "No rows stand behind the header."
+        case .yourls: "No statement fills a table of links, whose name ends with \"url\"."
+        case .golink, .ndjson: "No line has anything in it."
+        }
+    }
 }
 
 /// Bounds of what is read: beyond what a link can have, because the rules for links judge later and say more; but so

@@ -78,6 +78,8 @@ package enum ImportError: Error, Equatable, Sendable {
     case noLongURLColumn(found: [String])
     /// The header of a table is too long, has too many columns or a wrong quote, or is not UTF-8.
     case malformedHeader(ImportRefusal)
+    /// The header of a table ends with a carriage return, and no line feed behind it.
+    case bareReturn
 
     /// One sentence for the user.
     package var message: String {
@@ -87,6 +89,7 @@ package enum ImportError: Error, Equatable, Sendable {
                 + found.prefix(ImportLimits.shownNames).map { "\"\(shown($0))\"" }.joined(separator: ", ")
                 + (found.count > ImportLimits.shownNames ? ", …" : ".")
         case .malformedHeader(let refusal): "The header cannot be read. \(refusal.message)"
+        case .bareReturn: "The lines end with a carriage return alone; write the table with LF or CRLF behind lines."
         }
     }
 }

@@ -126,6 +126,19 @@ struct CSVTests {
         #expect(error?.message == "The header cannot be read. The row has more than 65536 bytes.")
     }
 
+    /// Without line feeds the whole table would be its header.
+    @Test func bareReturns() throws {
+        for text in ["Long URL,Title\rhttps://e.test/,x\r", "\"Long\rURL\",Title\rx", "\r\rLong URL\n", "a\rb\n"] {
+            #expect(throws: ImportError.bareReturn) { try rows(.csv, text) }
+        }
+        #expect(ImportError.bareReturn.message.contains("LF or CRLF"))
+        #expect(try links(.csv, "url,\"a\rb\"\r\nhttps://e.test/,\"x\ry\"\r\n") == [ImportedLink("https://e.test/")])
+        #expect(try links(.csv, "Long URL,Title\r") == [])
+        // UTF-16.
+        let wide: [UInt8] = [0xFF, 0xFE] + "url\r\nhttps://e.test/\r\n".utf16.flatMap { [UInt8($0), 0] }
+        #expect(throws: ImportError.malformedHeader(.notUTF8)) { try rows(.csv, wide) }
+    }
+
     @Test func longRowsArePassedOver() throws {
         let long = String(repeating: "https://evil.test/\r\n", count: 4000)
         let table =

@@ -42,6 +42,8 @@ private struct ImportCommand {
     private var input: FileInput
     private var reader: ImportReader
     private var hasEnded = false
+    /// Rows in it, those before the first line that is wanted too.
+    private var hasRows = false
     /// Rows that are not told of, in order: such as were sent, and, with the reason, such as cannot be.
     private var awaited: [(line: Int, refusal: String?)] = []
     private var firstAwaited = 0
@@ -109,7 +111,11 @@ private struct ImportCommand {
             if hasEnded { return nil }
             let bytes = try input.read(atMost: Self.pieceBytes)
             hasEnded = bytes.isEmpty
-            for row in try hasEnded ? reader.finish() : reader.read(bytes) where row.line >= request.firstLine {
+            let rows = try hasEnded ? reader.finish() : reader.read(bytes)
+            hasRows = hasRows || !rows.isEmpty
+            // A file of another kind than its user thinks looks like this; nobody shall take that for an import.
+            if hasEnded, !hasRows { throw MoveError(description: "\(request.file): \(request.format.absence)") }
+            for row in rows where row.line >= request.firstLine {
                 switch row.result {
                 case .success(let link):
                     lines.append(ndjson: link)

@@ -121,6 +121,22 @@ extension NodeTests {
             }
         }
 
+        /// What has no links in it is no import that was done; the rest of one that has been is.
+        @Test(arguments: [
+            ("csv", "Long URL,Title\n", "No rows"), ("csv", "Long URL\rhttps://example.com/\r", "carriage return"),
+            ("csv", "", "no column"), ("golink", "", "No line"), ("ndjson", "\n \n", "No line"),
+            ("yourls", "INSERT INTO `yourls_log` VALUES (1,'a');\n", "\"url\""), ("yourls", "", "\"url\""),
+        ])
+        func nothingFound(format: String, text: String, reason: String) throws {
+            let node = try RunningNode()
+            for flags in [[], ["--dry-run"]] as [[String]] {
+                let moved = try move(node, format, text, flags)
+                #expect(moved.ending == .exited(1) && moved.output.isEmpty && moved.error.contains(reason))
+            }
+            let rest = try move(node, "ndjson", rows(0..<1), ["--from", "2"])
+            #expect(rest.ending == .exited(0) && rest.output == "0 created, 0 there already, 0 rejected\n")
+        }
+
         /// How far it has come is shown on a terminal, and nowhere else.
         @Test func progress() throws {
             let node = try RunningNode()
