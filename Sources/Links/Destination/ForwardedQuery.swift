@@ -2,7 +2,8 @@ import Primitives
 
 /// The visitor's query behind a destination: `https://a.example/b?x=1#c` and `x=2&y=3` make `https://a.example/b?x=1&y=3#c`.
 ///
-/// The destination's own pairs come first and win: a pair whose key it has already, both percent-decoded, is left out.
+/// The destination's own pairs come first and win: a pair whose key it has already is left out, both keys decoded as
+/// forms are (URL Standard 5.1: percent-encoding, and `+` for a space).
 /// What is left keeps its order and its spelling, but for bytes that no query may have (RFC 3986 3.4), which are
 /// percent-encoded: so nothing of it ends the query, the URL or the line that it stands in.
 package enum ForwardedQuery {
@@ -65,7 +66,7 @@ package enum ForwardedQuery {
         pair.lowerBound..<(text.firstByte(UInt8(ascii: "="), in: pair) ?? pair.upperBound)
     }
 
-    /// Percent-decoded.
+    /// Decoded.
     private static func areEqual(
         _ left: RawSpan, _ leftRange: Range<Int>, _ right: RawSpan, _ rightRange: Range<Int>
     ) -> Bool {
@@ -79,12 +80,12 @@ package enum ForwardedQuery {
         return leftPlace == leftRange.upperBound && rightPlace == rightRange.upperBound
     }
 
-    /// The byte at `place`, and how many bytes write it.
+    /// The byte at `place` as a form has it, and how many bytes write it.
     private static func decoded(_ text: RawSpan, _ place: Int, end: Int) -> (byte: UInt8, size: Int) {
         let byte = Base62.byte(text, at: place)
         guard byte == ASCII.percent, place + 2 < end, let high = ASCII.hexValue(Base62.byte(text, at: place + 1)),
             let low = ASCII.hexValue(Base62.byte(text, at: place + 2))
-        else { return (byte, 1) }
+        else { return (byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte, 1) }
         return (high << 4 | low, 3)
     }
 
