@@ -116,7 +116,8 @@ extension ProblemKind {
 extension ProblemKind {
     static let idempotencyMismatch = ProblemKind(
         "idempotency-mismatch", 422, "The key was used for another request",
-        "A request with this Idempotency-Key and another path or body was taken in the last 24 hours. Nothing was changed.",
+        "A request with this Idempotency-Key and another path, body or row of an import was taken in the last 24 "
+            + "hours. Nothing was changed.",
         remedy: "Use a new key for a new request, and the same key only to send the same request again.")
     static let invalidIdempotencyKey = ProblemKind(
         "invalid-idempotency-key", 400, "The Idempotency-Key is not accepted",

@@ -15,7 +15,7 @@ package struct RequestKey: Sendable {
     /// The claim of whatever `principal` asks for with the key.
     package func claim(of principal: [UInt8], _ key: [UInt8]) -> UInt128 { claim(1, [principal, key]) }
 
-    /// The claim of a batch's entry: the same wherever a batch of that number was taken.
+    /// The claim of a batch's entry, or of a row of an import with that claim: the same wherever it was taken.
     package func claim(ofEntry index: Int, in batch: UInt128) -> UInt128 {
         var bytes: [UInt8] = []
         bytes.append(bigEndian: batch)

@@ -12,7 +12,7 @@ extension Operation {
         .aliasTaken, .aliasUnavailable, .claimUnknown, .lookupFailed, .notReplicated, .storageFull, .damagedRecord,
     ]
     /// Of a line.
-    static let problemsOfImporting = problemsOfCreating + [.invalidCreation]
+    static let problemsOfImporting = problemsOfCreating + [.invalidCreation, .idempotencyMismatch]
 
     /// With a key that does not hold, or too often.
     private static let ofAPI: [ProblemKind] = [.unauthorized, .rateLimited]
@@ -28,7 +28,9 @@ extension Operation {
                 + Self.problemsOfCreating.filter {
                     self == .createLink || ![ProblemKind.invalidTitle, .invalidTags].map(\.code).contains($0.code)
                 }
-        case .importLinks: Self.ofAPI + [.forbidden, .creationOff, .invalidQuery, .unsupportedMediaType]
+        case .importLinks:
+            Self.ofAPI + [.forbidden, .creationOff, .invalidQuery, .unsupportedMediaType, .damagedRecord]
+                + Self.ofRepeating
         case .exportLinks: Self.ofAPI + [.forbidden, .invalidQuery]
         case .takeBatch:
             Self.ofAPI + [.forbidden, .creationOff, .unsupportedMediaType] + Self.ofRepeating

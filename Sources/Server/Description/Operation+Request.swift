@@ -37,7 +37,9 @@ enum RequestField: String, CaseIterable, Sendable {
                 + "token as a cookie too."
         case .xWriteRegion: "With X-Write-Ts, and without a token: where something was written a moment ago."
         case .xWriteTs: "When."
-        case .idempotencyKey: "The same request with the same key is answered with the first answer again."
+        case .idempotencyKey:
+            "The same request with the same key is answered with the first answer again; of an import, rows that were "
+                + "made are there already."
         case .ifMatch: "The ETag of the link that is to be changed: 412 if it is another one by now."
         case .ifNoneMatch: "The ETag of what is there already: 304 if it is this."
         }
@@ -89,11 +91,12 @@ extension Operation {
         return switch self {
         case .listLinks: [.edgeToken, .prefer]
         case .createLink, .shorten, .takeBatch: [.idempotencyKey, .edgeToken, .prefer]
+        case .importLinks: [.idempotencyKey, .edgeToken]
         case .showLink, .showClicks, .follow, .preview, .showBlock, .setBlock, .liftBlock, .report: reading
         case .changeLink, .deleteLink: [.ifMatch] + reading
         case .describe: [.ifNoneMatch]
-        case .importLinks, .exportLinks, .showBatch, .tellChanges, .health, .readiness, .listProblems, .showProblem,
-            .listBlocks, .listReports, .decideReport, .tellAudit:
+        case .exportLinks, .showBatch, .tellChanges, .health, .readiness, .listProblems, .showProblem, .listBlocks,
+            .listReports, .decideReport, .tellAudit:
             []
         }
     }

@@ -16,14 +16,17 @@ extension API {
             try values.allow(ImportRules.parameters)
             if let given = values["dry_run"], given != "true" { throw RefusedRequest.wrongQuery("dry_run", is: "true") }
             guard call.message.hasNDJSONBody else { throw RefusedRequest(.noNDJSON) }
+            let request = try repeatableRequest(call.message, of: call.principal)
+            // Rows have claims of their own; what stands under the request's was another one.
+            if let request { _ = try earlier(request, call) }
             let isAdmin = call.caller.allows(.admin)
             run = try ImportRun(
                 self,
                 ImportRules(
                     policy: policy, nameRule: nameRule, principal: call.caller.principal, takesOwners: isAdmin),
-                isDryRun: values["dry_run"] != nil, subject: isAdmin ? nil : call.subject)
+                isDryRun: values["dry_run"] != nil, subject: isAdmin ? nil : call.subject, repeatable: request)
         } catch let error as RefusedRequest {
-            return call.answer(error.problem.response)
+            return refuse(call, error.problem)
         } catch {
             return call.answer(Problem.overloaded.response)
         }

@@ -28,6 +28,8 @@ final class ImportRun {
     private let isDryRun: Bool
     /// Nil for who may make any number of links.
     private let subject: LimitSubject?
+    /// Nil: the request has no key, and makes a row without a code each time that it comes.
+    private let repeatable: RepeatableRequest?
     private let reader: LinkReader
     private var ring = [ImportedRow?](repeating: nil, count: ImportRunLimits.rows)
     /// Rows that were begun, and of these such as were told of.
@@ -37,8 +39,11 @@ final class ImportRun {
     private var foreign = 0
     private let ends = WaitingQueue<(number: Int, end: ImportedRow.End)>(capacity: ImportRunLimits.rows)
 
-    init(_ api: API, _ rules: ImportRules, isDryRun: Bool, subject: LimitSubject?) throws(StoreError) {
+    init(
+        _ api: API, _ rules: ImportRules, isDryRun: Bool, subject: LimitSubject?, repeatable: RepeatableRequest?
+    ) throws(StoreError) {
         (self.api, self.rules, self.isDryRun, self.subject) = (api, rules, isDryRun, subject)
+        self.repeatable = repeatable
         reader = try api.store.makeReader()
     }
 
@@ -80,7 +85,7 @@ final class ImportRun {
             var imported = ImportedRow(line: row.line, code: link.code)
             do throws(RefusedRequest) {
                 let wanted = try rules.link(of: link, now: api.now())
-                (imported.link, imported.hostName) = (wanted.link, wanted.hostName)
+                (imported.link, imported.hostName) = (claimed(wanted.link, of: link, number), wanted.hostName)
             } catch {
                 imported.end = .refused(error.problem)
             }
@@ -89,6 +94,20 @@ final class ImportRun {
             if !isDryRun, imported.link!.body.owner != rules.principal { foreign += 1 }
             make(number)
         }
+    }
+
+    /// With the claim of the row of that number, from 0, by which it is found again. One with a code is by that.
+    private func claimed(_ link: NewLink, of row: ImportedLink, _ number: Int) -> NewLink {
+        guard let repeatable, link.alias == nil else { return link }
+        var bytes: [UInt8] = []
+        bytes.append(ndjson: row)
+        var claimed = link
+        claimed.claim(
+            RepeatableRequest(
+                claim: api.requests.claim(ofEntry: number, in: repeatable.claim),
+                hash: api.requests.hash(Resource.importing.rawValue, bytes)),
+            since: api.now().advanced(byMilliseconds: -StoreLimits.claimsKeptMilliseconds))
+        return claimed
     }
 
     /// Each row counts as a link that is made.
@@ -107,6 +126,7 @@ final class ImportRun {
         let row = ring[number % ring.count]!
         let link = row.link!
         if let alias = link.alias, let known = look(at: alias, for: link) { return end(number, known) }
+        if let request = link.repeatable, let known = look(for: request) { return end(number, known) }
         if isDryRun { return end(number, .wouldBeMade) }
         guard api.live.value.creates, api.intake.lets() else { return end(number, .again) }
         let maker = LinkMaker(api) { [ends] end in ends.pushPastCapacity((number, end)) }
@@ -139,7 +159,17 @@ final class ImportRun {
 
     private static func end(ofNameWith body: LinkBody, for link: NewLink) -> ImportedRow.End {
         body.flags.isDisjoint(with: [.deleted, .reduced]) && body.isAnswer(to: link.body)
-            ? .exists : .refused(Problem(.aliasTaken))
+            ? .exists(code: link.alias!.bytes) : .refused(Problem(.aliasTaken))
+    }
+
+    /// What the row made when it came first: nil if it has not, as far as is known here.
+    private func look(for request: RepeatableRequest) -> ImportedRow.End? {
+        do throws(RefusedRequest) {
+            guard case .link(let made, _)? = try api.earlier(request) else { return nil }
+            return .exists(code: made.code)
+        } catch {
+            return error.problem.kind.code == ProblemKind.overloaded.code ? .again : .refused(error.problem)
+        }
     }
 
     // MARK: Telling

@@ -8,8 +8,8 @@ struct ImportedRow: Sendable {
         case made(code: [UInt8])
         /// Made, and not as many other regions as are to have it had it in time.
         case madeHere(code: [UInt8])
-        /// It was there already: the same code, destination and owner.
-        case exists
+        /// It was there already: the same code, destination and owner; or the same row of the same request.
+        case exists(code: [UInt8])
         /// Nothing is wrong with it, and nothing was to be made.
         case wouldBeMade
         case refused(Problem)
@@ -42,7 +42,7 @@ struct ImportedRow: Sendable {
         case .madeHere(let code):
             Self.append("created", code, to: &json)
             Self.append(Problem.notReplicated(code), to: &json)
-        case .exists: Self.append("exists", code.map { Array($0.utf8) }, to: &json)
+        case .exists(let code): Self.append("exists", code, to: &json)
         case .wouldBeMade: Self.append("would-create", code.map { Array($0.utf8) }, to: &json)
         case .refused(let problem):
             Self.append("rejected", code.map { Array($0.utf8) }, to: &json)

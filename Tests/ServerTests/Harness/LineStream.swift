@@ -128,9 +128,9 @@ extension Client {
 
     /// Imports lines that are few enough to be sent before anything is read.
     func importLines(
-        _ lines: [String], key: String? = nil, _ target: String = importTarget
+        _ lines: [String], key: String? = nil, _ target: String = importTarget, _ fields: String = ""
     ) throws -> [[String: Any]] {
-        try beginImport(target, key: key)
+        try beginImport(target, key: key, fields)
         try sendChunk(lines.map { $0 + "\n" }.joined())
         try send("0\r\n\r\n")
         let stream = try LineStream(self)

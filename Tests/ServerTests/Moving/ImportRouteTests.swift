@@ -124,6 +124,48 @@ extension NodeTests {
             #expect(try next.get("/\(foreign)")["location"] == "https://example.com/6")
         }
 
+        /// The same rows with the same key make no link twice, those without a code included.
+        @Test func repeated() throws {
+            let node = try RunningNode(RunningNode.withAdmin)
+            let (key, other) = (try node.makeKey("--owner", "a"), try node.makeKey("--owner", "b"))
+            func results(
+                _ rows: [String], by key: String, _ id: String, _ query: String = ""
+            ) throws -> [[String: Any]] {
+                let target = Client.importTarget + query
+                return try node.connect().importLines(rows, key: key, target, "Idempotency-Key: \(id)\r\n")
+            }
+            func codes(_ results: [[String: Any]]) -> [String] { results.compactMap { $0["short_code"] as? String } }
+            let bare = #"{"long_url":"https://example.com/a"}"#
+            let rows = [line(1), bare, "no JSON", bare]
+            let wanted = ["exists", "exists", "rejected invalid-json", "exists"]
+            #expect(try results(rows, by: key, "a", "?dry_run=true").map(verdict).last == "would-create")
+            let first = try results(rows, by: key, "a")
+            #expect(first.map(verdict) == wanted.map { $0 == "exists" ? "created" : $0 })
+            #expect(Set(codes(first)).count == 3)
+            for query in ["", "?dry_run=true"] {
+                let again = try results(rows, by: key, "a", query)
+                #expect(again.map(verdict) == wanted && codes(again) == codes(first))
+            }
+            // What was cut goes on where it ended.
+            let more = try results(rows + [bare], by: key, "a")
+            #expect(more.map(verdict) == wanted + ["created"])
+            // Another key's rows, and another client's, are other links.
+            for (key, id) in [(key, "b"), (other, "a")] {
+                let made = try results([bare, bare], by: key, id)
+                #expect(made.map(verdict) == ["created", "created"])
+                #expect(Set(codes(made)).isDisjoint(with: codes(more)))
+            }
+            // The row of that number was another one, and the key another request's.
+            let changed = [line(1), #"{"long_url":"https://example.com/b"}"#]
+            #expect(try results(changed, by: key, "a").map(verdict) == ["exists", "rejected idempotency-mismatch"])
+            let bearer = "Authorization: Bearer \(key)\r\n"
+            let single = try node.connect().create(idempotently: "single", bare, "/api/v1/urls", bearer)
+            #expect(single.status == 201)
+            let client = try node.connect()
+            try client.beginImport(key: key, "Idempotency-Key: single\r\n")
+            try client.read().expectProblem(422, "idempotency-mismatch")
+        }
+
         /// A code that looks generated, and has not been, is kept and never handed out.
         @Test func shapedCodes() throws {
             let node = try RunningNode()
