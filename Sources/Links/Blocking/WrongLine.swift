@@ -38,6 +38,8 @@ package struct WrongLine: Equatable, Sendable {
 
 /// Why a file is no block list.
 package enum BlockListError: Error, Equatable, Sendable {
+    /// A file without a byte.
+    case empty
     /// More than a tenth of its lines could not be read.
     case manyWrongLines(wrong: Int, of: Int, first: [WrongLine])
     /// In all lists together.
@@ -45,6 +47,7 @@ package enum BlockListError: Error, Equatable, Sendable {
 
     package var description: String {
         switch self {
+        case .empty: "no block list: it is empty; one without entries is to hold a comment line"
         case .manyWrongLines(let wrong, let lines, let first):
             "no block list: \(wrong) of \(lines) lines cannot be read, the first is line \(first[0].line): "
                 + first[0].reason.description

@@ -46,12 +46,18 @@ enum BlockListFiles {
         }
         do throws(BlockListError) {
             var piece = [UInt8](repeating: 0, count: pieceBytes)
+            var isEmpty = true
             while true {
                 if isEnding() { break }
                 let count = Glibc.read(file, &piece, pieceBytes)
                 if count < 0, errno == EINTR { continue }
                 guard count >= 0 else { break }
-                if count == 0 { return try reader.end() }
+                if count == 0 {
+                    // So a download that failed looks, and it would lift every block of its list.
+                    if isEmpty { throw BlockListError.empty }
+                    return try reader.end()
+                }
+                isEmpty = false
                 try reader.read(count == pieceBytes ? piece : Array(piece[..<count]))
             }
         } catch {

@@ -117,7 +117,11 @@ extension NodeTests {
         @Test func unusableAtTheStart() throws {
             let directory = TemporaryDirectory()
             let wrong = directory.write("no list\n", to: "wrong")
-            for (path, reason) in [(directory.path + "/none", "No such file"), (wrong, "1 of 1 lines")] {
+            let empty = directory.write("", to: "empty")
+            for (path, reason) in [
+                (directory.path + "/none", "No such file"), (wrong, "1 of 1 lines"),
+                (empty, "it is empty; one without entries is to hold a comment line"),
+            ] {
                 let run = try Finished(["serve", "--data", directory.path + "/data", "--block_lists", path])
                 #expect(run.ending == .exited(78) && run.error.contains(reason), "\(run.error)")
             }

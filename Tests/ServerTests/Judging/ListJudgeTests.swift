@@ -210,12 +210,19 @@ import Testing
         #expect(links.list(bad) == "list" && subject.judge.lists.value.entryCount == 1)
         try FileManager.default.removeItem(atPath: file)
         try links.wait("it is not there") { subject.judge.refusedReads.value == 2 }
+        // What a download that failed leaves.
+        _ = links.file("", "list")
+        try links.wait("it is empty") { subject.judge.refusedReads.value == 3 }
+        subject.reload([file])
+        try links.wait("it is empty still") { subject.judge.refusedReads.value == 4 }
+        #expect(links.list(bad) == "list" && subject.judge.lists.value.entryCount == 1)
         _ = links.file("other.example", "list")
         try subject.scanned(2)
         #expect(links.list(bad) == nil)
-        for path in [links.directory.path + "/none", links.directory.path] {
+        for path in [links.directory.path + "/none", links.directory.path, links.file("", "empty")] {
             #expect(throws: BlockListFileError.self) { try BlockListFiles.read([path]) }
         }
+        #expect(try BlockListFiles.read([links.file("#", "comment")]).isEmpty)
     }
 
     /// Nothing is lost while blocks cannot be written: the scan does not move on.
