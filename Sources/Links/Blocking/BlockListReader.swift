@@ -153,6 +153,7 @@ package struct BlockListReader {
         guard !name.contains(ASCII.hash) else { throw .rule }
         let isIPv6 = parseIPv6(Array(name)) != nil
         if !isIPv6, name.contains(where: endsHost) {
+            guard !name.contains(UInt8(ascii: "*")) else { throw .pattern }
             guard !isWholeTop else { throw .rule }
             return try readPrefix(word)
         }
@@ -179,6 +180,8 @@ package struct BlockListReader {
         do throws(DestinationError) {
             try url.read(try Destination(text, policy: .everywhere).bytes)
         } catch {
+            // No link can lead there, but the place without it is what was meant.
+            if case .userinfo = error { throw .userinfo }
             throw .destination(error)
         }
     }

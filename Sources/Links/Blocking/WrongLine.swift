@@ -11,6 +11,10 @@ package struct WrongLine: Equatable, Sendable {
         case addressRange
         /// A fragment, or a rule of a content blocker that is no plain `||domain^`.
         case rule
+        /// An asterisk in what URLs begin with, where it would stand for itself alone.
+        case pattern
+        /// A user name or password before the host, which no destination may have.
+        case userinfo
         case destination(DestinationError)
 
         /// No link can lead to it, so that it needs no entry, and is no fault of the list.
@@ -26,6 +30,8 @@ package struct WrongLine: Equatable, Sendable {
             case .address: "a number that is no address as 192.0.2.1"
             case .addressRange: "a range of addresses"
             case .rule: "a fragment, or a rule of a content blocker that is no plain ||domain^"
+            case .pattern: "an asterisk, which stands for nothing else in what URLs begin with; %2A is the character"
+            case .userinfo: "a user name or password before the host; write the host alone"
             case .destination(let error): error.description
             }
         }
