@@ -1,19 +1,26 @@
 import Glibc
+import Links
 import Primitives
 import Store
 
 /// Checks what the machine must have for `configuration`, and prints it. Returns the exit status.
 package func runCheck(_ configuration: Configuration) -> Int32 {
+    var warnings = configuration.warnings
     do {
         let user = try configuration.processUser()
         let secrets = try NodeSecrets(configuration, user: user?.id)
         let tickets = TicketKeys(nil, region: configuration.region, now: { Instant(milliseconds: 0) })
         if !secrets.tlsPairs.isEmpty { _ = try TLSIdentities(secrets.tlsPairs, tickets) }
+        // Block lists are read by whoever serves.
+        if geteuid() == 0 { try user?.become() }
+        for list in try BlockListFiles.read(configuration.blockLists).lists {
+            warnings += list.told.map { "\(list.name): line \($0.line): \($0.reason.description)" }
+        }
     } catch {
         StandardStream.error.write("edge: \(error)\n")
         return ExitStatus.wrongConfiguration
     }
-    for warning in configuration.warnings { StandardStream.error.write("edge: warning: \(warning)\n") }
+    for warning in warnings { StandardStream.error.write("edge: warning: \(warning)\n") }
     return StandardStream.output.write(configuration.text) ? ExitStatus.done : ExitStatus.failed
 }
 

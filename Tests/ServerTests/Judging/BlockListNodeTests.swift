@@ -113,7 +113,7 @@ extension NodeTests {
             try wait(302)
         }
 
-        /// At the start it is an error of the configuration.
+        /// At the start it is an error of the configuration, which `check` finds too.
         @Test func unusableAtTheStart() throws {
             let directory = TemporaryDirectory()
             let wrong = directory.write("no list\n", to: "wrong")
@@ -122,9 +122,16 @@ extension NodeTests {
                 (directory.path + "/none", "No such file"), (wrong, "1 of 1 lines"),
                 (empty, "it is empty; one without entries is to hold a comment line"),
             ] {
-                let run = try Finished(["serve", "--data", directory.path + "/data", "--block_lists", path])
-                #expect(run.ending == .exited(78) && run.error.contains(reason), "\(run.error)")
+                for command in ["serve", "check"] {
+                    let run = try Finished([command, "--data", directory.path + "/data", "--block_lists", path])
+                    #expect(run.ending == .exited(78) && run.error.contains(reason), "\(run.error)")
+                }
             }
+            let good = (0..<10).map { "good\($0).example\n" }.joined()
+            let partly = directory.write(good + "site.example/*\n", to: "partly")
+            let check = try Finished(["check", "--block_lists", partly])
+            #expect(check.ending == .exited(0) && check.output.contains("block_lists = \(partly)\n"))
+            #expect(check.error.hasPrefix("edge: warning: partly: line 11: an asterisk"), "\(check.error)")
             let key = directory.write("short", to: "key")
             let run = try Finished(
                 [

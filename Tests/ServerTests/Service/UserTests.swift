@@ -124,6 +124,19 @@ extension NodeTests {
             #expect(node.log.seen.contains { $0.contains("level=warning event=running-as-root") })
         }
 
+        /// Block lists are no secrets: who serves reads them, and not root.
+        @Test(.enabled(if: isRoot, "only root can become another user")) func blockListsOfRoot() throws {
+            let directory = sharedDirectory()
+            let list = directory.write("evil.example", to: "list")
+            let flags = ["--user", "nobody", "--block_lists", list]
+            let check = try Finished(["check"] + flags)
+            for run in [check, try serve(directory.path + "/data", flags)] {
+                #expect(run.ending == .exited(78) && run.error.contains("\(list): Permission denied"), "\(run.error)")
+            }
+            chmod(list, 0o644)
+            #expect(try Finished(["check"] + flags).ending == .exited(0))
+        }
+
         /// A secret of a third user is refused, as root too; root's own and the user's are taken.
         @Test(
             .enabled(if: isRoot, "only root can give files away"),
