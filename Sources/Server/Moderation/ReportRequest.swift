@@ -28,10 +28,10 @@ struct ReportRequest {
         switch (try members.string("code"), try members.string("short_url")) {
         case (let code?, nil): self.code = code
         case (nil, let url?):
-            guard url.hasPrefix(publicURL + "/") else {
+            guard let code = Self.code(inShortURL: url, publicURL: publicURL) else {
                 throw RefusedRequest(Problem(.notFound, "The member \"short_url\" is no URL of this service."))
             }
-            code = String(url.dropFirst(publicURL.count + 1).prefix { !"?#".contains($0) })
+            self.code = code
         default: throw RefusedRequest(Problem(.invalidJSON, "Give either \"code\" or \"short_url\"."))
         }
         guard let category = Category(rawValue: try members.required("category", try members.string("category")))
@@ -42,6 +42,24 @@ struct ReportRequest {
         self.category = category
         comment = try Self.text(members, "comment", Limits.commentBytes)
         contact = try BlockRequest.text(members, "contact", Limits.contactBytes)
+    }
+
+    /// What stands behind the host of `publicURL`, which browsers, and people who type, write in many ways: with either
+    /// scheme or none, in any case, with the port that goes without saying, with `/` behind, or with the `+` of a
+    /// preview, which no code has. Nil for URLs of other hosts and ports.
+    static func code(inShortURL url: String, publicURL: String) -> String? {
+        func parts(_ url: String) -> (host: String, port: UInt16?, path: Substring)? {
+            let scheme = ["http://", "https://"].first { url.prefix($0.count).lowercased() == $0 } ?? ""
+            let rest = url.dropFirst(scheme.count)
+            let end = rest.firstIndex(of: "/") ?? rest.endIndex
+            guard let authority = Authority(rest[..<end]) else { return nil }
+            let port = [80, 443].contains(authority.port) ? nil : authority.port
+            return (authority.host.lowercased(), port, rest[end...].dropFirst())
+        }
+        guard let own = parts(publicURL), let given = parts(url), given.host == own.host, given.port == own.port
+        else { return nil }
+        let code = given.path.prefix { !"?#".contains($0) }
+        return String(code.last.map { "/+".contains($0) } == true ? code.dropLast() : code)
     }
 
     /// Lines of text.

@@ -2,6 +2,8 @@ import Foundation
 import Glibc
 import Testing
 
+@testable import Server
+
 extension NodeTests {
     /// Reports of abuse, what is decided of them, and the audit trail.
     @Suite struct Reports {
@@ -37,7 +39,8 @@ extension NodeTests {
             // Another client, which is known by its key.
             let second = try client.moderate("POST", "/api/v1/reports", report(code, "malware"), key: owner)
             #expect(second.status == 202 && second.body != first.body)
-            let url = #"{"short_url":"\#(node.url)/\#(other)?x=1","category":"other"}"#
+            let shown = node.url.replacing("http://", with: "HTTPS://")
+            let url = #"{"short_url":"\#(shown)/\#(other)+?x=1","category":"other"}"#
             #expect(try client.post("/api/v1/reports", json: url).status == 202)
 
             let open = try reports(client, key: admin)
@@ -120,6 +123,26 @@ extension NodeTests {
             ] {
                 try client.moderate("GET", "/api/v1/" + target, key: admin).expectProblem(400, "invalid-query")
             }
+        }
+
+        /// `short_url` as people have it from elsewhere.
+        @Test func shortURLs() {
+            func code(_ url: String, at publicURL: String = "https://sho.rt") -> String? {
+                ReportRequest.code(inShortURL: url, publicURL: publicURL)
+            }
+            for url in [
+                "https://sho.rt/Code", "http://sho.rt/Code", "HTTPS://Sho.RT/Code", "sho.rt/Code", "sho.rt:443/Code",
+                "http://sho.rt:80/Code?x=1", "https://sho.rt:80/Code#x", "https://sho.rt/Code+", "sho.rt/Code/?x#y",
+            ] { #expect(code(url) == "Code", "\(url)") }
+            #expect(code("sho.rt:8080/Code", at: "http://SHO.rt:8080") == "Code")
+            #expect(code("[2001:db8::1]:80/Code", at: "http://[2001:DB8::1]") == "Code")
+            // One that no link has.
+            #expect(code("sho.rt/Code+/") == "Code+" && code("sho.rt/a/b") == "a/b" && code("sho.rt") == "")
+            for url in [
+                "https://sho.rt:8080/Code", "https://sho.rt.example/Code", "https://u@sho.rt/Code", "ftp://sho.rt/Code",
+                "//sho.rt/Code", "https://https://sho.rt/Code", "/Code", "",
+            ] { #expect(code(url) == nil, "\(url)") }
+            #expect(code("http://sho.rt/Code", at: "http://sho.rt:8080") == nil)
         }
 
         /// A limit of its own, so that who may not make links at will may not report at will either.
