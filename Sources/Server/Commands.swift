@@ -10,7 +10,11 @@ package func runCheck(_ configuration: Configuration) -> Int32 {
         let user = try configuration.processUser()
         let secrets = try NodeSecrets(configuration, user: user?.id)
         let tickets = TicketKeys(nil, region: configuration.region, now: { Instant(milliseconds: 0) })
-        if !secrets.tlsPairs.isEmpty { _ = try TLSIdentities(secrets.tlsPairs, tickets) }
+        if !secrets.tlsPairs.isEmpty {
+            warnings += try TLSIdentities(secrets.tlsPairs, tickets).unused.map {
+                "\($0): no client is shown this certificate: those before it have its names and type of key"
+            }
+        }
         // Block lists are read by whoever serves.
         if geteuid() == 0 { try user?.become() }
         for list in try BlockListFiles.read(configuration.blockLists).lists {

@@ -16,9 +16,9 @@ extension Metrics {
         ] { output.sample("edge_tls_handshake_failures_total", ["reason": reason], count) }
         output.metric(
             "edge_tls_certificate_not_after_seconds", .gauge,
-            "When a certificate for clients ends, in seconds since 1970.")
+            "When a certificate for clients ends, in seconds since 1970; of those with one name the first to end.")
         var names: Set<String> = []
-        for pair in server.pairs where names.insert(pair.shownName).inserted {
+        for pair in server.pairs.sorted(by: { $0.end < $1.end }) where names.insert(pair.shownName).inserted {
             output.sample("edge_tls_certificate_not_after_seconds", ["name": pair.shownName], Double(pair.end))
         }
         guard let upgrade else { return }

@@ -31,6 +31,9 @@ struct PrivateKey: ~Copyable {
 
     deinit { EVP_PKEY_free(handle) }
 
+    /// RSA, EC and so on, as OpenSSL numbers them (`EVP_PKEY_RSA`).
+    var type: Int32 { EVP_PKEY_get_base_id(handle) }
+
     var pem: [UInt8] { written { PEM_write_bio_PrivateKey($0, handle, nil, nil, 0, nil, nil) } }
 }
 

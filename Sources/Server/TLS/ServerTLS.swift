@@ -23,8 +23,10 @@ final class ServerTLS: @unchecked Sendable {
     ///   - marks: of the files that they were read from, taken before.
     init(_ pairs: [TLSPair], _ tickets: TicketKeys, marks: [FileMark?]) throws(CertificateError) {
         self.tickets = tickets
-        current = Mutex(Current(pairs: pairs, identities: try TLSIdentities(pairs, tickets)))
+        let identities = try TLSIdentities(pairs, tickets)
+        current = Mutex(Current(pairs: pairs, identities: identities))
         watch = FileWatch(marks)
+        Self.tellUnused(identities)
     }
 
     /// For new connections; those that are there keep theirs.
@@ -45,7 +47,12 @@ final class ServerTLS: @unchecked Sendable {
             current.withLock { $0 = Current(pairs: pairs, identities: identities) }
             watch.take(marks)
             lookedAtEnds = nil
+            Self.tellUnused(identities)
         }
+    }
+
+    private static func tellUnused(_ identities: TLSIdentities) {
+        for path in identities.unused { Log.write(.warning, "tls-certificate-unused", ["file": .string(path)]) }
     }
 
     /// Reads the files again if they have changed and stand still now. Says what came of it, and which certificates are about

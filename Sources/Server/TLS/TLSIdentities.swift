@@ -10,6 +10,8 @@ final class TLSIdentities: @unchecked Sendable {
     /// Which certificate has a name: `example.org`, `*.example.org`, in lower case.
     private let places: [String: Int]
     private let tickets: TicketKeys
+    /// The files of certificates that nobody is shown: those before them have their names and their type of key.
+    let unused: [String]
 
     /// What a connection begins with: the first certificate's.
     var initial: OpaquePointer { contexts[0] }
@@ -20,16 +22,21 @@ final class TLSIdentities: @unchecked Sendable {
         precondition(!pairs.isEmpty)
         self.tickets = tickets
         var (contexts, places) = ([OpaquePointer](), [String: Int]())
+        // Whoever asks for no name that is here is shown the first.
+        var shown: Set = [0]
         do throws(CertificateError) {
             for (index, pair) in pairs.enumerated() {
                 contexts.append(try Self.context(pair, tickets))
                 for name in pair.names where places[name] == nil { places[name] = index }
             }
+            shown.formUnion(places.values)
+            shown.formUnion(try Self.addOtherTypes(pairs, contexts, places))
         } catch {
             for context in contexts { SSL_CTX_free(context) }
             throw error
         }
         (self.contexts, self.places) = (contexts, places)
+        unused = pairs.indices.filter { !shown.contains($0) }.map { pairs[$0].certificatePath }
         // The first one's: nothing else is asked for what a client says first.
         if contexts.count > 1 {
             edge_SSL_CTX_set_names(contexts[0], Self.choose, Unmanaged.passUnretained(self).toOpaque())
@@ -93,17 +100,41 @@ final class TLSIdentities: @unchecked Sendable {
     private static let ciphers13 = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
     private static let groups = "X25519:P-256:P-384"
 
-    private static func context(_ pair: TLSPair, _ tickets: TicketKeys) throws(CertificateError) -> OpaquePointer {
+    /// Puts pairs beside an earlier one whose names they all have, and which has another type of key, such as RSA
+    /// beside EC: OpenSSL holds one certificate of each type, and shows the one that the client can check.
+    /// Returns which ones these are.
+    private static func addOtherTypes(
+        _ pairs: [TLSPair], _ contexts: [OpaquePointer], _ places: [String: Int]
+    ) throws(CertificateError) -> Set<Int> {
+        var added: Set<Int> = []
+        for (first, names) in Dictionary(grouping: places.keys, by: { places[$0]! }) {
+            var types: Set = [pairs[first].keyType]
+            for index in (first + 1)..<pairs.count where Set(names).isSubset(of: pairs[index].names) {
+                guard types.insert(pairs[index].keyType).inserted else { continue }
+                try add(pairs[index], to: contexts[first])
+                added.insert(index)
+            }
+        }
+        return added
+    }
+
+    private static func add(_ pair: TLSPair, to context: OpaquePointer) throws(CertificateError) {
         ERR_clear_error()
+        do throws(TLSFailure) { try TLSContext.use(pair.certificate, pair.key, in: context) } catch {
+            throw CertificateError("\(pair.certificatePath) with \(pair.keyPath): \(error.reason)")
+        }
+    }
+
+    private static func context(_ pair: TLSPair, _ tickets: TicketKeys) throws(CertificateError) -> OpaquePointer {
         guard let context = SSL_CTX_new(TLS_server_method()) else { throw CertificateError("TLS cannot be set up") }
-        do throws(TLSFailure) {
-            try TLSContext.use(pair.certificate, pair.key, in: context)
+        do throws(CertificateError) {
+            try add(pair, to: context)
             guard edge_SSL_CTX_set_users(context, groups) == 1, SSL_CTX_set_cipher_list(context, ciphers) == 1,
                 SSL_CTX_set_ciphersuites(context, ciphers13) == 1
-            else { throw TLSContext.failure("TLS cannot be set up") }
+            else { throw CertificateError(TLSContext.failure("TLS cannot be set up").reason) }
         } catch {
             SSL_CTX_free(context)
-            throw CertificateError("\(pair.certificatePath) with \(pair.keyPath): \(error.reason)")
+            throw error
         }
         SSL_CTX_set_alpn_select_cb(context, chooseProtocol, nil)
         SSL_CTX_set_timeout(context, TLSLimits.sessionSeconds)

@@ -5,6 +5,8 @@ struct TLSPair: Equatable, Sendable {
     let certificatePath, keyPath: String
     /// In PEM: the certificate with those between it and the authority, and the key.
     let certificate, key: [UInt8]
+    /// Of the key: see `PrivateKey`.
+    let keyType: Int32
     /// Which hosts it is for, in lower case; `*.` may stand before one.
     let names: [String]
     /// When the certificate ends, in seconds since 1970.
@@ -44,7 +46,7 @@ extension Configuration {
             }
             return TLSPair(
                 certificatePath: certificatePath, keyPath: keyPath, certificate: certificate, key: key,
-                names: parsed.hosts, end: parsed.end)
+                keyType: parsedKey.type, names: parsed.hosts, end: parsed.end)
         }
     }
 }

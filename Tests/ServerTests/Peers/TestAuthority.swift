@@ -26,8 +26,10 @@ final class TestAuthority {
     }
 
     /// A certificate with these alternative names (`URI:edge://prod/eu/0`), valid from and to so many days from now.
-    func issue(_ names: String?, days: ClosedRange<Int> = -1...1) -> Identity {
-        let ownKey = Self.makeKey()
+    func issue(
+        _ names: String?, days: ClosedRange<Int> = -1...1, keyType: Int32 = EVP_PKEY_ED25519
+    ) -> Identity {
+        let ownKey = Self.makeKey(keyType)
         let certificate = Self.certificate("node", ownKey, days: days)
         defer {
             X509_free(certificate)
@@ -51,8 +53,8 @@ final class TestAuthority {
         try TLSContext(certificate: identity.certificate, key: identity.key, authorities: certificate)
     }
 
-    private static func makeKey() -> OpaquePointer {
-        let context = EVP_PKEY_CTX_new_id(EVP_PKEY_ED25519, nil)!
+    private static func makeKey(_ type: Int32 = EVP_PKEY_ED25519) -> OpaquePointer {
+        let context = EVP_PKEY_CTX_new_id(type, nil)!
         defer { EVP_PKEY_CTX_free(context) }
         var key: OpaquePointer?
         precondition(EVP_PKEY_keygen_init(context) == 1 && EVP_PKEY_keygen(context, &key) == 1)

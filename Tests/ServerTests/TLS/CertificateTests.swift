@@ -107,6 +107,20 @@ extension NodeTests.HTTPS {
             #expect(try client.get("/health").status == 200)
         }
 
+        /// One that nobody is shown is told of.
+        @Test func unused() throws {
+            let subject = try Subject()
+            let event = "event=tls-certificate-unused"
+            #expect(try !subject.reload().contains { $0.contains(event) })
+            subject.site.issue("b", as: "a")
+            let said = try subject.reload().filter { $0.contains(event) }
+            let file = subject.site.certificate("b")
+            #expect(!said.isEmpty && said.allSatisfy { $0.contains("level=warning") && $0.contains(file) }, "\(said)")
+            let check = try Finished(["check"] + subject.site.flags("a", "b"))
+            #expect(
+                check.ending == .exited(0) && check.error.contains("\(file): no client is shown"), "\(check.error)")
+        }
+
         /// At the start it is an error of the configuration, which `check` finds too.
         @Test func wrongAtStart() throws {
             let site = SecureSite("a", "b")

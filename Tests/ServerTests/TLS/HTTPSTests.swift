@@ -57,6 +57,31 @@ extension NodeTests.HTTPS {
             }
         }
 
+        /// Of two certificates with the same names and other types of keys a client is shown the one that it can check.
+        /// A third one is nobody's.
+        @Test func typesOfKeys() throws {
+            var site = SecureSite("a", "b")
+            site.issue("rsa", as: "b", keyType: EVP_PKEY_RSA)
+            site.issue("again", as: "b")
+            let node = try RunningNode(site.flags("a", "b", "rsa", "again"), in: site.directory)
+            let told = node.log.seen.filter { $0.contains("event=tls-certificate-unused") }
+            #expect(told.count == 1 && told[0].contains("level=warning"), "\(told)")
+            #expect(told.first?.contains(site.certificate("again")) == true, "\(told)")
+            let (rsa, ecdsa) = ("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-GCM-SHA256")
+            for (name, ciphers, shown) in [
+                ("b.example", rsa, "rsa"), ("b.example", ecdsa, "b"), ("b.example", "\(rsa):\(ecdsa)", "b"),
+                ("a.example", ecdsa, "a"), ("a.example", rsa, nil),
+            ] as [(String, String, String?)] {
+                let client = try SecureClient(
+                    to: node, Settings(name: name, versions: TLS1_2_VERSION...TLS1_2_VERSION, ciphers: ciphers))
+                #expect(try client.shakeHands() == (shown != nil), "\(name) \(ciphers)")
+                guard let shown else { continue }
+                #expect(client.isShown(site.identities[shown]!), "\(name) \(ciphers)")
+                #expect(try client.get("/health").status == 200)
+            }
+            #expect(try SecureClient(open: node, Settings(name: "b.example")).isShown(site.identities["b"]!))
+        }
+
         @Test func protocols() throws {
             let node = try SecureSite.node()
             #expect(try SecureClient(open: node, Settings(protocols: ["http/1.1"])).chosenProtocol == "http/1.1")

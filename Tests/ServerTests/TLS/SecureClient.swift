@@ -266,9 +266,11 @@ struct SecureSite {
     func key(_ name: String) -> String { "\(directory.path)/\(name).key" }
 
     /// Writes a new certificate, and its key.
-    mutating func issue(_ name: String, as host: String? = nil, days: ClosedRange<Int> = -1...60) {
+    mutating func issue(
+        _ name: String, as host: String? = nil, days: ClosedRange<Int> = -1...60, keyType: Int32 = EVP_PKEY_ED25519
+    ) {
         let host = (host ?? name) + ".example"
-        let identity = authority.issue("DNS:\(host),DNS:*.\(host)", days: days)
+        let identity = authority.issue("DNS:\(host),DNS:*.\(host)", days: days, keyType: keyType)
         identities[name] = identity
         _ = directory.write(String(decoding: identity.key, as: UTF8.self), to: name + ".key")
         _ = directory.write(String(decoding: identity.certificate, as: UTF8.self), to: name + ".pem", mode: 0o644)
