@@ -51,6 +51,9 @@ private func checkInvariants(of line: [UInt8]) {
         guard case .success(let list) = readAll(line, nextSize: { .max }), list.entryCount == 1,
             !line.contains(where: { [0x09, 0x0D, 0x20].contains($0) })
         else { continue }
-        precondition(list.find(url) == BlockMatch(list: "list", line: 1), "what is listed is not found")
+        for forwardsQuery in [false, true] {
+            let match = list.find(url, forwardsQuery: forwardsQuery)
+            precondition(match == BlockMatch(list: "list", line: 1), "what is listed is not found")
+        }
     }
 }

@@ -38,7 +38,7 @@ package struct BlockList: Sendable {
         static let covers = Kind(rawValue: 1 << 29)
         /// The name and all names below it.
         static let coversBelow = Kind(rawValue: 1 << 30)
-        /// There are prefixes of URLs with this host.
+        /// There are prefixes of URLs with this host, or with this host and path and a query behind.
         static let hasPrefixes = Kind(rawValue: 1 << 31)
 
         static let blocking: Kind = [.covers, .coversBelow]
@@ -88,7 +88,9 @@ package struct BlockList: Sendable {
     // MARK: Looking up
 
     /// Nil if nothing is listed that covers the URL. Of several lists the first one's entry, of a name the widest.
-    package func find(_ url: NormalisedURL) -> BlockMatch? {
+    ///
+    /// - forwardsQuery: the visitor's query may come behind it. Where it has none, prefixes with any cover it then.
+    package func find(_ url: NormalisedURL, forwardsQuery: Bool = false) -> BlockMatch? {
         if used == 0 || url.hostEnd == 0 { return nil }
         let bytes = url.bytes
         let own = slot(bytes, 0..<url.hostEnd)
@@ -100,7 +102,16 @@ package struct BlockList: Sendable {
                 }
             }
         }
-        return own?.kind.contains(.hasPrefixes) == true ? findPrefix(of: bytes, hostEnd: url.hostEnd) : nil
+        let pathEnd = bytes.firstIndex(of: ASCII.question) ?? bytes.count
+        let path = forwardsQuery || pathEnd < bytes.count ? slot(bytes, 0..<pathEnd) : nil
+        let hasQueries = path?.kind.contains(.hasPrefixes) == true
+        if hasQueries || own?.kind.contains(.hasPrefixes) == true,
+            let found = findPrefix(of: bytes, hostEnd: url.hostEnd)
+        {
+            return found
+        }
+        guard let path, hasQueries, forwardsQuery, pathEnd + 1 >= bytes.count else { return nil }
+        return match(path)
     }
 
     private func findPrefix(of bytes: [UInt8], hostEnd: Int) -> BlockMatch? {
@@ -158,7 +169,8 @@ package struct BlockList: Sendable {
         if entry == .prefix {
             precondition(end <= BlockListLimits.prefixBytes)
             prefixLengths[end / 64] |= 1 << UInt64(end % 64)
-            put(url.bytes, 0..<url.hostEnd, .hasPrefixes, value)
+            // What begins with a query has the path before it, so that this takes no more room than the host would.
+            put(url.bytes, 0..<(url.bytes.firstIndex(of: ASCII.question) ?? url.hostEnd), .hasPrefixes, value)
         }
         put(url.bytes, 0..<end, entry == .domain ? .blocking : .covers, value)
         lists[lists.count - 1].entries += 1
@@ -195,7 +207,8 @@ package struct BlockList: Sendable {
     /// A sum, so that neither the order of entries nor that of lists counts.
     private mutating func note(_ entry: Entry, _ text: [UInt8]) {
         var bytes = Array(lists[lists.count - 1].name.utf8)
-        bytes.append(entry == .domain ? 1 : entry == .host ? 2 : 3)
+        // 3 was for all prefixes, before those with a query covered links that take the visitor's: that judges anew.
+        bytes.append(entry == .domain ? 1 : entry == .host ? 2 : text.contains(ASCII.question) ? 4 : 3)
         bytes += text
         fingerprint &+= unsafe SipHash.hash24x128(bytes.span.bytes, key0: 0x62_6c6f_636b, key1: 0x6c69_7374)
     }

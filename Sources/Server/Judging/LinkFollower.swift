@@ -68,7 +68,10 @@ final class LinkFollower {
                 (body, stamp) = (record.body, Stamp(rawValue: record.stamp))
             }
             if let body, body.flags.isDisjoint(with: [.deleted, .reduced]) {
-                links.append(JudgedLink(key: write.key, destination: body.destination, stamp: stamp))
+                links.append(
+                    JudgedLink(
+                        key: write.key, destination: body.destination, stamp: stamp,
+                        forwardsQuery: body.flags.contains(.forwardsQuery)))
             }
         }
         return links

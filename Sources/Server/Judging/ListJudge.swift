@@ -160,11 +160,13 @@ final class ListJudge: DestinationJudge, @unchecked Sendable {
 
     private var url = NormalisedURL()
 
-    func judge(_ destinations: [[UInt8]]) throws(JudgeUnavailable) -> [Verdict?] {
+    func judge(_ links: [JudgedLink]) throws(JudgeUnavailable) -> [Verdict?] {
         let list = lists.value
-        return destinations.map { destination in
+        return links.map { link in
             // What cannot be read as a URL was not made here, and nobody is led there.
-            guard !list.isEmpty, (try? url.read(destination)) != nil, let match = list.find(url) else { return nil }
+            guard !list.isEmpty, (try? url.read(link.destination)) != nil,
+                let match = list.find(url, forwardsQuery: link.forwardsQuery)
+            else { return nil }
             return Verdict(list: match.list, reason: match.line.map { "\(match.list):\($0)" } ?? match.list)
         }
     }
@@ -210,7 +212,12 @@ final class ListJudge: DestinationJudge, @unchecked Sendable {
         } catch {
             throw .store(error.description)
         }
-        try settle(page.links.map { JudgedLink(key: $0.key, destination: $0.record.body.destination) })
+        try settle(
+            page.links.map { link in
+                let body = link.record.body
+                return JudgedLink(
+                    key: link.key, destination: body.destination, forwardsQuery: body.flags.contains(.forwardsQuery))
+            })
         scannedLinks.add(page.links.count, ordering: .relaxed)
         state.scan = page.next.map { .after($0) } ?? (state.isAgain ? .after(nil) : .done)
         if page.next == nil { state.isAgain = false }
@@ -247,7 +254,7 @@ final class ListJudge: DestinationJudge, @unchecked Sendable {
     }
 
     private func settle(_ links: [JudgedLink]) throws(JudgeUnavailable) {
-        let verdicts = try judge(links.map(\.destination))
+        let verdicts = try judge(links)
         try moderator.apply(verdicts, to: links, names: names)
     }
 }

@@ -79,7 +79,7 @@ final class LookupFollower: @unchecked Sendable {
     private func turn() throws(JudgeUnavailable) -> Bool {
         if links.isEmpty, try !readOn() { return false }
         if !links.isEmpty {
-            let verdicts = try service.judge(links.map(\.destination))
+            let verdicts = try service.judge(Array(links))
             try moderator.apply(verdicts, to: links.prefix(verdicts.count), names: service.names)
             links = links.dropFirst(verdicts.count)
             if !service.isFailing, isFailing.exchange(false, ordering: .relaxed) {

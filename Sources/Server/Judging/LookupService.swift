@@ -58,13 +58,13 @@ final class LookupService: DestinationJudge {
     var isFailing: Bool { failures > 0 }
 
     /// Of as many as one question has room for.
-    func judge(_ destinations: [[UInt8]]) throws(JudgeUnavailable) -> [Verdict?] {
+    func judge(_ links: [JudgedLink]) throws(JudgeUnavailable) -> [Verdict?] {
         let now = clock()
         // What is known is read before the question: its answer may need the room.
         var judged: [(hashes: [[UInt8]], known: String?)] = []
         var asked: [[UInt8]] = []
         var wanted: [UInt32] = []
-        for destination in destinations {
+        for destination in links.map(\.destination) {
             let hashes = LookupExpressions(destination).expressions.map { hasher.hash($0) }
             let known = hashes.compactMap { cache.threat($0, at: now) }.first
             let prefixes = known == nil ? hashes.map(LookupCache.prefix).filter { cache.isUnknown($0, at: now) } : []

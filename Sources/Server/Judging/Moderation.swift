@@ -88,8 +88,8 @@ protocol DestinationJudge: AnyObject {
     /// Under which its blocks are written. Those of other names it leaves alone.
     var names: Set<String> { get }
 
-    /// Of the first of the destinations, and of one at least, why they are blocked, or nil.
-    func judge(_ destinations: [[UInt8]]) throws(JudgeUnavailable) -> [Verdict?]
+    /// Of the first of the links, and of one at least, why they are blocked, or nil.
+    func judge(_ links: [JudgedLink]) throws(JudgeUnavailable) -> [Verdict?]
 }
 
 /// A link as it is now.
@@ -98,6 +98,8 @@ struct JudgedLink: Sendable {
     let destination: [UInt8]
     /// When it was written last; nil where all links are judged anew.
     var stamp: Stamp?
+    /// The visitor's query comes behind the destination.
+    var forwardsQuery = false
 }
 
 /// Brings blocks in line with verdicts. Belongs to one thread.

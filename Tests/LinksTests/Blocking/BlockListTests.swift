@@ -16,10 +16,10 @@ import Testing
     }
 
     /// `list:line` of what blocks the URL.
-    private func match(_ list: BlockList, _ text: String) throws -> String? {
+    private func match(_ list: BlockList, _ text: String, forwardsQuery: Bool = false) throws -> String? {
         var url = NormalisedURL()
         try url.read(try Destination(text, policy: .everywhere).bytes)
-        return list.find(url).map { "\($0.list):\($0.line ?? 0)" }
+        return list.find(url, forwardsQuery: forwardsQuery).map { "\($0.list):\($0.line ?? 0)" }
     }
 
     @Test func hostsFile() throws {
@@ -120,6 +120,40 @@ import Testing
         for url in [
             "http://medium.example/%2540spammer/", "http://sites.example/%2Fevil/", "http://sites.example/?/evil/",
         ] { #expect(try match(list, url) == nil, "\(url)") }
+    }
+
+    /// The visitor's query may make a URL of a destination without one that a prefix begins.
+    @Test func forwardedQueries() throws {
+        let list = try Self.read(
+            ("urls", "a.example/p?id=7\na.example/p?id=8\nb.example?x\nc.example/p\nd.example:81/?y\nc.example/p?z"))
+        for (url, line) in [
+            ("http://a.example/p", 1), ("https://a.example//p?#f", 1), ("http://b.example", 3),
+            ("http://d.example:81", 5),
+        ] {
+            #expect(try match(list, url, forwardsQuery: true) == "urls:\(line)", "\(url)")
+            #expect(try match(list, url) == nil, "\(url)")
+        }
+        for forwardsQuery in [false, true] {
+            for (url, line) in [
+                ("http://a.example/p?id=8&x", 2), ("http://c.example/p", 4), ("http://c.example/px", 4),
+            ] { #expect(try match(list, url, forwardsQuery: forwardsQuery) == "urls:\(line)", "\(url)") }
+            for url in [
+                "http://a.example/", "http://a.example/p/", "http://a.example/pp", "http://a.example/p?x=1",
+                "http://a.example:81/p", "http://d.example/",
+            ] { #expect(try match(list, url, forwardsQuery: forwardsQuery) == nil, "\(url)") }
+        }
+    }
+
+    /// A prefix with a query takes no more memory than another.
+    @Test func memoryOfQueries() throws {
+        func text(_ number: Int) -> String { "host-\(number).example/page?id=\(number)" }
+        let list = try Self.read(("list", (0..<5000).map(text).joined(separator: "\n")))
+        #expect(list.entryCount == 5000 && list.sizeBytes <= 44 * 5000 + 64)
+        var wrong = 0
+        for number in 0..<5000 {
+            if try match(list, "http://" + text(number)) != "list:\(number + 1)" { wrong += 1 }
+        }
+        #expect(wrong == 0)
     }
 
     /// The first list names what two have, and of a name the domain is what counts.

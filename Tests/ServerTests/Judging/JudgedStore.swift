@@ -61,8 +61,9 @@ final class JudgedStore: Sendable {
     }
 
     @discardableResult
-    func make(_ url: String, alias: String? = nil) throws -> LinkKey {
+    func make(_ url: String, alias: String? = nil, forwardsQuery: Bool = false) throws -> LinkKey {
         var body = LinkBody()
+        if forwardsQuery { body.flags.insert(.forwardsQuery) }
         body.destination = Array(url.utf8)
         let name = try alias.map { try Alias(imported: Array($0.utf8).span.bytes) }
         return try done { [body] in store.create(NewLink(alias: name, body: body), completion: $0) }.key

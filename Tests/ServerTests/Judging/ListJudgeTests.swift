@@ -198,6 +198,21 @@ import Testing
         #expect(saved?.names == [] && saved?.fingerprint == 0)
     }
 
+    /// A link that takes the visitor's query along falls under prefixes with one.
+    @Test func forwardedQueries() throws {
+        let links = try JudgedStore()
+        let url = "https://bad.example/page"
+        let (taking, plain) = (try links.make(url, forwardsQuery: true), try links.make(url))
+        let subject = try Subject(links, [links.file("bad.example/page?id=7", "list")])
+        try subject.scanned(1)
+        #expect(links.list(taking) == "list" && links.list(plain) == nil)
+        let late = try links.make(url, forwardsQuery: true)
+        try links.wait("it is followed") { links.list(late) == "list" }
+        try links.change(late, to: url)
+        try links.wait("it takes nothing along any more") { links.list(late) == nil }
+        #expect(subject.judge.scans.value == 1)
+    }
+
     /// What is no list changes nothing, and is said.
     @Test func refusedFiles() throws {
         let links = try JudgedStore()

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import Links
 import Primitives
 import Store
 import Synchronization
@@ -171,5 +172,13 @@ extension LookupStandIn.Reply {
         return .body(
             #"{"matches":["# + matches.joined(separator: ",") + #"],"negativeCacheDuration":"\#(negative)""#
                 + (wait.map { #","minimumWaitDuration":"\#($0)""# } ?? "") + "}")
+    }
+}
+
+extension LookupService {
+    /// Of links that lead there.
+    func judge(_ destinations: [[UInt8]]) throws(JudgeUnavailable) -> [Verdict?] {
+        let links = destinations.map { JudgedLink(key: .alias(Array("name".utf8)), destination: $0) }
+        return try judge(links)
     }
 }
