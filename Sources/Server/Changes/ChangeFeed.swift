@@ -27,6 +27,7 @@ final class ChangeFeed: @unchecked Sendable {
         let position: ChangePosition
         /// Monotonic milliseconds.
         let end: Int64
+        let clientEnd = ClientEnd()
     }
 
     let figures = ChangeFigures()
@@ -68,19 +69,21 @@ final class ChangeFeed: @unchecked Sendable {
         while true {
             let pause = waiting.isEmpty ? 1000 : ChangeLimits.lookMilliseconds
             guard let fresh = polls.take(atMost: ChangeLimits.waiting, timeoutMilliseconds: Int(pause)) else { return }
+            // Those whose clients have gone make room first.
+            look(&seen)
             for poll in fresh where !answer(poll, isOver: poll.request.waitMilliseconds == 0) {
                 if waiting.count < ChangeLimits.waiting {
                     waiting.append(poll)
+                    poll.call.handedOver.watch(poll.clientEnd)
                 } else {
                     poll.call.answer(Problem.overloaded.response)
                 }
             }
-            look(&seen)
             figures.waiting.store(waiting.count, ordering: .relaxed)
         }
     }
 
-    /// Answers those for whom something came, or whose time is over.
+    /// Answers those for whom something came, whose time is over, or whose clients send no more.
     private func look(_ seen: inout ChangePosition) {
         guard !waiting.isEmpty else { return }
         let (end, clock) = (store.endOfChanges, System.monotonicMilliseconds())
@@ -88,7 +91,7 @@ final class ChangeFeed: @unchecked Sendable {
         seen = end
         let isLast = isDraining.load(ordering: .relaxed)
         waiting.removeAll { poll in
-            let isOver = isLast || clock >= poll.end
+            let isOver = isLast || clock >= poll.end || poll.clientEnd.isHere
             return (hasGrown || isOver) && answer(poll, isOver: isOver)
         }
     }
@@ -107,8 +110,8 @@ final class ChangeFeed: @unchecked Sendable {
         return true
     }
 
-    /// Any thread. All that comes, as it comes; returns when the node stops, and where a read finds that it cannot go on: the
-    /// follower asks anew, and is told why.
+    /// Any thread. All that comes, as it comes; returns when the node stops, when the client sends no more, and where a
+    /// read finds that it cannot go on: the follower asks anew, and is told why.
     func tell(_ stream: ClientStream, after start: ChangePosition) throws(StreamEnd) {
         figures.streams.add(1, ordering: .relaxed)
         defer { figures.streams.subtract(1, ordering: .relaxed) }
@@ -128,7 +131,9 @@ final class ChangeFeed: @unchecked Sendable {
                 position = page.end
                 continue
             }
-            do throws(StreamEnd) { try stream.rest(milliseconds: ChangeLimits.lookMilliseconds) } catch {
+            do throws(StreamEnd) {
+                guard try stream.restUnlessEnded(milliseconds: ChangeLimits.lookMilliseconds) else { return }
+            } catch {
                 if case .stopping = error { return }
                 throw error
             }

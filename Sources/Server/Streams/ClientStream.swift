@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import HTTP
 import Primitives
@@ -183,18 +184,33 @@ final class ClientStream: @unchecked Sendable {
         }
     }
 
-    /// Sends what was written and waits that long, less if the connection breaks or the node stops: for a stream that has
-    /// nothing to tell at the moment. A client that closes is noticed when it is sent something.
-    func rest(milliseconds: Int64) throws(StreamEnd) {
-        try flush()
-        do throws(StreamEnd) { try wait(for: 0, milliseconds: milliseconds, heedsStop: true) } catch {
-            if case .timedOut = error { return }
-            throw error
-        }
-        throw .clientGone
+    /// Sends what was written and waits that long, less if the connection breaks or the node stops: for a stream that
+    /// has nothing to tell at the moment. A client that closes is noticed when it is sent something: it may have ended its
+    /// sending side alone, behind its body, and read on.
+    func rest(milliseconds: Int64) throws(StreamEnd) { _ = try rest(heeding: 0, milliseconds) }
+
+    /// As above, for a stream that would last for ever: false once the client has closed its connection or its sending
+    /// side, and nobody can tell which (see `ClientEnd`). A client that still reads gets the end of the answer.
+    func restUnlessEnded(milliseconds: Int64) throws(StreamEnd) -> Bool {
+        // POLLRDHUP, which the Glibc module lacks and Linux gives the same bit.
+        try rest(heeding: Int16(EPOLLRDHUP.rawValue), milliseconds)
     }
 
-    private func wait(for events: Int16, milliseconds: Int64, heedsStop: Bool) throws(StreamEnd) {
+    /// False if one of the events came.
+    private func rest(heeding events: Int16, _ milliseconds: Int64) throws(StreamEnd) -> Bool {
+        try flush()
+        let came: Int16
+        do throws(StreamEnd) { came = try wait(for: events, milliseconds: milliseconds, heedsStop: true) } catch {
+            if case .timedOut = error { return true }
+            throw error
+        }
+        guard came & Int16(POLLERR | POLLHUP) == 0 else { throw .clientGone }
+        return false
+    }
+
+    /// What came of the events, or of those that say that the connection is broken.
+    @discardableResult
+    private func wait(for events: Int16, milliseconds: Int64, heedsStop: Bool) throws(StreamEnd) -> Int16 {
         let deadline = System.monotonicMilliseconds() + milliseconds
         var descriptors = [
             pollfd(fd: descriptor, events: events, revents: 0),
@@ -209,7 +225,7 @@ final class ClientStream: @unchecked Sendable {
                 continue
             }
             if descriptors[1].revents != 0 { throw .stopping }
-            return
+            return descriptors[0].revents
         }
     }
 

@@ -61,6 +61,8 @@ final class Connection {
     @exclusivity(unchecked) var isFresh = true
     /// The client will send no more.
     @exclusivity(unchecked) var hasEnded = false
+    /// Of a request that waits long, and is to be told when its client sends no more; nil once it was told.
+    @exclusivity(unchecked) var clientEnd: ClientEnd?
     /// What the event set is asked for; zero: nothing.
     @exclusivity(unchecked) var interest = ConnectionInterest.reading
     /// In which of the table's lists it is, and since when, in monotonic microseconds. The table's to change.
@@ -95,7 +97,8 @@ final class Connection {
     }
 }
 
-enum ConnectionInterest { case reading, writing, nothing }
+/// `end`: that the client sends no more, whatever of it is unread.
+enum ConnectionInterest { case reading, writing, end, nothing }
 
 /// Survives its connection: an answer that comes late finds another generation in the slot and is dropped.
 struct ConnectionHandle: Equatable, Sendable {

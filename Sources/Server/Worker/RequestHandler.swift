@@ -1,4 +1,5 @@
 import HTTP
+import Synchronization
 
 /// A request on its way from a worker to the thread that answers it, and where the answer goes.
 struct HandedOver: Sendable {
@@ -23,6 +24,23 @@ struct HandedOver: Sendable {
     func answer(_ stream: ServedStream) { worker.deliver(Worker.Delivery(call: self, content: .stream(stream))) }
 
     func answer(_ response: Response) { worker.deliver(Worker.Delivery(call: self, content: .response(response))) }
+
+    /// It waits long. From now on `end` is told once the client closes its connection, or its sending side.
+    func watch(_ end: ClientEnd) { worker.deliver(Worker.Delivery(call: self, content: .waiting(end))) }
+}
+
+/// Whether the client of a request that waits long sends no more. Told by the worker, read by who lets the request wait.
+///
+/// A connection that is closed looks like one of which the client has shut its sending side alone, until something is
+/// sent to it: a FIN is all that comes (RFC 9293 3.6). The latter is a client that may still read, so this says nothing
+/// against an answer: it ends the wait, and whoever is there gets the answer that is there without it. Requests that
+/// are answered as soon as can be do not watch, and a client's end changes nothing for them.
+final class ClientEnd: Sendable {
+    private let hasCome = Atomic(false)
+
+    func note() { hasCome.store(true, ordering: .relaxed) }
+
+    var isHere: Bool { hasCome.load(ordering: .relaxed) }
 }
 
 /// Who takes what a worker does not answer itself: the API behind the public port, the admin pages behind the other.

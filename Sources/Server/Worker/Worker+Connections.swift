@@ -77,6 +77,7 @@ extension Worker {
     /// It is no longer this worker's.
     func release(_ connection: Connection) {
         counters.connectionsClosed.add()
+        connection.clientEnd?.note()
         _ = budget.keep(-connection.accountedBytes)
         connections.remove(connection)
     }

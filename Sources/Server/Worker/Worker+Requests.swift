@@ -183,16 +183,22 @@ extension Worker {
             let call = delivery.call
             nextDelivery += 1
             if case .found(let found, isFirst: true) = delivery.content { keep(found) }
+            if case .waiting(let end) = delivery.content {
+                watch(end, call.handle)
+                continue
+            }
             guard let connection = connection(call.handle), case .awaitingAnswer(var form) = connection.phase else {
                 continue
             }
             if isDraining { form.keepsAlive = false }
             connection.phase = .open
+            connection.clientEnd = nil
             switch delivery.content {
             case .response(let response): answer(response, form, call, connection)
             case .stream(let stream):
                 guard !detach(stream, form, call, connection) else { continue }
                 form.keepsAlive = false
+            case .waiting: preconditionFailure("it is no answer")
             case .found(let found, _): answer(found, form, call, connection)
             case .lookedUp(let result, let tag): answer(result, tag, form, call, connection)
             }
@@ -204,6 +210,20 @@ extension Worker {
             flush(connection)
         }
         if nextDelivery == delivered.count, nextDelivery > 0 { (delivered, nextDelivery) = ([], 0) }
+    }
+
+    /// Looks out for the end of a client whose request waits. It may have come, or the connection be gone.
+    private func watch(_ end: ClientEnd, _ handle: ConnectionHandle) {
+        guard let connection = connection(handle), case .awaitingAnswer = connection.phase else { return end.note() }
+        connection.clientEnd = end
+        settle(connection)
+    }
+
+    /// Told once: the event would come again and again.
+    func noteEnd(of connection: Connection) {
+        connection.clientEnd?.note()
+        connection.clientEnd = nil
+        show(.nothing, connection)
     }
 
     /// Answers with what the handler says.

@@ -61,7 +61,12 @@ extension Worker {
             switch connection.phase {
             case .open, .lingering: show(.reading, connection)
             // It may be readable, which is looked at once; but it is writable all the time.
-            case .awaitingAnswer: if connection.interest == .writing { show(.nothing, connection) }
+            case .awaitingAnswer:
+                if connection.clientEnd != nil {
+                    show(.end, connection)
+                } else if connection.interest == .writing {
+                    show(.nothing, connection)
+                }
             case .closing:
                 if connection.hasEnded { return drop(connection) }
                 System.shutdownWriting(connection.descriptor)

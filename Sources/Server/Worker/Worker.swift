@@ -23,6 +23,8 @@ final class Worker: @unchecked Sendable {
         enum Content: Sendable {
             case response(Response)
             case stream(ServedStream)
+            /// None yet: it waits, and is to be told of its client's end.
+            case waiting(ClientEnd)
             /// What a reader thread found; `isFirst` of those that this worker gets of one lookup.
             case found(FoundCode, isFirst: Bool)
             /// What came of asking other nodes, or of waiting; the tag is of before.
@@ -252,6 +254,9 @@ final class Worker: @unchecked Sendable {
             if event.events & (EPOLLHUP.rawValue | EPOLLERR.rawValue) != 0, connection.standing == .answer {
                 return drop(connection)
             }
+            if case .end = connection.interest, event.events & EPOLLRDHUP.rawValue != 0 {
+                return noteEnd(of: connection)
+            }
             // It has its turn without an event.
             if connection.isQueued { return }
             if event.events & EPOLLOUT.rawValue != 0 {
@@ -273,6 +278,7 @@ final class Worker: @unchecked Sendable {
             switch interest {
             case .reading: EPOLLIN
             case .writing: EPOLLOUT
+            case .end: EPOLLRDHUP
             case .nothing: Self.noEvents
             }
         self.events.change(connection.descriptor, events, token: connection.handle.token)

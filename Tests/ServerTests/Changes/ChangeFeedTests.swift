@@ -182,6 +182,37 @@ extension NodeTests {
             #expect(node.child.wait() == .exited(0))
         }
 
+        /// Clients that have gone leave their places to others, long before their time is over. One that only sends no
+        /// more is answered with what there is.
+        @Test func goneClients() throws {
+            let (node, client, key) = try node()
+            let request = Client.request(
+                "GET", "/api/v1/changes?after=now&wait=60", "Authorization: Bearer \(key)\r\n")
+            for _ in 0..<2 {
+                var waiters = try (0..<64).map { _ in try node.connect() }
+                for waiter in waiters { try waiter.send(request) }
+                try node.expect("edge_changes_waiting", 64)
+                let reader = waiters.removeLast()
+                waiters.removeAll()
+                reader.endSending()
+                let deadline = Deadline(seconds: 30)
+                while try node.metric("edge_changes_waiting") > 0 { try #require(!deadline.isOver) }
+                let answer = try reader.read()
+                #expect(try answer.status == 200 && answer.changes.isEmpty && answer["edge-position"] != nil)
+            }
+            // Its end comes before anybody looks out for it.
+            let early = try node.connect()
+            try early.send(request)
+            early.endSending()
+            #expect(try early.read().changes.isEmpty)
+            // Who has a request behind the one that waits is still there.
+            try client.send(request + Client.request("GET", "/health"))
+            try node.expect("edge_changes_waiting", 1)
+            let code = try node.connect().create("https://example.com/")
+            #expect(try client.read().changes.map(\.code) == [code])
+            #expect(try client.read().status == 200)
+        }
+
         /// All that was acknowledged is told, whatever the node and its follower went through.
         @Test func killed() throws {
             var node = try RunningNode(RunningNode.withAdmin)

@@ -31,6 +31,9 @@ final class ChangeStream {
 
     deinit { close(descriptor) }
 
+    /// Says that nothing more will be sent; the stream can still be read.
+    func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
     /// The next line, without its end; nil at the end of the stream.
     func line() throws -> String? {
         let deadline = Deadline()
@@ -130,14 +133,33 @@ extension NodeTests {
             try client.get("/api/v1/changes?stream=true", key: key).expectProblem(503, "overloaded")
             #expect(try ChangeStream(of: node, key: node.makeFollowerKey()).head.hasPrefix("HTTP/1.1 200"))
             streams.removeLast()
-            // That some have gone is noticed when something is told.
+            try node.expect("edge_changes_streams", 7)
+            streams.append(try newcomer(node, key))
+            // All of them go, and nothing is told of which it could be noticed.
+            streams.removeAll()
+            try node.expect("edge_changes_streams", 0)
+            for _ in 0..<8 { streams.append(try newcomer(node, key)) }
+        }
+
+        /// A stream that is let in: the places of those that have gone are free a moment after they are no longer counted.
+        private func newcomer(_ node: RunningNode, _ key: String) throws -> ChangeStream {
             let deadline = Deadline()
-            repeat {
-                _ = try client.create("https://example.com/")
-                try #require(!deadline.isOver)
-            } while try node.metric("edge_changes_streams") > 7
-            streams.append(try ChangeStream(of: node, key: key))
-            #expect(streams.last?.head.hasPrefix("HTTP/1.1 200") == true)
+            while true {
+                let stream = try ChangeStream(of: node, key: key)
+                if stream.head.hasPrefix("HTTP/1.1 200") { return stream }
+                try #require(!deadline.isOver, "\(stream.head)")
+            }
+        }
+
+        /// Of a client that sends no more nobody can tell whether it has gone: it gets what there is, and the end.
+        @Test func endOfSending() throws {
+            let (node, client, key) = try node()
+            let code = try client.create("https://example.com/")
+            let stream = try ChangeStream(of: node, key: key)
+            stream.endSending()
+            #expect(try stream.change()?.code == code)
+            #expect(try stream.change() == nil && stream.hasEnded)
+            try node.expect("edge_changes_streams", 0)
         }
 
         /// Who takes nothing costs a place, no memory, and no one else's time; and is closed.
