@@ -59,6 +59,8 @@ import Testing
         #expect(try take(store, head).get() == TakenBatch(head: head, isReplay: false))
         #expect(try store.store.waitingEntries(7, atMost: 9).map(\.index) == [0, 2])
         #expect(try store.store.waitingEntries(7, atMost: 1).map(\.content) == [[0]])
+        #expect(try store.store.waitingEntries(7, from: 1, atMost: 9).map(\.index) == [2])
+        #expect(try store.store.waitingEntries(7, from: 3, atMost: 9).isEmpty, "nor another batch's")
         #expect(try settle(store, [(2, [9])]).get().head.doneAt == nil)
         store.close()
     }

@@ -123,7 +123,7 @@ extension API {
                     completion(BatchResult.made(text))
                 }
             case .failure(let refusal):
-                let passing = [ProblemKind.overloaded, .claimUnknown].map(\.code)
+                let passing = [ProblemKind.overloaded, .aliasUnavailable, .claimUnknown].map(\.code)
                 if passing.contains(refusal.problem.kind.code) { return completion(nil) }
                 refused(refusal.problem, completion)
             }

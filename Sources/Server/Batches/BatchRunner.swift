@@ -16,6 +16,9 @@ final class BatchRunner: Sendable {
         var unfinished: [BatchHead]
         /// In monotonic milliseconds: what has to wait, until when.
         var notBefore: [UInt128: Int64] = [:]
+        /// The index from which its next entries are taken: those before have been tried, and wait for the others to have
+        /// their turn.
+        var start: [UInt128: Int] = [:]
         /// Not durable yet, by principal.
         var reserved: [[UInt8]: Int] = [:]
         var made: UInt64 = 0
@@ -106,9 +109,10 @@ final class BatchRunner: Sendable {
 
     /// Makes the next entries of a batch. False once the node ends.
     private func carryOn(_ head: BatchHead, _ api: API) -> Bool {
+        let first = state.withLock { $0.start[head.number] ?? 0 }
         let waiting: [(index: Int, content: [UInt8])]
         do throws(StoreError) {
-            waiting = try store.waitingEntries(head.number, atMost: BatchLimits.entriesAtOnce)
+            waiting = try store.waitingEntries(head.number, from: first, atMost: BatchLimits.entriesAtOnce)
         } catch {
             if case .damaged = error {
                 Log.write(.error, "batch-unreadable", ["reason": .string(error.description)])
@@ -132,9 +136,12 @@ final class BatchRunner: Sendable {
             answered += some.count
             made += some.compactMap { result in result.content.map { (result.index, $0) } }
         }
-        if made.count < waiting.count { rest(head) }
-        let isDone = made.count == waiting.count && waiting.count < BatchLimits.entriesAtOnce
-        return settle(head, made, doneAt: isDone ? api.now() : nil)
+        let (isLeft, isEnd) = (made.count < waiting.count, waiting.count < BatchLimits.entriesAtOnce)
+        if isLeft { rest(head) }
+        // What is left keeps nobody behind it waiting: it comes again after the last one.
+        let next = isEnd || first == 0 && !isLeft ? nil : waiting.last.map { $0.index + 1 }
+        state.withLock { $0.start[head.number] = next }
+        return settle(head, made, doneAt: isEnd && first == 0 && !isLeft ? api.now() : nil)
     }
 
     /// False once the node ends.
@@ -167,6 +174,7 @@ final class BatchRunner: Sendable {
         state.withLock { state in
             state.unfinished.removeAll { $0.number == head.number }
             state.notBefore[head.number] = nil
+            state.start[head.number] = nil
         }
     }
 }

@@ -23,15 +23,16 @@ extension Store {
         }
     }
 
-    /// Entries of a batch that are still to be made, the first ones, at most `limit`. A damaged one throws.
+    /// Entries of a batch that are still to be made, the first ones of index `first` or later, at most `limit`. A
+    /// damaged one throws.
     package func waitingEntries(
-        _ number: UInt128, atMost limit: Int
+        _ number: UInt128, from first: Int = 0, atMost limit: Int
     ) throws(StoreError) -> [(index: Int, content: [UInt8])] {
         try reading { (view, transaction) throws(LMDBError) in
             var waiting: [(index: Int, content: [UInt8])] = []
             let cursor = try transaction.cursor(view.catalogue.batches!)
             let head = ClaimRow.rowKey(number)
-            var row = try cursor.seek(BatchEntry.rowKey(number, 0))
+            var row = try cursor.seek(BatchEntry.rowKey(number, first))
             while waiting.count < limit, let (key, value) = row, key.starts(with: head) {
                 guard let entry = BatchEntry(key, value) else { throw .corrupted }
                 if !entry.isDone {

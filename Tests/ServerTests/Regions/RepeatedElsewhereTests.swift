@@ -79,6 +79,29 @@ extension NodeTests.Regions {
             cluster.stopAll()
         }
 
+        /// Aliases that nobody can decide about for a while keep their own entries waiting and no others, and are made
+        /// in the end.
+        @Test func aBatchOfAMinority() throws {
+            let cluster = try cluster()
+            cluster.cutOff(0)
+            let client = try cluster.node(0).connect()
+            let names = (0..<20).map { #"{"long_url":"https://example.com/","custom_alias":"name-\#($0)"}"# }
+            let others = (0..<20).map { #"{"long_url":"https://example.com/\#($0)"}"# }
+            let id = try client.takeBatch("[" + (names + others).joined(separator: ",") + "]")
+            var batch: [String: Any] = [:]
+            try cluster.wait("all others are made") {
+                batch = try client.get("/api/v1/urls/bulk/\(id)").object
+                return batch["done"] as? Int == 20
+            }
+            #expect(batch["status"] as? String == "running")
+            let results = try #require(batch["results"] as? [Any])
+            #expect(results.map { $0 is [String: Any] } == (0..<40).map { $0 >= 20 })
+            try cluster.mend(0)
+            let made = try outcomes(try client.awaitBatch(id))
+            #expect(Array(made[..<20]) == (0..<20).map { "name-\($0)" } && Set(made).count == 40)
+            cluster.stopAll()
+        }
+
         /// A batch is with the node that took it, and that node is named; sent again elsewhere it makes nothing twice.
         @Test func batches() throws {
             let cluster = try cluster()
