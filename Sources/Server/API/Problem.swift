@@ -15,6 +15,8 @@ struct Problem: Sendable {
     var claimID: UInt128?
     /// The position to go on from.
     var after: String?
+    /// Of the link that was made all the same.
+    var shortCode: [UInt8]?
 
     /// Without a detail it is what happens to all of the kind.
     init(_ kind: ProblemKind, _ detail: String? = nil, status: Int? = nil) {
@@ -37,6 +39,7 @@ struct Problem: Sendable {
         body.append(jsonKey: "detail", string: detail)
         body.append(jsonKey: "code", string: kind.code)
         if let after { body.append(jsonKey: "after", string: after) }
+        if let shortCode { body.append(jsonKey: "short_code", utf8: shortCode) }
         if let claimID { body.append(jsonKey: "claim_id", string: claimID.claimText) }
         body.append(UInt8(ascii: "}"))
         return body
@@ -108,12 +111,15 @@ extension Problem {
         Problem(.blocked).with("Link", "<\(publicURL)>; rel=\"blocked-by\"").with("Vary", "Accept")
     }
 
+    /// Of a link that was made. The code stands in a member, for programs: who makes it again has two.
     static func notReplicated(_ code: [UInt8]) -> Problem {
-        Problem(
+        var problem = Problem(
             .notReplicated,
             "The link /\(String(decoding: code, as: UTF8.self)) was made, works here, and will be everywhere as soon as "
                 + "the other regions can be reached; until then it is safe in this one alone."
         ).retryAfter(seconds: 2)
+        problem.shortCode = code
+        return problem
     }
 
     static func changeNotReplicated(_ code: [UInt8]) -> Problem {

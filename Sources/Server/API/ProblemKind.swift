@@ -108,8 +108,8 @@ extension ProblemKind {
     static let notReplicated = ProblemKind(
         "not-replicated", 503, "Not yet in other regions",
         "The change was made, and not as many other regions as are to have it had it in time. It stays.",
-        remedy: "It needs no repetition, and making a link again makes another one. The operator sees in edge status "
-            + "which regions are late.")
+        remedy: "It needs no repetition, and making a link again makes another one: the member short_code names the "
+            + "one that was made. The operator sees in edge status which regions are late.")
 }
 
 /// Requests that may come again.

@@ -118,9 +118,9 @@ extension API {
             case .success(let made):
                 let text = text(of: made)
                 durability.hold(made.origin, made.sequence, at: System.monotonicMilliseconds()) { [self] isDurable in
-                    guard isDurable else { return refused(.notReplicated(made.code), completion) }
                     batches.note(isMade: true)
-                    completion(BatchResult.made(text))
+                    // To wait on, its claim would have to be kept for as long, or it would be made a second time.
+                    completion(BatchResult.made(text, isDurable ? nil : Problem.notReplicated(made.code)))
                 }
             case .failure(let refusal):
                 let passing = [ProblemKind.overloaded, .aliasUnavailable, .claimUnknown].map(\.code)

@@ -78,16 +78,23 @@ struct BatchID: Equatable {
 
 /// What became of an entry, as clients are told.
 enum BatchResult {
-    static func made(_ link: LinkText) -> [UInt8] { json(201, "link", link.json) }
+    /// `problem`: what is not yet as it is to be, of a link that stays.
+    static func made(_ link: LinkText, _ problem: Problem? = nil) -> [UInt8] {
+        var members: [(name: StaticString, value: [UInt8])] = [("link", link.json)]
+        if let problem { members.append(("problem", problem.json)) }
+        return json(201, members)
+    }
 
-    static func refused(_ problem: Problem) -> [UInt8] { json(problem.status, "problem", problem.json) }
+    static func refused(_ problem: Problem) -> [UInt8] { json(problem.status, [("problem", problem.json)]) }
 
-    private static func json(_ status: Int, _ name: StaticString, _ value: [UInt8]) -> [UInt8] {
+    private static func json(_ status: Int, _ members: [(name: StaticString, value: [UInt8])]) -> [UInt8] {
         var json: [UInt8] = [UInt8(ascii: "{")]
         json.append(jsonKey: "status")
         json += Array(String(status).utf8)
-        json.append(jsonKey: name)
-        json += value
+        for (name, value) in members {
+            json.append(jsonKey: name)
+            json += value
+        }
         json.append(UInt8(ascii: "}"))
         return json
     }

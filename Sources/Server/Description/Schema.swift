@@ -91,7 +91,10 @@ enum Schema: String, CaseIterable, Sendable {
                     ("type", ["type": "string", "format": "uri-reference"]), ("title", Self.text()),
                     ("status", ["type": "integer", "minimum": 400, "maximum": 599]), ("detail", Self.text()),
                     ("code", ["enum": .strings(Operation.describedProblems.map(\.code))]),
-                ], optional: [("after", Self.text()), ("claim_id", Self.claimID)])
+                ],
+                optional: [
+                    ("after", Self.text()), ("claim_id", Self.claimID), ("short_code", Self.code.reference),
+                ])
         }
     }
 
@@ -210,7 +213,8 @@ enum Schema: String, CaseIterable, Sendable {
     // MARK: What became of many
 
     private static var batchState: JSONTree {
-        let made = object([("status", ["const": 201]), ("link", link.reference)])
+        let made = object(
+            [("status", ["const": 201]), ("link", link.reference)], optional: [("problem", problem.reference)])
         let refused = object([("status", ["type": "integer", "minimum": 400]), ("problem", problem.reference)])
         return object([
             ("status", ["enum": ["running", "done"]]), ("total", integer(in: 1...BatchLimits.entries)),

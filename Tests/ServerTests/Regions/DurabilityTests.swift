@@ -47,6 +47,31 @@ extension NodeTests.Regions {
             try cluster.expectAll(links)
         }
 
+        /// Entries of a batch that too few regions get: each result has its link, and says so.
+        @Test func batches() throws {
+            let cluster = try Cluster(2, ["--durability_timeout", "500ms", "--durability", "regions:1"])
+            try cluster.converge()
+            cluster.part([0], [1])
+            let client = try cluster.node(0).connect()
+            let destinations = (0..<3).map { "https://example.com/\($0)" }
+            let entries = destinations.map { #"{"long_url":"\#($0)"}"# }.joined(separator: ",")
+            let id = try client.takeBatch("[\(entries)]")
+            let batch = try client.awaitBatch(id)
+            try client.get("/api/v1/urls/bulk/\(id)")
+            let codes = try outcomes(batch)
+            let results = try #require(batch["results"] as? [[String: Any]])
+            var links = Links()
+            for ((result, code), destination) in zip(zip(results, codes), destinations) {
+                let problem = try #require(result["problem"] as? [String: Any])
+                #expect(problem["code"] as? String == "not-replicated" && problem["short_code"] as? String == code)
+                links.add(code, destination)
+            }
+            #expect(links.count == 3)
+            try links.expect(on: cluster.node(0))
+            try cluster.join([0], [1])
+            try cluster.expectAll(links)
+        }
+
         /// A link that too few regions get: whoever asked is told, and it is there all the same.
         private func expectAloneWithIt(_ node: RunningNode, _ links: inout Links) throws {
             let before = try node.metric("edge_unreplicated_writes_total")
@@ -54,8 +79,9 @@ extension NodeTests.Regions {
             let answer = try node.connect().post("/api/v1/urls", json: #"{"long_url":"\#(destination)"}"#)
             answer.expectProblem(503, "not-replicated")
             #expect(answer["retry-after"] == "2")
-            let code = try #require(try answer.string("detail").firstMatch(of: #/link /([0-9A-Za-z]+) /#)).1
-            links.add(String(code), destination)
+            let code = try answer.string("short_code")
+            #expect(try answer.string("detail").contains("link /\(code) "))
+            links.add(code, destination)
             try links.expect(on: node, only: destination)
             #expect(try node.metric("edge_unreplicated_writes_total") == before + 1)
             #expect(try node.metric("edge_unreplicated_writes_waiting") == 0)
