@@ -7,11 +7,13 @@ import Store
 extension API {
     func create(_ call: APICall, _ form: CreateRequest.Form) {
         guard configuration.role == .edge else { return call.answer(Problem.witness.response) }
+        var call = call
         let wanted: (link: NewLink, hostName: String?)
         do throws(RefusedRequest) {
             try allowCreation(call)
             let request = try repeatableRequest(call.message, of: call.principal)
-            if let request, let earlier = try earlier(request, call) {
+            if request != nil, !knowsWhatCame(before: &call) { return }
+            if let request, let earlier = try earlier(request) {
                 guard case .link(let link, _) = earlier else { preconditionFailure("the path is a part of the hash") }
                 return answer(call, .success(link), form, tokenCounts)
             }
@@ -21,7 +23,7 @@ extension API {
         }
         guard intake.lets() else { return call.answer(Problem.overloaded.response) }
         guard let nameRule, let name = wanted.hostName else { return write(call, wanted.link, form) }
-        nameRule.judge(name) { [self] verdict in
+        nameRule.judge(name) { [self, call] verdict in
             switch verdict {
             case .admitted: write(call, wanted.link, form)
             case .refused: call.answer(Problem.namePrivate.response)

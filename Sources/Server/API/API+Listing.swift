@@ -17,7 +17,7 @@ extension API {
             after = cursors.position(Array(cursor.utf8).span.bytes)
             if after == nil { return call.answer(Problem.wrongCursor.response) }
         }
-        // There is no code that others could be asked for: a token that is not covered is answered so.
+        // There is no code that others could be asked for: what its token tells of may come while it waits.
         guard let environment = read(&call, []) else { return }
         let page: OwnedPage
         do throws(StoreError) {

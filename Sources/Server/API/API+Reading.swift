@@ -150,7 +150,8 @@ extension API {
     }
 
     /// Looks at what the request brings, or at what came of it. Nil: it waits, or is answered. Else the environment of the
-    /// store in which its token is covered, if it is. Without a code no other node can be asked, and it does not wait.
+    /// store in which its token is covered, if it is. Without a code no other node can be asked, and it waits for what
+    /// comes by itself.
     func read(_ call: inout APICall, _ code: [UInt8]) -> UInt64? {
         let environment = tokens.coverage.environment
         if let result = call.handedOver.result {
@@ -164,7 +165,7 @@ extension API {
                 if tokens.covers(token) {
                     tokenCounts.add(.covered)
                     call.reading.consistency = .current
-                } else if wait(call, code, token.positions, .holder) {
+                } else if wait(call, code, token.positions, code.isEmpty ? .nobody : .holder) {
                     return nil
                 } else {
                     let result: LookupResult = lookups == nil ? .lost : .behind
@@ -201,7 +202,9 @@ extension API {
     private func wait(
         _ call: APICall, _ code: [UInt8], _ positions: [LogPosition], _ whom: Lookup.Whom
     ) -> Bool {
-        guard let lookups, Alias.lengths.upperBound >= code.count, !code.isEmpty else { return false }
+        guard let lookups, Alias.lengths.upperBound >= code.count, whom == .nobody || !code.isEmpty else {
+            return false
+        }
         var parked = call.handedOver
         parked.reading = call.reading
         return lookups.take(code, positions, whom, of: call.network) { [self, parked] result in

@@ -122,18 +122,17 @@ extension API {
             claim: requests.claim(of: principal, key), hash: requests.hash(message.path, message.body))
     }
 
-    /// What the request made when it came first; nil if it has not, as far as is known here. A request whose token tells of
-    /// more than is here is refused, so that with a token nothing is made twice. Of the API's thread.
-    func earlier(_ request: RepeatableRequest, _ call: APICall) throws(RefusedRequest) -> Claimed? {
-        let message = call.message
-        let token = message.headBytes.withUnsafeBytes {
-            tokens.reading(message.head, $0, now: now(), tokenCounts).token
-        }
-        if let token, !tokens.covers(token), lookups != nil { throw RefusedRequest(.behind) }
-        return try earlier(request)
+    /// Whether all that the request's token tells of is here, so that with a token nothing is made twice. False: it waits
+    /// for that and comes back, or is answered. To be asked before `earlier`. Of the API's thread.
+    func knowsWhatCame(before call: inout APICall) -> Bool {
+        call.changes = true
+        guard read(&call, []) != nil else { return false }
+        // The answer to a write has a token of its own.
+        call.marks.removeAll { $0.name == "Edge-Token" }
+        return true
     }
 
-    /// Any thread.
+    /// What the request made when it came first; nil if it has not, as far as is known here. Any thread.
     func earlier(_ request: RepeatableRequest) throws(RefusedRequest) -> Claimed? {
         let found: Claimed?
         let since = now().advanced(byMilliseconds: -StoreLimits.claimsKeptMilliseconds)

@@ -7,13 +7,15 @@ import Store
 extension API {
     func takeBatch(_ call: APICall) {
         guard configuration.role == .edge else { return call.answer(Problem.witness.response) }
+        var call = call
         let principal = call.principal
         let request: RepeatableRequest?
         let entries: [BatchEntry]
         do throws(RefusedRequest) {
             try allowCreation(call)
             request = try repeatableRequest(call.message, of: principal)
-            if let request, let earlier = try earlier(request, call) {
+            if request != nil, !knowsWhatCame(before: &call) { return }
+            if let request, let earlier = try earlier(request) {
                 guard case .batch(let head) = earlier else { preconditionFailure("the path is a part of the hash") }
                 return call.answer(accepted(head, isReplay: true, call.message))
             }
@@ -27,7 +29,7 @@ extension API {
             number: request?.claim ?? .random(in: 1 ... .max),
             request: request?.hash ?? requests.hash(call.message.path, call.message.body), takenAt: now(),
             count: entries.count, principal: principal)
-        store.takeBatch(head, entries) { [self] result in
+        store.takeBatch(head, entries) { [self, call] result in
             switch result {
             case .success(let taken):
                 if taken.isReplay { batches.release(principal) } else { batches.begin(taken.head) }

@@ -35,7 +35,7 @@ extension Operation {
             return [links]
         case .takeBatch:
             var taken = json("Taken, and on the disk.", Schema.batchTaken, [.cacheControl, .location], status: 202)
-            taken.fields.append(.idempotentReplayed)
+            taken.fields += [.idempotentReplayed, .xConsistency]
             taken.links = [(.showBatch, "id", "batch_id")]
             return [taken]
         case .showBatch: return [json("What has become of it so far.", Schema.batch, [.cacheControl])]

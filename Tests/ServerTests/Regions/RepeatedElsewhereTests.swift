@@ -60,6 +60,26 @@ extension NodeTests.Regions {
             cluster.stopAll()
         }
 
+        /// With a token it waits for what is on its way, alone or as a batch, and nothing is made twice.
+        @Test func onItsWay() throws {
+            let cluster = try Cluster(2, ["--read_your_writes_timeout", "10s"])
+            try cluster.converge()
+            cluster.set(.held, from: [0], to: [1])
+            let first = try cluster.node(0).connect().create(idempotently: "a", Self.body())
+            let fields = "Edge-Token: \(try #require(first["edge-token"]))\r\n"
+            let (there, batch) = (try cluster.node(1).connect(), try cluster.node(1).connect())
+            try there.send(Client.creation(key: "a", Self.body(), "/api/v1/urls", fields))
+            try batch.send(Client.creation(key: "b", "[\(Self.body())]", "/api/v1/urls/bulk", fields))
+            try cluster.wait("both wait") { try cluster.node(1).metric("edge_remote_lookups_waiting") == 2 }
+            cluster.set(.open, from: [0], to: [1])
+            let again = try there.read(to: "POST", "/api/v1/urls")
+            #expect(try again.status == 201 && again.string("short_code") == first.string("short_code"))
+            #expect(again["idempotent-replayed"] == "true" && again["x-consistency"] == "current")
+            let taken = try batch.read(to: "POST", "/api/v1/urls/bulk")
+            #expect(taken.status == 202 && taken["x-consistency"] == "current", "\(taken.fields)")
+            cluster.stopAll()
+        }
+
         /// Everywhere at once, for an alias: all get the same link.
         @Test func anAliasAtOnce() throws {
             let cluster = try cluster()

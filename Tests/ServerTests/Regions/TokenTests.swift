@@ -88,30 +88,34 @@ extension NodeTests.Regions {
             #expect(try cluster.node(1).metric("edge_tokens_issued_total") == 2)
         }
 
-        /// The entries are held up and come: who waits is woken, on the redirect port and in the API; others go on.
+        /// The entries are held up and come: who waits is woken, on the redirect port and in the API, for a link and for
+        /// a list; others go on.
         @Test func waits() throws {
             let (cluster, old) = try pair(["--read_your_writes_timeout", "10s"])
             let node = cluster.node(1)
             cluster.set(.held, from: [0], to: [1])
             let written = try write(cluster.node(0))
-            let (redirect, api) = (try node.connect(), try node.connect())
+            let (redirect, api, list) = (try node.connect(), try node.connect(), try node.connect())
             try ask(redirect, "/\(written.code)", written.token)
             try ask(api, "/api/v1/urls/\(written.code)", written.token)
-            try cluster.wait("both wait") { try node.metric("edge_remote_lookups_waiting") == 2 }
+            try ask(list, "/api/v1/urls", written.token, "Authorization: Bearer \(try node.makeKey())\r\n")
+            try cluster.wait("all wait") { try node.metric("edge_remote_lookups_waiting") == 3 }
             #expect(try node.connect().get("/\(old.code)").status == 302)
             cluster.set(.open, from: [0], to: [1])
             let (first, second) = (try redirect.read(), try api.read())
             #expect(first.status == 302 && first["x-consistency"] == "current", "\(first.fields)")
             #expect(second.status == 200 && second["x-consistency"] == "current", "\(second.fields)")
-            #expect(try tokens(node, "waited") + tokens(node, "asked") == 2)
+            let third = try list.read()
+            #expect(third.status == 200 && third["x-consistency"] == "current", "\(third.fields)")
+            #expect(try tokens(node, "waited") + tokens(node, "asked") == 3)
             #expect(try node.metric("edge_remote_lookups_waiting") == 0)
         }
 
-        /// A list waits for nothing and asks nobody: it shows what is here and says so; who is strict gets none.
-        private func expectLists(_ node: RunningNode, _ token: String) throws {
+        /// A list asks nobody: it shows what is here in the end, and says so; who is strict gets none.
+        private func expectLists(_ node: RunningNode, _ token: String, _ consistency: String) throws {
             let key = "Authorization: Bearer \(try node.makeKey())\r\n"
             let list = try get(node, "/api/v1/urls", token, key)
-            #expect(list.status == 200 && list["x-consistency"] == "behind", "\(list.fields)")
+            #expect(list.status == 200 && list["x-consistency"] == consistency, "\(list.fields)")
             let strict = try get(node, "/api/v1/urls", token, key + "Prefer: consistency=strict\r\n")
             strict.expectProblem(503, "behind")
         }
@@ -133,7 +137,7 @@ extension NodeTests.Regions {
                 #expect(try get(node, path + "some-alias", written.token).status == 503)
             }
             #expect(try tokens(node, "behind") == 8)
-            try expectLists(node, written.token)
+            try expectLists(node, written.token, "behind")
             cluster.set(.open, from: [0], to: [1])
             try cluster.converge()
             for path in ["/", "/api/v1/urls/"] {
@@ -180,7 +184,7 @@ extension NodeTests.Regions {
                 let strict = try get(node, "/\(old.code)", written.token, "Prefer: consistency=strict\r\n")
                 #expect(strict.status == 503)
                 #expect(try tokens(node, "lost") == 3)
-                try expectLists(node, written.token)
+                try expectLists(node, written.token, "lost")
             }
             // What nobody will ever have holds no change up, unless it is asked to; and the next token is free of it.
             let node = cluster.node(0)
