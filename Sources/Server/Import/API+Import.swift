@@ -18,7 +18,10 @@ extension API {
             guard call.message.hasNDJSONBody else { throw RefusedRequest(.noNDJSON) }
             let request = try repeatableRequest(call.message, of: call.principal)
             // Rows have claims of their own; what stands under the request's was another one.
-            if let request { _ = try earlier(request, call) }
+            if let request {
+                try checkCovered(call)
+                _ = try earlier(request)
+            }
             let isAdmin = call.caller.allows(.admin)
             run = try ImportRun(
                 self,
@@ -34,6 +37,15 @@ extension API {
             status: 200, fields: [("Content-Type", "application/x-ndjson"), ("Cache-Control", "no-store")])
         let isolated = Isolated(run)
         call.stream(head, in: streams) { (stream) throws(StreamEnd) in try isolated.value.run(stream) }
+    }
+
+    /// What streams does not wait for what its token tells of.
+    private func checkCovered(_ call: APICall) throws(RefusedRequest) {
+        let message = call.message
+        let token = message.headBytes.withUnsafeBytes {
+            tokens.reading(message.head, $0, now: now(), tokenCounts).token
+        }
+        if let token, !tokens.covers(token), lookups != nil { throw RefusedRequest(.behind) }
     }
 
     /// `GET /api/v1/urls/export`
