@@ -70,7 +70,8 @@ struct Grammar {
             text.rest = text.rest.dropFirst(authority.count)
         }
         _ = text.encoded(nameCharacters + ":@/")
-        if text.take("?") { _ = text.encoded(nameCharacters + ":@/?") }
+        // What browsers leave in a query as it is, beside what RFC 3986 has there.
+        if text.take("?") { _ = text.many(nameCharacters + ":@/?[]{}|\\^`%") }
         return text.rest.isEmpty
     }
 

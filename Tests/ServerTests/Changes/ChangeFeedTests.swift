@@ -287,7 +287,7 @@ extension NodeTests.Regions {
             let later = try node.restarted(flags + ["--clock_offset", "25h"]).connect()
             let deadline = Deadline()
             while try later.get("/api/v1/changes", key: key).status == 200 { try #require(!deadline.isOver) }
-            try later.get("/api/v1/changes", key: key).expectProblem(410, "log-truncated")
+            try later.get("/api/v1/changes", key: key).expectProblem(410, "log-truncated", with: "after")
         }
 
         /// Whoever has fallen behind what the logs hold is told so, and from where to go on.

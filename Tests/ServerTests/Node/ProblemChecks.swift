@@ -4,7 +4,8 @@ extension Answer {
     /// That this is a problem as RFC 9457 has it, with this status and code, and that it tells nothing of the machine.
     @discardableResult
     func expectProblem(
-        _ status: Int, _ code: String, _ comment: Comment? = nil, at location: SourceLocation = #_sourceLocation
+        _ status: Int, _ code: String, _ comment: Comment? = nil, with member: String? = nil,
+        at location: SourceLocation = #_sourceLocation
     ) -> Answer {
         #expect(self.status == status, comment ?? "\(text)", sourceLocation: location)
         #expect(self["content-type"] == "application/problem+json", comment, sourceLocation: location)
@@ -13,7 +14,8 @@ extension Answer {
             Issue.record("no object: \(text)", sourceLocation: location)
             return self
         }
-        #expect(Set(object.keys) == ["type", "title", "status", "detail", "code"], comment, sourceLocation: location)
+        let members = ["type", "title", "status", "detail", "code", member].compactMap(\.self)
+        #expect(Set(object.keys) == Set(members), comment, sourceLocation: location)
         #expect(object["code"] as? String == code, comment ?? "\(text)", sourceLocation: location)
         #expect(object["type"] as? String == "/problems/\(code)", comment, sourceLocation: location)
         #expect(object["status"] as? Int == status, comment, sourceLocation: location)

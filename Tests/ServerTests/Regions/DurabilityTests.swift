@@ -77,7 +77,7 @@ extension NodeTests.Regions {
             let before = try node.metric("edge_unreplicated_writes_total")
             let destination = "https://example.com/alone/\(links.count)"
             let answer = try node.connect().post("/api/v1/urls", json: #"{"long_url":"\#(destination)"}"#)
-            answer.expectProblem(503, "not-replicated")
+            answer.expectProblem(503, "not-replicated", with: "short_code")
             #expect(answer["retry-after"] == "2")
             let code = try answer.string("short_code")
             #expect(try answer.string("detail").contains("link /\(code) "))
