@@ -82,17 +82,25 @@ final class RegionCluster {
     /// Until each that runs has heard from every peer that it holds all of its entries.
     func waitLevel(atMost seconds: Double = 120) throws {
         let end = MonotonicClock.nanoseconds + UInt64(seconds * 1e9)
-        while !(try isLevel()) {
-            guard MonotonicClock.nanoseconds < end else { throw LabError("the nodes do not become level") }
+        while let lacking = try lacking() {
+            guard MonotonicClock.nanoseconds < end else {
+                throw LabError("the nodes do not become level: \(lacking)")
+            }
             usleep(20_000)
         }
     }
 
-    private func isLevel() throws -> Bool {
-        let running = nodes.compactMap(\.self)
-        return try running.allSatisfy {
-            try $0.sum("edge_peer_connected") == Double(running.count - 1) && $0.sum("edge_peer_lag_seconds") == 0
+    /// What one of them lacks; nil: nothing.
+    private func lacking() throws -> String? {
+        let others = Double(nodes.count { $0 != nil } - 1)
+        for (region, node) in zip(regions, nodes) {
+            guard let node else { continue }
+            let (connected, lag) = (try node.sum("edge_peer_connected"), try node.sum("edge_peer_lag_seconds"))
+            if connected != others || lag != 0 {
+                return "\(region) has \(connected) of \(others) peers, which lag by \(lag) s in all"
+            }
         }
+        return nil
     }
 
     /// Until each that runs is connected with all others that do, and has applied so many entries at least.
