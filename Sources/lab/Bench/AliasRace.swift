@@ -65,9 +65,11 @@ final class AliasRace: @unchecked Sendable {
         usleep(Self.pause)
         if outcome.losses <= outcome.kills {
             outcome.losses += 1
-            for passage in [Faults.Passage.dropped, .held] {
-                cluster.setLines(of: victim) { $0.passage = passage }
+            for isLost in [true, false] {
+                cluster.setLines(of: victim) { $0.passage = .held }
                 usleep(Self.blow)
+                // A stream loses nothing but with its connection.
+                if isLost { cluster.resetLines(of: victim) }
                 cluster.setLines(of: victim) { $0.passage = .open }
             }
         } else {

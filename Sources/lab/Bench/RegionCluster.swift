@@ -41,12 +41,19 @@ final class RegionCluster {
 
     func node(_ index: Int) -> EdgeNode { nodes[index]! }
 
-    /// Of all lines, or of those to and from one node.
-    func setLines(of index: Int? = nil, _ change: (inout Faults) -> Void) {
-        for from in regions.indices {
-            for to in regions.indices where index == nil || from == index || to == index { lines[from][to].set(change) }
+    /// All, or those to and from one node.
+    private func lines(of index: Int?) -> [FaultProxy] {
+        regions.indices.flatMap { from in
+            regions.indices.filter { index == nil || from == index || $0 == index }.map { lines[from][$0] }
         }
     }
+
+    func setLines(of index: Int? = nil, _ change: (inout Faults) -> Void) {
+        for line in lines(of: index) { line.set(change) }
+    }
+
+    /// What they hold is lost.
+    func resetLines(of index: Int) { for line in lines(of: index) { line.reset() } }
 
     func start(_ index: Int, on processors: [Int] = Processors.available) throws {
         let others = regions.indices.filter { $0 != index }
