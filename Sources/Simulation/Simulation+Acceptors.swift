@@ -89,8 +89,9 @@ extension Simulation {
         guard isAcceptor(node) || wanted.contains(node.id) else { return mayLoseRegisters(node) }
         // Who is to go is nobody whom a change brings in.
         guard !wanted.contains(node.id), mayLoseRegisters(node) else { return false }
-        guard let next else { return present.acceptors.count > 2 }
-        return !next.acceptors.contains(node.id)
+        // Of what was asked for and is not decided nobody can tell whom it leaves.
+        guard let next else { return wantedOf != present.number && present.acceptors.count > 2 }
+        return !next.acceptors.contains(node.id) || next.acceptors.count > 2
     }
 
     /// What its acceptor held is gone; or is what it was earlier.

@@ -128,6 +128,8 @@ struct RegisterCounts {
     var rolledBack = 0
     var changes = 0
     var deaths = 0
+    var deathsAmidChange = 0
+    var presumedDead = 0
     var won = 0
     var taken = 0
     var unknown = 0
@@ -136,7 +138,7 @@ struct RegisterCounts {
     static func += (left: inout RegisterCounts, right: RegisterCounts) {
         for path in [
             \.events, \.frames, \.crashes, \.failedCommits, \.lostDisks, \.rolledBack, \.changes, \.deaths,
-            \.won, \.taken, \.unknown, \.unavailable,
+            \.deathsAmidChange, \.presumedDead, \.won, \.taken, \.unknown, \.unavailable,
         ] as [WritableKeyPath<RegisterCounts, Int>] { left[keyPath: path] += right[keyPath: path] }
     }
 }

@@ -75,7 +75,7 @@ struct RegisterEpochTests {
         #expect((won, taken) == (1, 1), "\(bench.answers)")
     }
 
-    /// Without the one that is gone nothing begins; with the operator's word it does. Of one that stays it is not taken.
+    /// Without the one that is gone nothing begins; with the operator's word it does.
     @Test func declaredDead() {
         var bench = RegisterBench(3, acceptors: 3)
         bench.down = [Self.id(2)]
@@ -88,8 +88,6 @@ struct RegisterEpochTests {
         bench.claim(0, key(1), 7)
         bench.run(for: 2000)
         #expect(bench.answers[7] == .unavailable)
-        bench.tell(Self.id(0), .command(.declareDead(Self.id(1))))
-        #expect(bench.epoch(0) == 1)
         bench.tell(Self.id(0), .command(.declareDead(Self.id(2))))
         bench.run(for: 5000)
         #expect(bench.votes(0) && bench.votes(1) && bench.epoch(1) == 2)
@@ -98,6 +96,35 @@ struct RegisterEpochTests {
         bench.claim(2, key(2), 8)
         bench.run(for: 5000)
         #expect(bench.epoch(2) == 2 && bench.answers[8] == .won(RegisterValue(claim: 8, bytes: [2])))
+    }
+
+    /// One that stays is gone while the next one is added, which learns from the others; all of them go on without it. When
+    /// it comes back it learns what was decided without it, and votes.
+    @Test func declaredDeadThatStays() {
+        var bench = RegisterBench(4, acceptors: 3)
+        bench.claim(0, key(1), 6)
+        bench.run(for: 2000)
+        bench.down = [Self.id(2)]
+        change(&bench, [0, 1, 2, 3], claim: 1)
+        bench.run(for: 30_000)
+        #expect(bench.epoch(0) == 1 && bench.nodes[Self.id(0)]!.machine.awaited == [Self.id(2)])
+        bench.tell(Self.id(0), .command(.declareDead(Self.id(2))))
+        bench.run(for: 5000)
+        #expect([0, 1, 3].allSatisfy { bench.votes($0) && bench.epoch($0) == 2 })
+        bench.claim(3, key(1), 7)
+        bench.claim(3, key(2), 8)
+        bench.run(for: 2000)
+        #expect(bench.answers[7] == .taken(RegisterValue(claim: 6, bytes: [0])))
+        #expect(bench.answers[8] == .won(RegisterValue(claim: 8, bytes: [3])))
+        bench.down = []
+        bench.run(for: 5000)
+        #expect(bench.votes(2) && bench.epoch(2) == 2)
+        bench.claim(2, key(2), 9)
+        bench.run(for: 2000)
+        #expect(bench.answers[9] == .taken(RegisterValue(claim: 8, bytes: [3])))
+        change(&bench, [0, 1, 3], claim: 2)
+        bench.run(for: 5000)
+        #expect([0, 1, 3].allSatisfy { bench.votes($0) && bench.epoch($0) == 3 })
     }
 
     // MARK: Lost disks

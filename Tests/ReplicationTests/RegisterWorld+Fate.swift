@@ -71,6 +71,7 @@ extension RegisterWorld {
         if chance(1, of: 4) { nodes[index].backup = nodes[index].disk }
         if plan.diskFaults, chance(1, of: 5), mayLose(index) { loseDisk(index) }
         if plan.deaths, counts.deaths == 0, chance(1, of: 8) { die(index) }
+        if plan.deaths, chance(1, of: 3) { presumeDead(nodes[index].id) }
     }
 
     /// One direction, both, or one node from all.
@@ -131,19 +132,44 @@ extension RegisterWorld {
             && formers.intersection(epoch.acceptors).count >= needed
     }
 
-    /// One acceptor of at least three is gone for ever; the operator says so, and takes it out.
+    /// One acceptor of at least three is gone for ever, maybe while a change waits for its word; the operator says so, and
+    /// takes it out.
     private mutating func die(_ index: Int) {
-        let epoch = newest
-        let isQuiet =
-            nodes.allSatisfy { $0.disk.standing?.next == nil && $0.disk.standing?.epoch == epoch }
+        let (epoch, node) = (newest, nodes[index].id)
+        let isWhole =
+            nodes.allSatisfy { $0.disk.standing?.epoch == epoch }
             && epoch.acceptors.allSatisfy { nodes[Self.index($0)].disk.standing!.isWhole($0) }
-        guard isQuiet, epoch.acceptors.count >= 3, epoch.acceptors.contains(nodes[index].id),
-            plan.changes == 0, counts.lostDisks + counts.rolledBack == 0
+        let next = nodes.compactMap { $0.disk.standing?.next }.first
+        guard isWhole, epoch.acceptors.count >= 3, epoch.acceptors.contains(node),
+            counts.lostDisks + counts.rolledBack == 0
         else { return }
+        if let next {
+            guard mayGo(node, epoch, next) else { return }
+            counts.deathsAmidChange += 1
+            for claim in changeGoal.keys { wishes[claim]!.answer = .refused(.underWay) }
+        } else {
+            guard plan.changes == 0 else { return }
+            wish(epoch.acceptors.filter { $0 != node })
+        }
         counts.deaths += 1
         crash(index)
         nodes[index].isGone = true
-        wish(epoch.acceptors.filter { $0 != nodes[index].id })
+    }
+
+    /// An operator takes one for dead that is only away, or not even that.
+    private mutating func presumeDead(_ node: NodeID) {
+        let epoch = newest
+        guard epoch.acceptors.contains(node), let next = nodes.compactMap({ $0.disk.standing?.next }).last,
+            mayGo(node, epoch, next)
+        else { return }
+        counts.presumedDead += 1
+        declareDead(node)
+    }
+
+    /// Enough are left in the next epoch, and for who is new in it to learn from.
+    private func mayGo(_ node: NodeID, _ epoch: Epoch, _ next: Epoch) -> Bool {
+        let stay = epoch.acceptors.filter { $0 != node && next.acceptors.contains($0) }.count
+        return !next.acceptors.contains(node) || stay >= (next.acceptors.count - 1) / 2 + 1 && next.acceptors.count >= 3
     }
 
     /// One acceptor more, one fewer, or another one.

@@ -74,9 +74,10 @@ extension Registers {
         if standing.next != nil, !epochs.isAnswer { send(.epochs(self.epochs(standing, isAnswer: true)), to: node) }
     }
 
+    /// Should it come back it has not stopped. That does no harm: the majority that has, and that all learn from, has a
+    /// member in each majority that its vote may still complete.
     mutating func declareDead(_ node: NodeID) {
-        // One that stays would come back without having stopped.
-        guard let next = standing.next, standing.isAcceptor(node), !next.acceptors.contains(node) else { return }
+        guard standing.next != nil, standing.isAcceptor(node) else { return }
         dead.insert(node)
         startIfConfirmed()
     }

@@ -152,7 +152,7 @@ extension CommandName {
                 though some are configured, so that ordinary codes are handed out.
 
                 regions shows which nodes decide whose an alias is, one a region at most. add, remove and move change that by
-                one node; all of the former ones must confirm it, unless dead says of one that leaves that it never will.
+                one node; all of the former ones must confirm it, unless dead says of one that it never will.
                 vouch says of the node that is told that its disk has lost nothing: without it nobody votes after a majority
                 of the disks was lost at once.
 
