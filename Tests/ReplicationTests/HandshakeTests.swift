@@ -245,8 +245,10 @@ struct HandshakeTests {
         // The own id is smaller, so what this node dialled stays; of the same direction the newer.
         var bench = Bench()
         let accepted = bench.connect()
-        let newer = bench.connect()
-        #expect(newer != accepted)
+        let newer = bench.open(certified: NodeID(Bench.second))
+        bench.receive(newer, .hello(Bench.hello()))
+        #expect(bench.effects.contains(.close(accepted, .duplicateConnection)))
+        #expect(bench.effects.contains(.authenticated(newer, NodeID(Bench.second))))
         bench = Bench()
         _ = bench.connect()
         let dialled = bench.open(address: "b", certified: NodeID(Bench.second))
