@@ -241,27 +241,6 @@ struct HandshakeTests {
 
     // MARK: Two of one
 
-    @Test func twoConnectionsToOneProcess() {
-        // The own id is smaller, so what this node dialled stays; of the same direction the newer.
-        var bench = Bench()
-        let accepted = bench.connect()
-        let newer = bench.open(certified: NodeID(Bench.second))
-        bench.receive(newer, .hello(Bench.hello()))
-        #expect(bench.effects.contains(.close(accepted, .duplicateConnection)))
-        #expect(bench.effects.contains(.authenticated(newer, NodeID(Bench.second))))
-        bench = Bench()
-        _ = bench.connect()
-        let dialled = bench.open(address: "b", certified: NodeID(Bench.second))
-        bench.receive(dialled, .hello(Bench.hello()))
-        #expect(
-            bench.closes == [.duplicateConnection]
-                && bench.effects.contains(.authenticated(dialled, NodeID(Bench.second))))
-        bench.receive(dialled, .state(PeerState(credit: 0, rows: [])))
-        let late = bench.open(certified: NodeID(Bench.second))
-        bench.receive(late, .hello(Bench.hello()))
-        #expect(bench.effects.contains(.close(late, .duplicateConnection)))
-    }
-
     /// The second of two live nodes with one id is refused, and both know; one that is silent for too long gives way.
     @Test func twoLiveNodesWithOneID() {
         var bench = Bench()
