@@ -49,6 +49,43 @@ import Testing
         #expect(try StoreInspection(directory: right.directory.store).problems == [])
     }
 
+    /// Nobody knows what a damaged record's share of its bucket's sum was, and the peer's copy may be a later write:
+    /// the sum is that of what stands there afterwards.
+    @Test(arguments: [false, true]) func aRepairedRecordIsCounted(isAlias: Bool) throws {
+        var author = Author("3")
+        let name = Array("name".utf8)
+        let key = isAlias ? LinkKey.alias(name) : author.key(0)
+        let stamp = author.write(key, body("https://third.example.com/0"))
+        author.create(1)
+        let creation = Creation(stamp: stamp, origin: author.origin)
+        author.write(key, body("https://third.example.com/later", of: creation))
+        let (earlier, whole) = (PeerStoreTests.batch(author, 1...2), PeerStoreTests.batch(author, 1...3))
+        let (directory, settings, clock) = try {
+            let before = try Peer(0)
+            before.perform(.apply(earlier))
+            before.store.close()
+            return (before.directory, before.settings, before.clock)
+        }()
+        try damageRow(directory.store, isAlias ? "aliases" : "links/30", isAlias ? name : [0, 0, 0, 0, 0, 0])
+        let (damaged, sound) = (try Peer(in: directory, settings, clock), try Peer(1))
+        sound.perform(.apply(whole))
+        let code = damaged.store.code(key)
+        #expect(try damaged.store.makeReader().destination(code) == "damaged")
+        var bytes: [UInt8] = []
+        key.encode(into: &bytes)
+        let read = sound.perform(.readRecord(connection, request: 1, RecordRequest(key: bytes))).first
+        guard case .recordsRead(_, _, let records)? = read else { throw Missing() }
+        #expect(damaged.perform(.merge(connection, records.bytes)).contains(.merged(connection, changed: 1)))
+        #expect(try damaged.store.makeReader().destination(code) == "https://third.example.com/later")
+        // The sums are of the records, which are the same; of the log one entry is still to come, and changes nothing.
+        #expect(try digests(damaged, .root).children.map(\.sum) == digests(sound, .root).children.map(\.sum))
+        damaged.perform(.apply(PeerStoreTests.batch(author, 3...3)))
+        #expect(damaged.store.position(author.origin)?.head == 3)
+        #expect(try digests(damaged, .root).children.map(\.sum) == digests(sound, .root).children.map(\.sum))
+        damaged.store.close()
+        #expect(try StoreInspection(directory: directory.store).problems == [])
+    }
+
     /// A node whose disk is an older one, without a link that it had made; and that link, as peers have it.
     private func makeRolledBack() throws -> (
         directory: TemporaryDirectory, (StoreSettings, TestClock), CreatedLink, [UInt8]
