@@ -107,6 +107,7 @@ struct PeerRecord: Equatable {
         (self.key, self.stamp, self.origin, self.value) = (key, stamp.rawValue, origin, value)
     }
 
+    /// Malformed is what no store has: also more than a log entry holds.
     init(decoding bytes: inout RawSpan) throws(MalformedBytes) {
         let kind = try bytes.takeByte()
         let keyBytes = try bytes.takeLengthPrefixed()
@@ -116,8 +117,11 @@ struct PeerRecord: Equatable {
         origin = try Origin(decoding: &bytes)
         value = try bytes.takeLengthPrefixed()
         guard origin.node < 16, origin.incarnation != 0, RegionCharacter(origin.region) != nil,
-            Stamp(rawValue: stamp).isCredible
+            Stamp(rawValue: stamp).isCredible,
+            LogEntry.headSizeBytes + keyBytes.count + value.count <= LogEntry.maximumSizeBytes
         else { throw MalformedBytes() }
+        // Of a damaged one no body tells who created it, and so whether there can be such a table.
+        if case .link(.generated(let region, _, _)) = key, RegionCharacter(region) == nil { throw MalformedBytes() }
     }
 
     static func decodeAll(_ bytes: [UInt8]) throws(MalformedBytes) -> [PeerRecord] {
