@@ -99,7 +99,7 @@ let package = Package(
 if isFuzzing {
     package.targets.append(
         .executableTarget(
-            name: "fuzz", dependencies: ["Server", "Replication", "Import", "HTTP", "Links", "Primitives"],
+            name: "fuzz", dependencies: ["Server", "Store", "Replication", "Import", "HTTP", "Links", "Primitives"],
             exclude: ["Corpus"],
             swiftSettings: strict, linkerSettings: [.unsafeFlags(["-use-ld=lld"] + instrumentation)]))
 }

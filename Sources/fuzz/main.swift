@@ -5,11 +5,12 @@ import Links
 import Primitives
 import Replication
 import Server
+import Store
 
 /// What reads bytes from strangers, and the checks that its module keeps for it. A broken one traps.
 enum Target: String, CaseIterable {
     case http, configuration, records, destination, queries, json, forwarded, replication, tokens, imports, jwt, jwtkeys
-    case blocklists
+    case blocklists, peerrecords
 
     func check(_ bytes: RawSpan) {
         switch self {
@@ -26,6 +27,7 @@ enum Target: String, CaseIterable {
         case .jwt: fuzzJWT(bytes)
         case .jwtkeys: fuzzJWTKeys(bytes)
         case .blocklists: fuzzBlockLists(bytes)
+        case .peerrecords: fuzzPeerRecords(bytes)
         }
     }
 }

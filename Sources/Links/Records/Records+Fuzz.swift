@@ -32,6 +32,12 @@ package func fuzzRecords(_ bytes: RawSpan) {
         let decoded = unsafe try? KeyBody(decoding: again.span.bytes)
         precondition(decoded == body)
     }
+    if let body = try? MemberBody(decoding: bytes) {
+        var again: [UInt8] = []
+        body.encode(into: &again)
+        let decoded = unsafe try? MemberBody(decoding: again.span.bytes)
+        precondition(decoded == body)
+    }
     if let key = try? ModerationKey(decoding: bytes) { precondition(key.bytes == [UInt8](bytes)) }
     for key in [ModerationKey.block(.snowflake(number: 1)), .report(1), .audit(stamp: 1, origin: fuzzedOrigin)] {
         guard let body = try? ModerationBody(key, decoding: bytes) else { continue }

@@ -95,6 +95,28 @@ private func randomBody(_ random: inout SeededRandom) -> LinkBody {
     }
 }
 
+@Suite struct MemberBodyTests {
+    /// Fields of unknown tags lie between and behind those that are known.
+    @Test func roundTripAndDamage() throws {
+        var body = MemberBody()
+        (body.isRetired, body.isWitness, body.logFormat) = (true, true, 300)
+        body.addresses = ["127.0.0.1:8181", "[::1]:8181"]
+        body.unknown = [UnknownField(tag: 3, content: [1, 2]), UnknownField(tag: 1 << 40, content: [])]
+        var whole: [UInt8] = []
+        body.encode(into: &whole)
+        #expect(try MemberBody(decoding: whole.span.bytes) == body)
+        var random = SeededRandom(seed: 8)
+        for _ in 0..<5000 {
+            var bytes = whole
+            for _ in 0..<Int.random(in: 1...3, using: &random) {
+                bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random)
+            }
+            bytes.removeLast(Int.random(in: 0...4, using: &random))
+            fuzzRecords(bytes.span.bytes)
+        }
+    }
+}
+
 @Suite struct KeyAndEntryTests {
     static let keys: [LinkKey] = [
         .generated(region: 0x31, node: 15, number: 3_521_614_606_207), .snowflake(number: .max),
