@@ -86,6 +86,7 @@ package struct Settings: Sendable {
     /// From the second on a peer answers LINK-REQUEST.
     package var versions: ClosedRange<UInt8> = 1...2
     package var secretCheck: UInt64
+    /// Of HELLO, where it is reserved: 1.
     package var epoch: UInt64
     /// In order of the characters.
     package var regions: [Hello.Region]

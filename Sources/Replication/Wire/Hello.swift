@@ -27,7 +27,7 @@ package struct NodeID: Hashable, Comparable, Sendable, CustomStringConvertible {
 ///     nonce     16              random for each connection
 ///     wall      6               clock, Unix milliseconds
 ///     secret    8               check value of the code secret
-///     epoch     8               of the regions' membership
+///     epoch     8               reserved: 1 is sent, nobody looks at it
 ///     regions   1, then each    count; character (1), name (varint, bytes); characters ascend
 ///     later     the rest        fields of later programs; part of what AUTH proves
 package struct Hello: Equatable, Sendable {
