@@ -137,6 +137,27 @@ struct DocumentationTests {
         }
     }
 
+    /// The simulator's table of each kind has what there is of it, once.
+    @Test func simulation() throws {
+        let page = Self.page("Simulation").text
+        for (header, file, count) in [
+            ("fault | what happens", "Fault", 31), ("phase | the node", "Fault", 9),
+            ("rule | looked at", "Simulation", 32),
+        ] {
+            let type = String(header.split(separator: " ")[0]).capitalized
+            let parts = Tree.file("Sources/Simulation/\(file).swift").text
+                .components(separatedBy: "package enum \(type): String")
+            try #require(parts.count == 2, "the declaration of \(type)")
+            let names = parts[1].components(separatedBy: "\n}")[0].matches("^    case (\\w+)(?: = \"(.*)\")?$")
+                .map { $0[1].isEmpty ? $0[0] : $0[1] }
+            #expect(names.count >= count, "\(type)")
+            let table = page.components(separatedBy: "\n| \(header) |\n|---|---|\n")
+            try #require(table.count == 2, "the table of \(type)")
+            let told = table[1].components(separatedBy: "\n\n")[0].matches("^\\| `([^`]+)` \\|").map { $0[0] }
+            #expect(told.sorted() == names.sorted(), "\(type)")
+        }
+    }
+
     @Test func readmeNamesWhatIsThere() throws {
         let readme = Tree.file("README.md").text
         for path in readme.matches("\\]\\(([^)#:]+)\\)").map({ $0[0] }) {
