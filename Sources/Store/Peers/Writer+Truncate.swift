@@ -10,13 +10,15 @@ extension Writer {
     ) throws(LMDBError) -> (floors: [Floor], changes: Bool) {
         let size = environment.size
         let logBytes = try environment.beginRead().size(catalogue.log).pages * size.pageSizeBytes
-        let isCapped = logBytes > size.mapSizeBytes / StoreLimits.logShareOfMap
+        // By how much the log is too long, each origin's is shortened: the newest of none go before older ones of another.
+        let allowed = size.mapSizeBytes / StoreLimits.logShareOfMap
+        let share = Double(max(0, logBytes - allowed)) / Double(max(1, logBytes))
         var (budget, floors): (Int, [Floor]) = (StoreLimits.truncatedEntries, [])
         for row in order.rows where budget > 0 {
             let isOwn = row.origin == state.row.origin
             guard let index = state.merge.origins.index(of: row.origin) else { continue }
             let before = isOwn ? state.row : state.merge.origins.rows[index]!
-            let gone = try removable(row, order, index, before, isCapped, budget, transaction)
+            let gone = try removable(row, order, index, before, share, budget, transaction)
             guard let last = gone.last else { continue }
             for entry in gone { try transaction.delete(catalogue.log, LogRow.key(index, entry.sequence)) }
             budget -= gone.count
@@ -30,15 +32,16 @@ extension Writer {
         return (floors, !floors.isEmpty)
     }
 
-    /// The entries of one log that may go, with the chain after each.
+    /// The entries of one log that may go, with the chain after each; of its oldest part, `share`, whatever their age.
     private func removable(
-        _ row: Truncation.Row, _ order: Truncation, _ index: UInt16, _ position: OriginRow, _ isCapped: Bool,
+        _ row: Truncation.Row, _ order: Truncation, _ index: UInt16, _ position: OriginRow, _ share: Double,
         _ budget: Int, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> [(sequence: UInt64, chain: [UInt8])] {
         var gone: [(sequence: UInt64, chain: [UInt8])] = []
         let cursor = try transaction.cursor(catalogue.log)
         var next = try cursor.seek(LogRow.key(index, position.floor + 1))
         let last = min(position.head, row.pinned)
+        let tooLong = position.floor + UInt64((Double(position.head - position.floor) * share).rounded(.up))
         while gone.count < budget, position.floor + UInt64(gone.count) < last, let (key, value) = next {
             let sequence = position.floor + UInt64(gone.count) + 1
             // A damaged row stays: `verify` has to find it.
@@ -48,7 +51,7 @@ extension Writer {
             else { break }
             let instant = Stamp(rawValue: entry.stamp).instant
             let isSettled = sequence <= row.acknowledged && instant < order.settledBefore
-            guard isSettled || instant < order.cappedBefore || isCapped else { break }
+            guard isSettled || instant < order.cappedBefore || sequence <= tooLong else { break }
             gone.append((sequence, Array(value.prefix(OriginRow.chainSizeBytes))))
             next = try cursor.move(.next)
         }
