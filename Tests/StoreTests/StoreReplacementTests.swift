@@ -61,6 +61,22 @@ import Testing
         #expect(try StoreInspection(directory: taker.directory.store).problems == [])
     }
 
+    /// Another node's longest entry has no room for who made the link: it is kept beside the store.
+    @Test(arguments: [0, 1]) func whatIsTooLongToBeLoggedAgain(spare: Int) throws {
+        let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))
+        var (probe, author) = (Author("3"), Author("3"))
+        probe.create(0, String(repeating: "x", count: 60_000))
+        let left = LogEntry.maximumSizeBytes - probe.entries[0].count
+        author.create(0, String(repeating: "x", count: 60_000 + left - spare * 100))
+        taker.perform(.apply(PeerStoreTests.batch(author, 1...1)))
+        #expect(taker.store.position(author.origin)?.head == 1)
+        let holdings = try PeerStoreTests.install(try PeerStoreTests.open(giver), from: giver, at: taker)
+        #expect(holdings.rows.first { $0.origin == holdings.own }?.head == UInt64(spare))
+        #expect(taker.store.figures.lostRows == 1 - spare)
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+    }
+
     /// A reader that finds no room in the new store's reader table takes to it once there is some.
     @Test func aReaderWithoutARoomTriesAgain() throws {
         let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))

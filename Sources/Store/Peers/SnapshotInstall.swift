@@ -289,7 +289,8 @@ final class SnapshotInstall: @unchecked Sendable {
 }
 
 extension PeerRecord {
-    /// The body as an entry of another origin has to say it: with who made the record. Nil if it is malformed.
+    /// The body as an entry of another origin has to say it: with who made the record. Nil if it is malformed, or no entry
+    /// has the room.
     fileprivate func valueWithCreation() -> [UInt8]? {
         guard let body = try? RecordBody(key, decoding: value.span.bytes) else { return nil }
         var bytes: [UInt8] = []
@@ -307,6 +308,6 @@ extension PeerRecord {
             key.encode(into: &bytes)
         case .member, .moderation: return value
         }
-        return bytes
+        return LogEntry.headSizeBytes + key.entryKey.count + bytes.count <= LogEntry.maximumSizeBytes ? bytes : nil
     }
 }
