@@ -112,6 +112,16 @@ struct LivesTests {
         #expect(!machine.holds([Ack.Row(origin: Bench.third, head: 4)]))
     }
 
+    /// The next start does not know whether a life has ended in doubt, and takes it for one that has.
+    @Test func aFormerLifeIsProvedAfterEachStart() {
+        let former = Origin(region: Bench.own.region, node: Bench.own.node, incarnation: 99)
+        let asked = [Ack.Row(origin: former, head: 4)]
+        var bench = Bench(rows: [Bench.row(former, 5, chain: 5)])
+        #expect(!bench.machine.holds(asked))
+        _ = bench.connect(state: [Bench.row(former, 5, chain: 5)])
+        #expect(bench.machine.holds(asked))
+    }
+
     /// A life that ended in doubt: what a peer has of it shows whether its log has two versions.
     @Test(arguments: [0, 1, 2, 3])
     func lifeThatEndedInDoubt(shown: Int) {

@@ -176,11 +176,13 @@ import Testing
         peer.perform(.continuityProven(nil))
         _ = try peer.create("https://example.com/1")
         let before = peer.store.origin
-        let events = peer.perform(.beginIncarnation(.peerKnowsMore(NodeID(region: 0x32, node: 0))))
+        // What was found of its log goes with it.
+        peer.perform(.forked(before, true))
+        let events = peer.perform(.beginIncarnation(.chainMismatch(NodeID(region: 0x32, node: 0))))
         let after = peer.store.origin
         #expect(after != before && peer.store.position(before)?.seal == 1)
         let holdings = try peer.store.holdings()
-        #expect(events.contains(.incarnationBegan(holdings)) && holdings.own == after)
+        #expect(events.contains(.incarnationBegan(holdings)) && holdings.own == after && holdings.forked == [before])
         let link = try peer.create("https://example.com/2")
         #expect(link.origin == after)
         #expect({ if case .snowflake = link.key { true } else { false } }())

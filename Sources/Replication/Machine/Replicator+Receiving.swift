@@ -149,7 +149,10 @@ extension Replicator {
 
     mutating func release(_ origin: Origin) {
         guard let reason = intakes[origin]?.quarantine else { return }
-        if reason == .fork { effects.append(.forked(origin, false)) }
+        if reason == .fork {
+            effects.append(.forked(origin, false))
+            doubted.remove(origin)
+        }
         intakes[origin]!.quarantine = nil
         intakes[origin]!.retryAt = nil
         clear(.quarantined(origin, reason))

@@ -80,7 +80,7 @@ extension Replicator {
     }
 
     /// What is here of a log is what others have of it.
-    mutating func prove(_ origin: Origin) { if origin == doubted { doubted = nil } }
+    mutating func prove(_ origin: Origin) { doubted.remove(origin) }
 
     private mutating func raiseCeiling(_ row: OriginState) {
         guard row.ceiling > rows[row.origin]?.ceiling ?? 0 else { return }

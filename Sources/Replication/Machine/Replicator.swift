@@ -21,8 +21,8 @@ package struct Replicator: Sendable {
     /// Addresses to begin with; the members' are added.
     var addresses: [String]
     var intakes: [Origin: Intake] = [:]
-    /// A life that this node was made to end, until what is here of its log is known to be what others have.
-    var doubted: Origin?
+    /// Lives of this node that have ended, each in some doubt, until what is here of its log is known to be what others have.
+    var doubted: Set<Origin> = []
     /// When a head of an origin was last seen to move, here or at a peer.
     var movedAt: [Origin: Int64] = [:]
     var joining = Joining.no
@@ -52,7 +52,7 @@ package struct Replicator: Sendable {
     /// Heads that peers showed and this node must cover before it is ready.
     var goals: [Origin: UInt64] = [:]
     var hasHeardPeer = false
-    var ownClockIsWrong = false
+    package internal(set) var ownClockIsWrong = false
     var evenClock: EvenClock
 
     let startedAt: Int64
@@ -123,7 +123,7 @@ package struct Replicator: Sendable {
             let former = own
             let isForked = intakes[former]?.quarantine == .fork
             beginAnew(holdings)
-            if isForked { fork(former) } else { doubted = former }
+            if isForked { fork(former) }
         default: preconditionFailure("not of the log")
         }
     }
@@ -178,7 +178,7 @@ package struct Replicator: Sendable {
     /// can say: what is here under a number may be of the other one.
     package func holds(_ heads: [Ack.Row]) -> Bool {
         heads.allSatisfy {
-            $0.origin != doubted && intakes[$0.origin]?.quarantine != .fork
+            !doubted.contains($0.origin) && intakes[$0.origin]?.quarantine != .fork
                 && min($0.head, rows[$0.origin]?.seal ?? .max) <= head($0.origin)
         }
     }
@@ -226,7 +226,9 @@ package struct Replicator: Sendable {
         rows = Dictionary(uniqueKeysWithValues: holdings.rows.map { ($0.origin, $0) })
         if rows[own] == nil { rows[own] = OriginState(origin: own) }
         members = Dictionary(uniqueKeysWithValues: holdings.members.map { ($0.id, $0) })
-        (intakes, goals, doubted) = ([:], [:], nil)
+        (intakes, goals) = ([:], [:])
+        let former = rows.values.filter { NodeID($0.origin) == settings.member.id && $0.origin != own && $0.head > 0 }
+        doubted = Set(former.map(\.origin))
         for origin in holdings.forked { quarantine(origin, .fork) }
         (lookups.lives, lookups.hasMoved) = (nil, true)
     }

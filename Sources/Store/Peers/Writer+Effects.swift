@@ -16,6 +16,8 @@ extension Writer {
             return (.events(try found(transaction) + [.applied(applied)]), false)
         case .seal(let origin, let seal):
             changeRow(of: origin) { row in if row.seal == OriginRow.unsealed || row.seal < seal { row.seal = seal } }
+        // Of the own life too, which is about to end: the mark goes with it.
+        case .forked(state.row.origin, let isForked): state.row.isForked = isForked
         case .forked(let origin, let isForked): changeRow(of: origin) { $0.isForked = isForked }
         case .ceiling(let origin, let counter):
             changeRow(of: origin) { $0.ceiling = max($0.ceiling, counter) }
