@@ -42,7 +42,7 @@ struct Disk {
     func removeIdentity() { unlink(path + "/identity") }
 
     /// Flips a bit of the byte at `offset` wherever `pattern` stands in the store's file. How often.
-    func flip(in pattern: [UInt8], at offset: Int) -> Int {
+    func flip(in pattern: [UInt8], at offset: Int, _ bit: Int) -> Int {
         guard let bytes = Self.read(path + "/data.mdb") else { return 0 }
         var (found, start): ([Int], Int) = ([], 0)
         bytes.withUnsafeBytes { all in
@@ -53,9 +53,19 @@ struct Disk {
             }
         }
         let file = open(path + "/data.mdb", O_WRONLY | O_CLOEXEC)
-        for place in found { pwrite(file, [bytes[place] ^ 1], 1, off_t(place)) }
+        for place in found { pwrite(file, [bytes[place] ^ 1 << bit], 1, off_t(place)) }
         close(file)
         return found.count
+    }
+
+    /// Files that a closed store has no use for, and its own if it is larger than that.
+    func excess(atMost byteCount: Int) -> [String] {
+        var found: [String] = []
+        Self.forEachName(in: path) { name in
+            if !(Self.files + ["lock.mdb", "lost+found"]).contains(name) { found.append("there is a file \(name)") }
+        }
+        let size = Self.read(path + "/data.mdb")?.count ?? 0
+        return size > byteCount ? found + ["the store has \(size) bytes"] : found
     }
 
     /// Files that this process has open there.
@@ -69,18 +79,21 @@ struct Disk {
     }
 
     static func remove(_ path: String) {
-        if let directory = opendir(path) {
-            while let entry = readdir(directory) {
-                let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
-                    String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-                }
-                if name != ".", name != ".." { remove(path + "/" + name) }
+        if forEachName(in: path, { remove(path + "/" + $0) }) { rmdir(path) } else { unlink(path) }
+    }
+
+    /// False if it is no directory.
+    @discardableResult
+    private static func forEachName(in path: String, _ body: (String) -> Void) -> Bool {
+        guard let directory = opendir(path) else { return false }
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
             }
-            closedir(directory)
-            rmdir(path)
-        } else {
-            unlink(path)
+            if name != ".", name != ".." { body(name) }
         }
+        closedir(directory)
+        return true
     }
 
     private static func read(_ path: String) -> [UInt8]? {

@@ -61,12 +61,12 @@ struct ShownLink {
 }
 
 extension Simulation {
-    enum Shown { case absent, impossible, damaged, link(ShownLink) }
+    enum Shown { case absent, impossible, damaged, failed, link(ShownLink) }
 
     /// What a node shows under a key, by the way that redirects go.
     func show(_ node: SimulatedNode, _ key: LinkKey) -> Shown {
         guard let reader = node.reader, let store = node.store?.store else { return .absent }
-        guard (try? reader.begin()) != nil else { return .damaged }
+        guard (try? reader.begin()) != nil else { return .failed }
         defer { reader.end() }
         let code = Array(store.codeSpace.text(of: key).utf8)
         switch reader.find(code.span.bytes) {
@@ -74,7 +74,7 @@ extension Simulation {
         case .impossible: return .impossible
         case .damaged: return .damaged
         case .link(let link):
-            guard let record = link.record, let author = reader.origin(at: record.originIndex) else { return .damaged }
+            guard let record = link.record, let author = reader.origin(at: record.originIndex) else { return .failed }
             return .link(
                 ShownLink(
                     rank: WriteRank(
@@ -97,7 +97,10 @@ extension Simulation {
         switch shown {
         case .absent, .impossible:
             if node.shown.contains(key) { violated(.keepsAnswering, "\(key) at \(node.id)") }
+        case .failed: violated(.keepsAnswering, "\(node.id) cannot read")
         case .damaged:
+            // Beside a damaged row nobody can tell whether there is another.
+            if !node.wasDamaged { violated(.soundStore, "\(key) at \(node.id) is damaged") }
             var bytes: [UInt8] = []
             key.encode(into: &bytes)
             schedule(.event(node: node.index, life: node.life, .damagedRecord(key: bytes)), after: 1)

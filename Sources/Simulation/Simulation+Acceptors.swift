@@ -111,7 +111,7 @@ extension Simulation {
         } else {
             standing.encode(into: &row)
         }
-        guard node.disk.flip(in: row, at: row.count / 2) > 0 else { return false }
+        guard node.disk.flip(in: row, at: row.count / 2, 0) > 0 else { return false }
         node.registersAreDamaged = true
         if key == nil || !present.acceptors.contains(node.id) {
             stop(node)
@@ -140,9 +140,12 @@ extension Simulation {
         {
             vouch(node)
         }
-        for gone in nodes where gone.isRetired && present.acceptors.contains(gone.id) {
-            for node in nodes where node.isUp { inform(node, .command(.declareDead(gone.id))) }
-            if next == nil { change(to: present.acceptors.filter { $0 != gone.id }) }
+        for gone in nodes where gone.isRetired {
+            for node in nodes where node.registers?.machine.awaited?.contains(gone.id) == true {
+                inform(node, .command(.declareDead(gone.id)))
+            }
+            guard next == nil, present.acceptors.contains(gone.id) else { continue }
+            change(to: present.acceptors.filter { $0 != gone.id })
         }
     }
 
@@ -160,7 +163,7 @@ extension Simulation {
     private func waitsForever(_ node: SimulatedNode) -> Bool {
         guard isQuiet, time - quietSince > Self.learningTime, present.acceptors.contains(node.id),
             let standing = votes.disk(node.id).standing, standing.epoch == present, standing.wholeFor < present.number,
-            !votes.disk(node.id).isInDoubt, !node.registersAreDamaged,
+            !votes.disk(node.id).isInDoubt,
             node.replicator!.quarantines.values.contains(where: { $0 == .fork || $0 == .poison })
         else { return false }
         let root = node.store!.store.digests(.root)?.children.map(\.sum)

@@ -58,15 +58,22 @@ extension Simulation {
         }
     }
 
-    /// Nothing was applied that is stamped far ahead of every clock there is.
-    func checkApplied(_ node: SimulatedNode, _ before: [Origin: UInt64]) {
-        guard let store = node.store?.store else { return }
-        let latest = nodes.map(\.latestWall.milliseconds).max()! + ReplicationLimits.clockTolerance
-        for position in store.vector where position.head > before[position.origin] ?? 0 {
-            if NodeID(position.origin) != node.id, position.headStamp.instant.milliseconds > latest {
-                violated(.futureWaits, "\(node.id) applied \(position.origin) \(position.head)")
+    /// Nothing is applied that is stamped far ahead of the node's clock; or, where it holds that for wrong, before or after
+    /// the event that led to the batch, of every clock that there was.
+    func checkBatch(_ node: SimulatedNode, _ batch: Batch, _ trusted: Bool) {
+        let isTrusted = trusted && !node.replicator!.ownClockIsWrong
+        let believed = isTrusted ? node.machine.wall : nodes.map(\.latestWall).max()!
+        let latest = believed.milliseconds + ReplicationLimits.clockTolerance
+        var rest = batch.bytes.span.bytes
+        while rest.byteCount > 0, let head = try? EntryHead(takingFrom: &rest) {
+            if Int64(head.stamp.milliseconds) > latest {
+                violated(.futureWaits, "\(node.id) applies \(batch.origin) \(head.sequence)")
             }
         }
+    }
+
+    /// What waits, and how often anything happened.
+    func checkQueue() {
         if queue.count > Self.mostHappenings { violated(.bounded, "\(queue.count) things wait to happen") }
         if queue.scheduled > Self.mostInAMinute * UInt64(time / 60_000 + 1) {
             violated(.bounded, "\(queue.scheduled) things happened: something goes round without end")
@@ -90,11 +97,12 @@ extension Simulation {
     }
 
     /// A damaged record takes its digest and its place in the index with it, and a peer's copy may be older than an entry
-    /// that came meanwhile.
+    /// that came meanwhile. Of a poison entry nothing can be made.
     private func isMeant(_ problem: String, _ node: SimulatedNode) -> Bool {
         if node.registersAreDamaged, problem.hasPrefix("registers: ") { return true }
         let ofDamage = ["damaged", "digest", "tells of", "owners", "newer than its record"]
-        return node.wasPoisoned || node.wasDamaged && ofDamage.contains { problem.contains($0) }
+        if node.wasPoisoned, problem.hasSuffix("has no record") { return true }
+        return node.wasDamaged && ofDamage.contains { problem.contains($0) }
     }
 
     // MARK: Quiet
@@ -194,7 +202,7 @@ extension Simulation {
             let shown = living.map { node in
                 switch show(node, key) {
                 case .absent, .impossible: "\(node.id) lacks it"
-                case .damaged: "\(node.id) has it damaged"
+                case .damaged, .failed: "\(node.id) has it damaged"
                 case .link(let link): "\(node.id) has \(link.rank.stamp) of \(link.rank.origin)"
                 }
             }
@@ -223,7 +231,10 @@ extension Simulation {
         }
     }
 
-    /// Closed stores: verify and dump.
+    /// Of an empty one five eighths, which it begins with; of the map half.
+    private static let mostStoreBytes = 8 << 20
+
+    /// Closed stores: verify, dump, and what there is of files.
     private func checkStores() {
         let living = self.living
         let now = Instant(milliseconds: Self.wallAtZero + time)
@@ -233,6 +244,9 @@ extension Simulation {
         }
         var first: [UInt8]?
         for node in living {
+            for problem in node.disk.excess(atMost: Self.mostStoreBytes) {
+                violated(.bounded, "\(node.id): \(problem)")
+            }
             var lines: [UInt8] = []
             do {
                 let damaged = try dumpStore(

@@ -32,6 +32,7 @@ extension Simulation {
     }
 
     func met(_ fault: Fault, _ phases: [Phase], _ node: SimulatedNode) {
+        report.strikes += 1
         for phase in phases { report.faults[fault, phase] += 1 }
         tell("fault: \(fault.rawValue), \(node.id), \(phases.map(\.rawValue).joined(separator: ", "))")
     }
@@ -218,7 +219,10 @@ extension Simulation {
         }
         guard copies(of: link, key, elsewhereThan: node) >= 2 else { return false }
         // All of the row is looked for: a part of an earlier one may lie right before the head of another in the page.
-        let count = node.disk.flip(in: bytes(of: key, node), at: Self.damagedByte)
+        let row = bytes(of: key, node)
+        guard !row.isEmpty else { return false }
+        let count = node.disk.flip(
+            in: row, at: .random(in: row.indices, using: &random), .random(in: 0..<8, using: &random))
         guard count > 0, case .damaged = show(node, key) else { return false }
         mayDiverge = true
         // Whoever takes a snapshot may be about to take that record.
@@ -262,9 +266,6 @@ extension Simulation {
         writeClaim(node, key, creation)
         return true
     }
-
-    /// Behind the stamp and the index of the origin.
-    private static let damagedByte = 9
 
     private func strikeMembership(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         switch fault {

@@ -32,7 +32,8 @@ extension Simulation {
         guard !node.isRetired, !node.isAbsent else { return }
         setClock(node)
         let machine = node.machine
-        (machine.events, machine.answers, machine.didCrash) = ([], [], false)
+        (machine.events, machine.answers) = ([], [])
+        (machine.didCrash, machine.sideFileAtCommit) = (false, (nil, false))
         machine.beforeCommit = { [unowned self, unowned node] in visitWhileCommitting(node) }
         do {
             let store = try PeerStore(storeSettings(node)) { machine.events.append($0) }
@@ -122,8 +123,10 @@ extension Simulation {
         default: break
         }
         look(at: event, node)
+        let trusted = !node.replicator!.ownClockIsWrong
         let effects = node.replicator!.handle(event, now: moment(node))
         node.replicator!.checkInvariants()
+        for case .apply(let batch) in effects { checkBatch(node, batch, trusted) }
         judge(effects)
         perform(effects, node)
         lookForCovered(node)
@@ -225,7 +228,6 @@ extension Simulation {
         guard let store = node.store else { return }
         node.turnIsDue = false
         setClock(node)
-        let before = node.durable
         let environment = store.store.environmentNumber
         let clockBefore = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         store.store.turn()
@@ -250,7 +252,7 @@ extension Simulation {
             if side.isKnown, mayDoubt(node), chance(1, of: 2) { node.disk.putBack(isOther ? nil : side.bytes) }
             return
         }
-        checkApplied(node, before)
+        checkQueue()
         takeAnswers(node, clockBefore)
         takeKept(node)
         deliver(node)

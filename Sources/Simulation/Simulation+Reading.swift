@@ -27,7 +27,7 @@ extension Simulation {
         let kind: CodeCache.Kind
         var answer: [UInt8] = []
         switch shown {
-        case .impossible, .damaged: return
+        case .impossible, .damaged, .failed: return
         case .absent: kind = .notFound
         case .link(let link):
             kind = link.rank.isDeleted ? .gone : .redirect

@@ -36,11 +36,18 @@ package struct SimulationReport: Sendable {
     package var cacheHits = 0
     package var claims = ClaimSums()
     package var happenings: UInt64 = 0
+    /// Faults that befell a node, each once; in the table each stands for every phase that it met.
+    package var strikes = 0
     package var faults = FaultTable()
     /// What did not hold; empty: all did.
     package var violations: [String] = []
     /// The last things of note before the end.
     package var story: [String] = []
+
+    /// Whether it was long and hard enough for its being clean to mean anything.
+    package var counts: Bool {
+        nodes >= 5 && virtualMilliseconds >= 600_000 && operations >= 1000 && strikes >= Simulation.leastStrikes
+    }
 
     /// Of a failure, for people.
     package var text: String {
@@ -142,11 +149,11 @@ package final class Simulation {
 
     /// Less would say little.
     private var isEnough: Bool {
-        report.operations >= settings.operations && report.faults.total >= Self.leastFaults
+        report.operations >= settings.operations && report.strikes >= Self.leastStrikes
             || !report.violations.isEmpty
     }
 
-    private static let leastFaults = 10
+    static let leastStrikes = 10
 
     private func prepare() {
         let count = Int.random(in: 5...6, using: &random)

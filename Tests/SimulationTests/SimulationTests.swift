@@ -22,8 +22,7 @@ struct SimulationTests {
     @Test(arguments: 1...3 as ClosedRange<UInt64>) func seedCounts(seed: UInt64) {
         let report = Self.run(seed)
         #expect(report.violations == [], "\(report.text)")
-        #expect(report.nodes >= 5 && report.virtualMilliseconds >= 600_000)
-        #expect(report.operations >= 1000 && report.faults.total >= 10 && report.acknowledged >= 300)
+        #expect(report.counts && report.acknowledged >= 300)
         #expect(report.scrubRounds >= 10 && report.reducedRecords >= 10 && report.cacheHits >= 10)
         #expect(report.claims.created >= 20 && report.claims.taken >= 20 && report.claims.raced >= 10)
     }

@@ -61,8 +61,10 @@ struct SimulationBatch {
 
     struct Totals {
         var seeds: UInt64 = 0
+        /// Of them, those that were long and hard enough.
+        var counting: UInt64 = 0
         var (minutes, happenings): (Int64, UInt64) = (0, 0)
-        var (operations, acknowledged) = (0, 0)
+        var (operations, acknowledged, strikes) = (0, 0, 0)
         var faults = FaultTable()
         var claims = ClaimSums()
         var lastTrace: UInt64 = 0
@@ -78,6 +80,8 @@ struct SimulationBatch {
                 return
             }
             seeds += 1
+            if report.counts { counting += 1 }
+            strikes += report.strikes
             minutes += report.virtualMilliseconds / 60_000
             happenings += report.happenings
             operations += report.operations
@@ -91,8 +95,9 @@ struct SimulationBatch {
             let trace = batch.count == 1 ? ", trace \(String(lastTrace, radix: 16))" : ""
             let failed = failures.isEmpty ? "" : ", \(failures.count) failed"
             return
-                "\(seeds) seeds from \(batch.first) clean\(failed): \(minutes) virtual minutes, \(operations) operations, "
-                + "\(acknowledged) acknowledged, \(faults.total) faults, \(happenings) happenings\(trace)\n"
+                "\(seeds) seeds from \(batch.first) clean\(failed), \(counting) of them count: \(minutes) virtual minutes, "
+                + "\(operations) operations, \(acknowledged) acknowledged, \(strikes) faults, "
+                + "\(happenings) happenings\(trace)\n"
                 + "\(claims.text)\n"
         }
     }
