@@ -158,13 +158,15 @@ extension Simulation {
 
     private func wholeFor(_ node: SimulatedNode) -> UInt64 { votes.disk(node.id).standing?.wholeFor ?? 0 }
 
-    /// It learns, and knows a log with two versions, or with an end that no applier can handle: that one it will never have
-    /// whole. What made nodes equal then are digests; once they are, it has all that it waits for.
+    /// It learns, and somebody knows a log with two versions, or with an end that no applier can handle: that one it will
+    /// never have whole. What made nodes equal then are digests; once they are, it has all that it waits for.
     private func waitsForever(_ node: SimulatedNode) -> Bool {
         guard isQuiet, time - quietSince > Self.learningTime, present.acceptors.contains(node.id),
             let standing = votes.disk(node.id).standing, standing.epoch == present, standing.wholeFor < present.number,
             !votes.disk(node.id).isInDoubt,
-            node.replicator!.quarantines.values.contains(where: { $0 == .fork || $0 == .poison })
+            nodes.contains(where: {
+                $0.isUp && $0.replicator!.quarantines.values.contains { $0 == .fork || $0 == .poison }
+            })
         else { return false }
         let root = node.store!.store.digests(.root)?.children.map(\.sum)
         return nodes.allSatisfy { $0.isRetired || $0.store?.store.digests(.root)?.children.map(\.sum) == root }

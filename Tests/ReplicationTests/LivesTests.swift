@@ -99,6 +99,8 @@ struct LivesTests {
         bench.tell(.command(.release(Bench.third)))
         #expect(bench.effects.contains(.forked(Bench.third, false)))
         #expect(bench.machine.holds(asked))
+        // Somebody else knows them.
+        #expect(!bench.machine.holds([Ack.Row(origin: Bench.third, head: Ack.Row.unclear)]))
     }
 
     /// The next start knows it too.

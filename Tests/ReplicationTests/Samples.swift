@@ -53,7 +53,8 @@ enum Samples {
         .bucketRequest(BucketRequest(bucket: 0x0002_0000_0000_0001, after: [3, 97])),
         .recordRequest(RecordRequest(key: [3, 97])), .records(Records(next: [3, 98], bytes: [1, 2, 3])),
         .snapshotRequest(SnapshotRequest(after: [0, 1, 2, 3])),
-        .snapshotOffer(SnapshotOffer(rows: rows)), .snapshotChunk(SnapshotChunk(index: 1, bytes: [4, 5])),
+        .snapshotOffer(SnapshotOffer(forked: rows.map(\.origin), rows: rows)),
+        .snapshotChunk(SnapshotChunk(index: 1, bytes: [4, 5])),
         .snapshotEnd(SnapshotEnd(.complete, chunks: 2, records: 3, sum: 1 << 127)),
         .prepare(
             Prepare(epoch: 5, rows: [.init(key: [3, 97], ballot: ballot), .init(key: [3, 98], ballot: ballot)])),

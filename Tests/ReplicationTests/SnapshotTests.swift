@@ -223,6 +223,36 @@ struct SnapshotTests {
         #expect(bench.machine.joining != .no && bench.machine.joining.connection == nil)
     }
 
+    /// What is in a snapshot of a log with two versions nobody can say, whether the giver knew of them or the taker.
+    @Test func twoVersionsStayKnown() throws {
+        let fourth = Origin(region: 0x34, node: 0, incarnation: 44)
+        let rows = [
+            Bench.row(Bench.second, 2, chain: 2), Bench.row(Bench.third, 5, chain: 5), Bench.row(fourth, 5, chain: 5),
+        ]
+        var bench = Bench(rows: rows)
+        let theirs = Self.floored + [Bench.row(Bench.third, 5, chain: 55), rows[2]]
+        let id = bench.connect(state: theirs)
+        bench.wait(400)
+        #expect(bench.machine.quarantines == [Bench.third: .fork])
+        let asked = try #require(bench.sent.first { $0.frame == Self.request })
+        let unheard = Origin(region: 0x35, node: 0, incarnation: 45)
+        bench.receive(
+            id, .snapshotOffer(SnapshotOffer(forked: [fourth, unheard], rows: theirs)), request: asked.request)
+        bench.receive(id, .snapshotEnd(SnapshotEnd(.complete)), request: asked.request)
+        let own = Origin(region: 0x31, node: 0, incarnation: 12)
+        bench.tell(.installed(Holdings(own: own, rows: theirs, members: [Bench.settings().member], isFresh: true)))
+        for origin in [Bench.third, fourth] { #expect(bench.effects.contains(.forked(origin, true))) }
+        #expect(bench.machine.quarantines == [Bench.third: .fork, fourth: .fork])
+        #expect(!bench.machine.holds([Ack.Row(origin: fourth, head: 4)]))
+        #expect(bench.machine.holds([Ack.Row(origin: Bench.second, head: 9)]))
+        // It says so in its turn.
+        let taker = bench.connect(state: theirs)
+        bench.receive(taker, Self.request, request: 5)
+        bench.tell(.snapshotOpened(taker, rows: theirs))
+        let offer = SnapshotOffer(forked: [Bench.third, fourth], rows: theirs)
+        #expect(bench.sent.contains { $0.frame == .snapshotOffer(offer) })
+    }
+
     @Test func providing() throws {
         var bench = Bench(rows: [Bench.row(Bench.third, 9, chain: 9)])
         let id = bench.connect()

@@ -89,6 +89,20 @@ import Testing
         }
     }
 
+    /// Of a log with two versions nobody can say whether he holds what this store does.
+    @Test func pagesTellOfTwoVersions() throws {
+        let peer = try PeerStoreTests.Peer()
+        _ = try peer.create("https://example.com/")
+        let asked = RegisterRead(batch: 1, keys: [], pagesAfter: [[]])
+        for isForked in [true, false] {
+            peer.perform(.forked(peer.store.origin, isForked))
+            #expect(
+                try peer.store.registers(asked).pages[0].heads
+                    == [Ack.Row(origin: peer.store.origin, head: isForked ? Ack.Row.unclear : 1)])
+        }
+        peer.store.close()
+    }
+
     /// The store's own alias or tombstone is whose it is, whatever a register says.
     @Test func linksAreChosen() throws {
         try withStore(own) { (store) throws in

@@ -106,6 +106,8 @@ enum Joining: Equatable {
 struct PartialInstall {
     /// From where the log is to be replayed: of several givers, the lower head of each log.
     var rows: [OriginState]
+    /// Logs of which a giver knows two versions.
+    var forked: Set<Origin> = []
     /// Where the last record stands that is in the store.
     var position: [UInt8] = []
     /// Chunks that the store has not told of yet, oldest first, whose bytes their givers get back as credit.

@@ -26,7 +26,10 @@ extension Replicator {
                 if case .snapshotNeeded = alarm { clear(alarm) }
             }
             (isReady, headWhileFinishing) = (false, nil)
+            // What is in the new store of a log with two versions nobody can say either.
+            let forked = Set(quarantines.filter { $0.value == .fork }.keys).union(partial?.forked ?? [])
             beginAnew(Holdings(own: holdings.own, rows: holdings.rows, members: holdings.members, isFresh: true))
+            for origin in forked.sorted() where rows[origin] != nil { fork(origin) }
         case .installFailed:
             guard joining != .no else { return }
             dropPartial()
@@ -93,6 +96,7 @@ extension Replicator {
         effects.append(.beginInstall(resumes: partial != nil))
         if partial == nil { partial = PartialInstall(rows: offer.rows, at: now.ticks) }
         partial!.lower(to: offer.rows)
+        partial!.forked.formUnion(offer.forked)
         partial!.at = now.ticks
     }
 

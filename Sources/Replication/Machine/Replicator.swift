@@ -178,7 +178,7 @@ package struct Replicator: Sendable {
     /// can say: what is here under a number may be of the other one.
     package func holds(_ heads: [Ack.Row]) -> Bool {
         heads.allSatisfy {
-            !doubted.contains($0.origin) && intakes[$0.origin]?.quarantine != .fork
+            !doubted.contains($0.origin) && intakes[$0.origin]?.quarantine != .fork && $0.head != Ack.Row.unclear
                 && min($0.head, rows[$0.origin]?.seal ?? .max) <= head($0.origin)
         }
     }

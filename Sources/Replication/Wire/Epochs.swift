@@ -86,7 +86,8 @@ package enum Giver: UInt8, Equatable, Sendable {
 ///     roll   1, 10 each      Roll of the sender
 ///     after  varint, bytes   as it was asked for
 ///     next   varint, bytes   key of the last row if there are more; empty: that was all
-///     heads  4, 16 each      count; origin (10), head (6): what the sender's store held when that was all
+///     heads  4, 16 each      count; origin (10), head (6): what the sender's store held when that was all; 2^48 - 1 of a
+///                            log of which it knows two versions
 ///     rows   to the end      RegisterRow
 package struct Learned: Equatable, Sendable {
     package var epoch: UInt64

@@ -1,3 +1,4 @@
+import Links
 import Primitives
 
 /// SNAPSHOT-REQUEST: for all records, or for those behind the one at which another attempt ended.
@@ -19,15 +20,31 @@ package struct SnapshotRequest: Equatable, Sendable {
 /// SNAPSHOT-OFFER: the answer to SNAPSHOT-REQUEST. What the sender held when it began: from there on the receiver
 /// replays the log.
 ///
-///     rows  60 each   OriginState
+///     forked  2, 10 each   count; origins of whose logs the sender knows two versions, ascending
+///     rows    60 each      OriginState
 package struct SnapshotOffer: Equatable, Sendable {
+    package var forked: [Origin]
     package var rows: [OriginState]
 
-    package init(rows: [OriginState]) { self.rows = rows }
+    package init(forked: [Origin] = [], rows: [OriginState]) { (self.forked, self.rows) = (forked, rows) }
 
-    package func encode(into bytes: inout [UInt8]) { for row in rows { row.encode(into: &bytes) } }
+    package func encode(into bytes: inout [UInt8]) {
+        bytes.append(bigEndian: UInt16(forked.count))
+        for origin in forked { origin.encode(into: &bytes) }
+        for row in rows { row.encode(into: &bytes) }
+    }
 
-    package init(decoding bytes: inout RawSpan) throws(MalformedBytes) { rows = try OriginState.decodeAll(&bytes) }
+    package init(decoding bytes: inout RawSpan) throws(MalformedBytes) {
+        let count = Int(try bytes.takeUInt16())
+        guard count <= WireLimits.origins else { throw MalformedBytes() }
+        forked = []
+        for _ in 0..<count {
+            let origin = try Origin(soundFrom: &bytes)
+            guard forked.last.map({ $0 < origin }) ?? true else { throw MalformedBytes() }
+            forked.append(origin)
+        }
+        rows = try OriginState.decodeAll(&bytes)
+    }
 }
 
 /// SNAPSHOT-CHUNK: records in order of their keys, tombstones included.

@@ -133,7 +133,9 @@ extension Store {
                 last = Array(key)
                 found = try cursor.move(.next)
             }
-            page.heads = try vector(view, transaction).map { Ack.Row(origin: $0.row.origin, head: $0.row.head) }
+            page.heads = try vector(view, transaction).map {
+                Ack.Row(origin: $0.row.origin, head: $0.row.isForked ? Ack.Row.unclear : $0.row.head)
+            }
         } catch { throw error.isDamage ? .damagedRegister : .notNow }
         page.heads.sort { $0.origin < $1.origin }
         for row in page.rows where try link(row.key, view, transaction) != nil { page.linked.insert(row.key) }
