@@ -22,6 +22,7 @@ extension Simulation {
         (settings.hasThreads, settings.stampSlots) = (false, 256)
         settings.newIncarnation = { machine.random.next() | 1 }
         settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
+        settings.beforeInstallCommit = { () throws(LMDBError) in if machine.diskIsFull { throw .diskFull } }
         settings.logFormat = node.logFormat
         return settings
     }

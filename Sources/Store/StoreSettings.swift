@@ -53,6 +53,8 @@ package struct StoreSettings: Sendable {
     /// Called when a transaction is about to be committed and the side file is ahead of it; to throw is a disk that does
     /// not take it. For tests.
     package var beforeCommit: @Sendable () throws(LMDBError) -> Void = {}
+    /// The same of a store that a peer's snapshot makes beside this one.
+    package var beforeInstallCommit: @Sendable () throws(LMDBError) -> Void = {}
     /// Asked from the housekeeping thread before a lease of numbers is made durable; false: not now, ask again.
     package var mayLease: @Sendable (Issuer.Lease) -> Bool = { _ in true }
     /// Called when a commit's outcome is unknown: the process must end and start anew from the disk.

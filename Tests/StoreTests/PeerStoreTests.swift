@@ -29,6 +29,7 @@ import Testing
             (settings.hasThreads, settings.continuity) = (false, .unproven)
             let events = events
             settings.beforeCommit = { () throws(LMDBError) in if events.isFull { throw LMDBError.diskFull } }
+            settings.beforeInstallCommit = settings.beforeCommit
             self.settings = settings
             peers = try PeerStore(settings) { events.told.append($0) }
         }

@@ -77,6 +77,37 @@ import Testing
         #expect(try StoreInspection(directory: taker.directory.store).problems == [])
     }
 
+    /// Where there is no room for the new store the old one goes on; once there is, another attempt succeeds.
+    @Test(arguments: ["begins", "takes records", "ends"]) func aFullDisk(when: String) throws {
+        let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))
+        let theirs = try giver.create("https://theirs.example.com/")
+        let own = try taker.create("https://own.example.com/")
+        let life = taker.store.origin
+        if when == "ends" {
+            let (rows, end) = try taker.receiveSnapshot(from: giver)
+            taker.events.isFull = true
+            #expect(taker.perform(.finishInstall(rows: rows, end)) == [.installFailed])
+        } else {
+            taker.events.isFull = when == "begins"
+            _ = try PeerStoreTests.open(giver)
+            #expect(taker.perform(.beginInstall(resumes: false)) == (when == "begins" ? [.installFailed] : []))
+            taker.events.isFull = true
+            let read = giver.perform(.readSnapshot(PeerStoreTests.connection)).first
+            guard case .snapshotRead(_, let chunk)? = read else { throw Missing() }
+            #expect(taker.perform(.installChunk(chunk)) == [.installFailed])
+        }
+        #expect(!FileManager.default.fileExists(atPath: taker.directory.store + "/joining"))
+        taker.events.isFull = false
+        let later = try taker.create("https://later.example.com/")
+        #expect(taker.store.origin == life)
+        _ = try PeerStoreTests.install(try PeerStoreTests.open(giver), from: giver, at: taker)
+        #expect(taker.store.origin != life)
+        let reader = try taker.store.makeReader()
+        for link in [theirs, own, later] { #expect(try reader.destination(link.code).hasPrefix("https://")) }
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+    }
+
     /// A reader that finds no room in the new store's reader table takes to it once there is some.
     @Test func aReaderWithoutARoomTriesAgain() throws {
         let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))

@@ -149,9 +149,10 @@ package final class PeerStore {
         }
     }
 
+    /// Nothing stays either of one that could not begin.
     private func abandon() {
-        install?.abandon()
         install = nil
+        SnapshotInstall.clear(settings.directory)
     }
 
     /// Writes that wait are finished in the old store, what comes later in the new one.

@@ -54,6 +54,7 @@ final class SnapshotInstall: @unchecked Sendable {
         for (key, payload) in [
             (MetaRow.format, format), (MetaRow.codeSecret, codeSecret), (MetaRow.joining, [1]),
         ] { try transaction.put(meta, key, Row.sealed(.meta, key, payload)) }
+        try settings.beforeInstallCommit()
         try transaction.commit()
         let reader = try environment.beginRead()
         guard let catalogue = try Catalogue(reader) else { throw .corrupted }
@@ -98,6 +99,7 @@ final class SnapshotInstall: @unchecked Sendable {
         }
         try sums.write(settings.now(), merge.catalogue, transaction)
         try merge.origins.write(merge.catalogue.origins, transaction)
+        try settings.beforeInstallCommit()
         try transaction.commit()
         merge.origins.forgetTouched()
         guard let last = records.last else { throw .corrupted }
@@ -128,6 +130,7 @@ final class SnapshotInstall: @unchecked Sendable {
         try keepRows(of: old, transaction)
         try merge.origins.write(merge.catalogue.origins, transaction)
         try sums.write(settings.now(), merge.catalogue, transaction)
+        try settings.beforeInstallCommit()
         try transaction.commit()
         try StoreFile.cover(environment!.descriptor, usedBytes: environment!.size.usedBytes)
         try environment!.sync()
