@@ -8,7 +8,7 @@ struct SimulatedRegisters {
     struct Cover {
         let number: UInt64
         /// Nil: what everyone holds.
-        let heads: [Ack.Row]?
+        let heads: [LogHead]?
     }
 
     var machine: Registers

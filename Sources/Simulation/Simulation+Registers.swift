@@ -83,11 +83,13 @@ extension Simulation {
 
     /// What waits for the store to hold more looks again.
     func lookForCovered(_ node: SimulatedNode) {
-        guard let registers = node.registers, !registers.covers.isEmpty, let replicator = node.replicator else {
-            return
-        }
-        for cover in registers.covers
-        where cover.heads.map(replicator.holds) ?? replicator.holdsAll(of: registers.heard) {
+        guard let registers = node.registers, !registers.covers.isEmpty, let replicator = node.replicator,
+            let store = node.store?.store
+        else { return }
+        for cover in registers.covers {
+            guard let heads = cover.heads ?? replicator.held(by: registers.heard), replicator.holds(heads),
+                store.holds(heads)
+            else { continue }
             node.registers!.covers.removeAll { $0.number == cover.number }
             schedule(.register(node: node.index, life: node.life, .event(.covered(cover.number))), after: 0)
         }

@@ -43,6 +43,21 @@ extension Store {
         return result ?? .damaged
     }
 
+    /// Whether these logs are here as far as these heads, and in this version. What was truncated away beyond a head nobody
+    /// can compare any more: then not.
+    package func holds(_ heads: [LogHead]) -> Bool {
+        let holds = try? reading { (view, transaction) throws(LMDBError) in
+            for head in heads where head.head > 0 {
+                guard let index = view.index(of: head.origin) else { return false }
+                var reader = try LogReader(index, head.head + 1, view.catalogue, transaction)
+                let failure = try reader.read(through: head.head, limitBytes: 0, view.catalogue, transaction)
+                guard failure == nil, Chain(reader.before) == head.chain else { return false }
+            }
+            return true
+        }
+        return holds ?? false
+    }
+
     /// Entries of an origin's log from `first` on, read in one short transaction: up to `last`, to the log's end, or
     /// until there are about `limitBytes` of them.
     package func logBatch(

@@ -42,6 +42,10 @@ struct Bench {
         return row
     }
 
+    static func head(_ origin: Origin, _ head: UInt64) -> LogHead {
+        LogHead(origin: origin, head: head, chain: Chain(rawValue: UInt128(head)))
+    }
+
     init(
         rows: [OriginState] = [], members: [Member] = [], isFresh: Bool = false, peers: [String] = ["b", "c"],
         logFormat: UInt16 = 1

@@ -90,7 +90,7 @@ struct LivesTests {
 
     /// Its number may be of the other version: nobody can say what is held of it, until an operator does.
     @Test func ofALogWithTwoVersionsNothingIsHeld() {
-        let asked = [Ack.Row(origin: Bench.third, head: 4)]
+        let asked = [Bench.head(Bench.third, 4)]
         var bench = Bench(rows: [Bench.row(Bench.third, 5, chain: 5)])
         #expect(bench.machine.holds(asked))
         _ = bench.connect(state: [Bench.row(Bench.third, 5, chain: 55)])
@@ -100,7 +100,7 @@ struct LivesTests {
         #expect(bench.effects.contains(.forked(Bench.third, false)))
         #expect(bench.machine.holds(asked))
         // Somebody else knows them.
-        #expect(!bench.machine.holds([Ack.Row(origin: Bench.third, head: Ack.Row.unclear)]))
+        #expect(!bench.machine.holds([Bench.head(Bench.third, LogHead.unclear)]))
     }
 
     /// The next start knows it too.
@@ -111,13 +111,13 @@ struct LivesTests {
             now: Bench.start)
         #expect(machine.start().contains(.alarm(.quarantined(Bench.third, .fork))))
         #expect(machine.quarantines == [Bench.third: .fork])
-        #expect(!machine.holds([Ack.Row(origin: Bench.third, head: 4)]))
+        #expect(!machine.holds([Bench.head(Bench.third, 4)]))
     }
 
     /// The next start does not know whether a life has ended in doubt, and takes it for one that has.
     @Test func aFormerLifeIsProvedAfterEachStart() {
         let former = Origin(region: Bench.own.region, node: Bench.own.node, incarnation: 99)
-        let asked = [Ack.Row(origin: former, head: 4)]
+        let asked = [Bench.head(former, 4)]
         var bench = Bench(rows: [Bench.row(former, 5, chain: 5)])
         #expect(!bench.machine.holds(asked))
         _ = bench.connect(state: [Bench.row(former, 5, chain: 5)])
@@ -127,7 +127,7 @@ struct LivesTests {
     /// A life that ended in doubt: what a peer has of it shows whether its log has two versions.
     @Test(arguments: [0, 1, 2, 3])
     func lifeThatEndedInDoubt(shown: Int) {
-        let asked = [Ack.Row(origin: Bench.own, head: 4)]
+        let asked = [Bench.head(Bench.own, 4)]
         var bench = Bench(rows: [Bench.row(Bench.own, 5, chain: 5)])
         #expect(bench.machine.holds(asked))
         _ = bench.connect(state: [Bench.row(Bench.own, shown == 0 ? 5 : 6, chain: 66)])

@@ -20,19 +20,20 @@ struct RegisterWorld {
             logs[own, default: []].append(claim)
         }
 
-        func covers(_ heads: [Ack.Row]) -> Bool {
+        func covers(_ heads: [LogHead]) -> Bool {
             heads.allSatisfy { logs[$0.origin]?.count ?? 0 >= Int($0.head) }
         }
 
-        var heads: [Ack.Row] {
-            logs.map { Ack.Row(origin: $0.key, head: UInt64($0.value.count)) }.sorted { $0.origin < $1.origin }
+        var heads: [LogHead] {
+            logs.map { LogHead(origin: $0.key, head: UInt64($0.value.count), chain: Chain(rawValue: 0)) }
+                .sorted { $0.origin < $1.origin }
         }
     }
 
     /// What a node waits for.
     struct Cover {
         let number: UInt64
-        let heads: [Ack.Row]
+        let heads: [LogHead]
         let isEveryone: Bool
     }
 

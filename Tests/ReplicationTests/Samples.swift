@@ -76,7 +76,7 @@ enum Samples {
         .learned(
             Learned(
                 epoch: 5, life: 1 << 32 | 7, roll: roll, after: [3, 97], next: [3, 98],
-                heads: [.init(origin: origin, head: 7)], rows: registerRows)),
+                heads: [.init(origin: origin, head: 7, chain: row.chain)], rows: registerRows)),
         .linkRequest(
             LinkRequest(
                 positions: [LogPosition(LifeTag(origin)!, 7), LogPosition(LifeTag(other)!, 1 << 40)],

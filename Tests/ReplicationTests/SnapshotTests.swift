@@ -34,7 +34,7 @@ struct SnapshotTests {
         #expect(bench.batches == [], "and nothing more is taken in")
         let end = SnapshotEnd(.complete, chunks: 2, records: 4, sum: 8)
         bench.receive(id, .snapshotEnd(end), request: request)
-        #expect(bench.effects.contains(.finishInstall(rows: Self.floored, end)))
+        #expect(bench.effects.contains(.finishInstall(SnapshotOffer(rows: Self.floored), end)))
         let own = Origin(region: 0x31, node: 0, incarnation: 12)
         bench.tell(
             .installed(Holdings(own: own, rows: Self.floored, members: [Bench.settings().member], isFresh: true)))
@@ -190,7 +190,7 @@ struct SnapshotTests {
         bench.tell(.chunkInstalled(position: [9, 2]))
         let end = SnapshotEnd(.complete, chunks: 1, records: 1, sum: 3)
         bench.receive(third, .snapshotEnd(end), request: wanted.request)
-        #expect(bench.effects.contains(.finishInstall(rows: [offered[0]], end)))
+        #expect(bench.effects.contains(.finishInstall(SnapshotOffer(rows: [offered[0]]), end)))
     }
 
     /// While the store is being replaced its last commits are not spoken of: they will be set aside. If it stays, they are.
@@ -239,12 +239,18 @@ struct SnapshotTests {
         bench.receive(
             id, .snapshotOffer(SnapshotOffer(forked: [fourth, unheard], rows: theirs)), request: asked.request)
         bench.receive(id, .snapshotEnd(SnapshotEnd(.complete)), request: asked.request)
+        let marked = SnapshotOffer(forked: [Bench.third, fourth, unheard], rows: theirs)
+        #expect(bench.effects.contains(.finishInstall(marked, SnapshotEnd(.complete))))
         let own = Origin(region: 0x31, node: 0, incarnation: 12)
-        bench.tell(.installed(Holdings(own: own, rows: theirs, members: [Bench.settings().member], isFresh: true)))
-        for origin in [Bench.third, fourth] { #expect(bench.effects.contains(.forked(origin, true))) }
+        bench.tell(
+            .installed(
+                Holdings(
+                    own: own, rows: theirs, members: [Bench.settings().member], isFresh: true, forked: [fourth])))
+        // What has shown since the store was told, it is told now.
+        #expect(bench.effects.contains(.forked(Bench.third, true)))
         #expect(bench.machine.quarantines == [Bench.third: .fork, fourth: .fork])
-        #expect(!bench.machine.holds([Ack.Row(origin: fourth, head: 4)]))
-        #expect(bench.machine.holds([Ack.Row(origin: Bench.second, head: 9)]))
+        #expect(!bench.machine.holds([Bench.head(fourth, 4)]))
+        #expect(bench.machine.holds([Bench.head(Bench.second, 9)]))
         // It says so in its turn.
         let taker = bench.connect(state: theirs)
         bench.receive(taker, Self.request, request: 5)
@@ -378,8 +384,10 @@ struct SnapshotTests {
         #expect(asked.id == id)
         bench.receive(id, .snapshotOffer(SnapshotOffer(rows: theirs)), request: asked.request)
         bench.receive(id, .snapshotEnd(SnapshotEnd(.complete)), request: asked.request)
-        let rows = bench.effects.lazy.compactMap { if case .finishInstall(let rows, _) = $0 { rows } else { nil } }
-            .first
+        let rows = bench.effects.lazy.compactMap {
+            if case .finishInstall(let offer, _) = $0 { offer.rows } else { nil }
+        }
+        .first
         #expect(rows?.first { $0.origin == Bench.third }?.head == (isHeldElsewhere ? 6 : 5))
         #expect(rows?.first { $0.origin == Bench.second }?.head == 9)
     }

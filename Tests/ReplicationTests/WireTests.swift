@@ -65,7 +65,7 @@ struct WireTests {
             (.prepare, 8, 0), (.prepare, 11, 0x80), (.prepare, 17, 0x20), (.accept, 16, 0), (.votes, 8, 125),
             (.votes, 10, 16), (.votes, 48, 6), (.chosen, 3, 0x80),
             (.epochs, 0, 2), (.epochs, 29, 0), (.epochs, 30, 63), (.epochs, 47, 9), (.learn, 16, 2),
-            (.learned, 16, 3), (.learned, 47, 0xff), (.learned, 83, 3), (.changeRequest, 0, 6), (.changeRequest, 11, 0),
+            (.learned, 16, 3), (.learned, 47, 0xff), (.learned, 99, 3), (.changeRequest, 0, 6), (.changeRequest, 11, 0),
             (.changeRequest, 11, 2), (.changeRequest, 21, 0), (.changeAnswer, 0, 0), (.changeAnswer, 0, 3),
             (.changeAnswer, 0, 9),
         ] as [(FrameType, Int, UInt8)])

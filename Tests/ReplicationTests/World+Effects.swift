@@ -164,7 +164,7 @@ extension World {
             }
             later(index, .chunkInstalled(position: records.last!.key))
         case .abandonInstall: nodes[index].installing = nil
-        case .finishInstall(let rows, let end): finishInstall(rows, end, index)
+        case .finishInstall(let offer, let end): finishInstall(offer.rows, end, index)
         default: violations.append("an effect that no store knows: \(effect)")
         }
     }

@@ -90,6 +90,24 @@ import Testing
         expectRefused(3)
     }
 
+    /// A format that could not be taken up for want of room is not taken up later, when not all read it any more.
+    @Test func whatWasTakenBackIsNotOwed() throws {
+        let peer = try PeerStoreTests.Peer()
+        for last in [1, 2] as [UInt16] {
+            peer.events.isFull = true
+            #expect(peer.peers.perform(.writableFormat(3 - last)))
+            create(peer.peers)
+            peer.perform(.writableFormat(last))
+            peer.events.isFull = false
+            peer.clock.advance(milliseconds: 2000)
+            peer.peers.retry()
+            create(peer.peers)
+            let written = try formats(peer.store, peer.store.origin)
+            #expect(written.last == UInt8(last))
+        }
+        peer.store.close()
+    }
+
     /// Until an entry of it is there, an older program may take the store.
     @Test func beforeTheFirstEntry() throws {
         try withPeers(settings(2)) { peers in perform(.writableFormat(2), peers) }
@@ -139,7 +157,7 @@ import Testing
             perform(.writableFormat(2), taker)
             create(taker)
             perform(.beginInstall(resumes: false), taker)
-            perform(.finishInstall(rows: [], SnapshotEnd(.complete)), taker)
+            perform(.finishInstall(SnapshotOffer(rows: []), SnapshotEnd(.complete)), taker)
             let isInstalled = if case .installed? = events.told.last { true } else { false }
             #expect(isInstalled)
             // What the old store had is logged again as everybody reads it.

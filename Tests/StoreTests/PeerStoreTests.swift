@@ -255,7 +255,7 @@ import Testing
 
     static func install(_ rows: [OriginState], from giver: Peer, at taker: Peer) throws -> Holdings {
         let end = try taker.receiveRecords(from: giver)
-        guard case .installed(let holdings)? = taker.perform(.finishInstall(rows: rows, end)).last else {
+        guard case .installed(let holdings)? = taker.perform(.finishInstall(SnapshotOffer(rows: rows), end)).last else {
             throw Missing()
         }
         return holdings
@@ -307,7 +307,7 @@ import Testing
         let reader = try taker.store.makeReader()
         try reader.begin()
         taker.events.told = []
-        #expect(taker.peers.perform(.finishInstall(rows: rows, end)))
+        #expect(taker.peers.perform(.finishInstall(SnapshotOffer(rows: rows), end)))
         let later = try taker.create("https://later.example.com/")
         let installed = taker.events.told.compactMap { if case .installed(let holdings) = $0 { holdings } else { nil } }
         let holdings = try #require(installed.first)
@@ -343,7 +343,7 @@ import Testing
         try damageRow(directory.store, "snowflakes", key)
         let taker = try Peer(in: directory, settings, clock)
         let (rows, end) = try taker.receiveSnapshot(from: giver)
-        #expect(taker.perform(.finishInstall(rows: rows, end)).count == 1)
+        #expect(taker.perform(.finishInstall(SnapshotOffer(rows: rows), end)).count == 1)
         #expect(taker.store.figures.lostRows == 1)
         let kept = String(decoding: read(taker.directory.store + "/lost+found"), as: UTF8.self)
         #expect(kept.split(separator: "\n").count == 1)
@@ -373,7 +373,7 @@ import Testing
         #expect(taker.perform(.installChunk([1, 2, 3])) == [.installFailed])
         taker.perform(.beginInstall(resumes: false))
         let end = SnapshotEnd(.complete, records: 3, sum: 9)
-        #expect(taker.perform(.finishInstall(rows: [], end)).last == .installFailed)
+        #expect(taker.perform(.finishInstall(SnapshotOffer(rows: []), end)).last == .installFailed)
         #expect(try taker.store.makeReader().destination(link.code) == "https://example.com/")
         #expect(!FileManager.default.fileExists(atPath: taker.directory.store + "/joining"))
     }

@@ -192,7 +192,9 @@ import Testing
             #expect(peer.store.figures.scrub.reducedRecords == 1)
         }
         let (rows, end) = try taker.receiveSnapshot(from: giver)
-        guard case .installed? = taker.perform(.finishInstall(rows: rows, end)).last else { throw Missing() }
+        guard case .installed? = taker.perform(.finishInstall(SnapshotOffer(rows: rows), end)).last else {
+            throw Missing()
+        }
         let given = try #require(try found(taker.store, Array("on-giver".utf8)))
         #expect(given.body.flags == .reduced && given.body.owner == nil)
         let own = try #require(try found(taker.store, Array("on-taker".utf8)))

@@ -85,21 +85,46 @@ import Testing
             _ = store.keepAndWait(write([row("here", claim: 5), row("elsewhere", claim: 6)]))
             let page = try store.registers(RegisterRead(batch: 1, keys: [], pagesAfter: [[]])).pages[0]
             #expect(page.linked == [key("here")] && page.next == [])
-            #expect(page.heads == [Ack.Row(origin: store.origin, head: 1)])
+            #expect(page.heads.map(\.origin) == [store.origin] && page.heads.map(\.head) == [1])
         }
     }
 
     /// Of a log with two versions nobody can say whether he holds what this store does.
     @Test func pagesTellOfTwoVersions() throws {
         let peer = try PeerStoreTests.Peer()
-        _ = try peer.create("https://example.com/")
+        var author = Author("3")
+        author.create(0, "https://third.example.com/0")
+        peer.perform(.apply(PeerStoreTests.batch(author, 1...1)))
         let asked = RegisterRead(batch: 1, keys: [], pagesAfter: [[]])
         for isForked in [true, false] {
-            peer.perform(.forked(peer.store.origin, isForked))
-            #expect(
-                try peer.store.registers(asked).pages[0].heads
-                    == [Ack.Row(origin: peer.store.origin, head: isForked ? Ack.Row.unclear : 1)])
+            peer.perform(.forked(author.origin, isForked))
+            let heads = try peer.store.registers(asked).pages[0].heads
+            #expect(heads.first { $0.origin == author.origin }?.head == (isForked ? LogHead.unclear : 1))
         }
+        peer.store.close()
+    }
+
+    /// As far as a head, and in its version: at the head, within the log, at its floor, and not below.
+    @Test func holdsThisVersion() throws {
+        let peer = try PeerStoreTests.Peer()
+        var (author, other) = (Author("3"), Author("3"))
+        for index in 0..<4 {
+            author.create(UInt64(index), "https://third.example.com/\(index)")
+            other.create(UInt64(index), "https://other.example.com/\(index)")
+        }
+        peer.perform(.apply(PeerStoreTests.batch(author, 1...4)))
+        func holds(_ log: Author, _ head: UInt64) -> Bool {
+            let chain = log.chains[min(Int(head), log.entries.count)].reduce(UInt128(0)) { $0 << 8 | UInt128($1) }
+            return peer.store.holds([LogHead(origin: author.origin, head: head, chain: Chain(rawValue: chain))])
+        }
+        #expect((0...4).allSatisfy { holds(author, $0) } && !holds(author, 5))
+        #expect(holds(other, 0) && (1...4).allSatisfy { !holds(other, $0) })
+        let row = Truncation.Row(origin: author.origin, acknowledged: 2, pinned: .max)
+        peer.clock.advance(milliseconds: ReplicationLimits.settledAge + 1000)
+        peer.perform(.truncate(Truncation([row], now: peer.clock.now)))
+        #expect(peer.store.position(author.origin)?.floor == 2)
+        #expect((1...4).map { holds(author, $0) } == [false, true, true, true])
+        #expect(!peer.store.holds([LogHead(origin: Author("2").origin, head: 1, chain: Chain(rawValue: 1))]))
         peer.store.close()
     }
 
@@ -209,7 +234,7 @@ import Testing
         }
         _ = try giver.create("https://example.com/")
         let (rows, end) = try taker.receiveSnapshot(from: giver)
-        let events = taker.perform(.finishInstall(rows: rows, end))
+        let events = taker.perform(.finishInstall(SnapshotOffer(rows: rows), end))
         #expect(events.contains { if case .installed = $0 { true } else { false } })
         #expect(try taker.store.acceptor() == AcceptorState(standing: standing, isLost: false))
         #expect(try pages(taker.store) == [row("own", claim: 1)])

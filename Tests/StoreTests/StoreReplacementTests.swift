@@ -77,6 +77,24 @@ import Testing
         #expect(try StoreInspection(directory: taker.directory.store).problems == [])
     }
 
+    /// Two versions of a log that either knew of are known of in the new store; and what an ended life ended with.
+    @Test func marksGoOver() throws {
+        let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))
+        let (forked, ended) = (Author("3"), Author("3", incarnation: 8))
+        taker.perform(.seal(ended.origin, 9))
+        giver.perform(.seal(ended.origin, 5))
+        giver.perform(.seal(forked.origin, 5))
+        let (rows, end) = try taker.receiveSnapshot(from: giver)
+        let offer = SnapshotOffer(forked: [forked.origin, Author("2").origin], rows: rows)
+        guard case .installed(let holdings)? = taker.perform(.finishInstall(offer, end)).last else { throw Missing() }
+        #expect(holdings.forked == [forked.origin] && holdings.isFresh)
+        #expect(holdings.rows.first { $0.origin == ended.origin }?.seal == 9)
+        // A life without an entry says when it began.
+        #expect(holdings.rows.first { $0.origin == holdings.own }?.stamp.instant == taker.clock.now)
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems == [])
+    }
+
     /// Where there is no room for the new store the old one goes on; once there is, another attempt succeeds.
     @Test(arguments: ["begins", "takes records", "ends"]) func aFullDisk(when: String) throws {
         let (giver, taker) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))
@@ -86,7 +104,7 @@ import Testing
         if when == "ends" {
             let (rows, end) = try taker.receiveSnapshot(from: giver)
             taker.events.isFull = true
-            #expect(taker.perform(.finishInstall(rows: rows, end)) == [.installFailed])
+            #expect(taker.perform(.finishInstall(SnapshotOffer(rows: rows), end)) == [.installFailed])
         } else {
             taker.events.isFull = when == "begins"
             _ = try PeerStoreTests.open(giver)
@@ -144,7 +162,7 @@ import Testing
                 let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/" + name)
                 if target == place { close(Int32(name)!) }
             }
-            taker.perform(.finishInstall(rows: rows, end))
+            taker.perform(.finishInstall(SnapshotOffer(rows: rows), end))
         }
     }
 }

@@ -53,9 +53,10 @@ package enum Effect: Equatable, Sendable {
     /// A new store beside the old one; or the one that is there goes on with the chunks of another snapshot.
     case beginInstall(resumes: Bool)
     case installChunk([UInt8])
-    /// Check the last snapshot's records against their number and sum; set the vector to `rows`; begin a new incarnation in the new
-    /// store and log again in it whatever the old one holds beyond `rows`; sync, rename.
-    case finishInstall(rows: [OriginState], SnapshotEnd)
+    /// Check the last snapshot's records against their number and sum; set the vector to the rows, and mark the logs that have
+    /// two versions; begin a new incarnation in the new store and log again in it whatever the old one holds beyond the rows;
+    /// sync, rename.
+    case finishInstall(SnapshotOffer, SnapshotEnd)
     /// Remove the new store.
     case abandonInstall
 

@@ -118,6 +118,10 @@ struct PartialInstall {
     /// What the next giver holds of each record is at least as new as its own rows say, and what came before at least as
     /// new as the rows so far.
     mutating func lower(to offered: [OriginState]) {
+        for row in rows where row.head > 0 {
+            let other = offered.first { $0.origin == row.origin && $0.head == row.head }
+            if let other, other.chain != row.chain { forked.insert(row.origin) }
+        }
         rows = rows.compactMap { row in
             guard let other = offered.first(where: { $0.origin == row.origin }) else { return nil }
             var lower = other.head < row.head ? other : row

@@ -59,11 +59,12 @@ extension Replicator {
 
     /// Equal as far as this node knows. Left out are origins with two versions of their log, and ended ones that differ
     /// for good: nothing streams there any more, so repairing records by the rule of the winner is what still makes the
-    /// nodes equal.
-    private func vectorsAreEqual(_ node: NodeID) -> Bool {
-        Set(rows.keys).union(peers[node]!.rows.keys).allSatisfy { origin in
-            if head(origin) == peers[node]!.head(origin) || intakes[origin]?.quarantine == .fork { return true }
-            let movedAt = self.movedAt[origin] ?? startedAt
+    /// nodes equal. Who has just come may yet take what it lacks.
+    private func vectorsAreEqual(_ session: PeerSession) -> Bool {
+        let theirs = peers[session.node]!
+        return Set(rows.keys).union(theirs.rows.keys).allSatisfy { origin in
+            if head(origin) == theirs.head(origin) || intakes[origin]?.quarantine == .fork { return true }
+            let movedAt = max(self.movedAt[origin] ?? startedAt, session.openedAt)
             let hasEnded = rows[origin]?.isSealed == true || members[NodeID(origin)]?.isRetired == true
             return hasEnded && now.ticks - movedAt >= ReplicationLimits.quietFor
         }
@@ -78,7 +79,7 @@ extension Replicator {
         if comparison.step == nil { continueComparison() }
         guard comparison.step == nil, now.ticks - comparedAt >= ReplicationLimits.digestInterval, !joining.isFrozen
         else { return }
-        let equal = nearest.filter { vectorsAreEqual($0.node) }
+        let equal = nearest.filter(vectorsAreEqual)
         guard !equal.isEmpty else { return }
         comparedAt = now.ticks
         counters.comparisons += 1

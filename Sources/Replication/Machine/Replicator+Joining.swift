@@ -26,12 +26,15 @@ extension Replicator {
                 if case .snapshotNeeded = alarm { clear(alarm) }
             }
             (isReady, headWhileFinishing) = (false, nil)
-            // What is in the new store of a log with two versions nobody can say either.
-            let forked = Set(quarantines.filter { $0.value == .fork }.keys).union(partial?.forked ?? [])
-            beginAnew(Holdings(own: holdings.own, rows: holdings.rows, members: holdings.members, isFresh: true))
-            for origin in forked.sorted() where rows[origin] != nil { fork(origin) }
+            // Some may have shown since the store was told.
+            let forked = self.forked
+            var fresh = holdings
+            fresh.isFresh = true
+            beginAnew(fresh)
+            for origin in forked where rows[origin] != nil { fork(origin) }
         case .installFailed:
-            guard joining != .no else { return }
+            // Who begins a new life meanwhile neither tries again nor says what it wrote in the old one.
+            guard joining != .no, joining != .reborn else { return }
             dropPartial()
             leaveJoining()
             if let head = headWhileFinishing { committed(head) }
@@ -128,11 +131,16 @@ extension Replicator {
             if end.outcome != .complete { return pauseJoining() }
             guard end.chunks == chunks else { return leaveJoining() }
             joining = .finishing
-            effects.append(.finishInstall(rows: keepingKnown(partial!.rows, from: sessions[id]!.node), end))
+            let rows = keepingKnown(partial!.rows, from: sessions[id]!.node)
+            let forked = partial!.forked.union(self.forked).sorted()
+            effects.append(.finishInstall(SnapshotOffer(forked: forked, rows: rows), end))
         case .asked(id, request): if partial == nil { leaveJoining() } else { pauseJoining() }
         default: return
         }
     }
+
+    /// Logs of which this node knows two versions.
+    var forked: [Origin] { quarantines.filter { $0.value == .fork }.keys.sorted() }
 
     /// What this node holds beyond the offer goes into the new store's records, so it may go on saying so; and does where
     /// another node says so too, who would else send this node back for what it had. Of what nobody else holds the log

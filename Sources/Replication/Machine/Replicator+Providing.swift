@@ -19,7 +19,6 @@ extension Replicator {
     mutating func snapshotOpened(_ id: ConnectionID, _ list: [OriginState]) {
         guard case .opening(let request) = sessions[id]?.providing else { return }
         sessions[id]!.providing = .running(request: request, chunks: 0, isReading: false)
-        let forked = quarantines.filter { $0.value == .fork }.keys.sorted()
         send(id, .snapshotOffer(SnapshotOffer(forked: forked, rows: list)), request: request)
     }
 

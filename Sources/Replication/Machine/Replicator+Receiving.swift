@@ -129,7 +129,9 @@ extension Replicator {
 
     // MARK: Quarantine
 
+    /// A fork stays one, whatever else becomes of a batch that was with the store when it showed.
     mutating func quarantine(_ origin: Origin, _ reason: Quarantine) {
+        guard intakes[origin]?.quarantine != .fork else { return }
         intakes[origin, default: Intake()].quarantine = reason
         raise(.quarantined(origin, reason))
         guard reason == .clock else { return }

@@ -204,7 +204,7 @@ extension Replicator {
         if isAlone, members.values.allSatisfy({ $0.id == settings.member.id || $0.isRetired }) {
             proveContinuity(isAlone: true)
         }
-        let waited = now.ticks - startedAt >= ReplicationLimits.readyWithoutPeers
+        let waited = now.ticks - lifeBeganAt >= ReplicationLimits.readyWithoutPeers
         let isUnheard = !hasHeardPeer && !isFresh && waited
         let becomes = !joining.isFrozen && (isReady || isAlone || hasCovered || isUnheard)
         guard becomes != isReady else { return }

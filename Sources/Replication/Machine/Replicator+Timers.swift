@@ -59,7 +59,7 @@ extension Replicator {
             if partial!.underWay.isEmpty { at(max(until, now.ticks + ReplicationLimits.snapshotResume)) }
         }
         if joining.connection != nil { at(joiningAt + ReplicationLimits.snapshotTimeout) }
-        if !isReady { at(max(startedAt + ReplicationLimits.readyWithoutPeers, now.ticks + 1000)) }
+        if !isReady { at(max(lifeBeganAt + ReplicationLimits.readyWithoutPeers, now.ticks + 1000)) }
         at(lookups.nextAt)
         at(forwarding.nextAt)
         if comparison.step != nil { at(comparison.askedAt + ReplicationLimits.requestTimeout) }

@@ -56,6 +56,8 @@ package struct Replicator: Sendable {
     var evenClock: EvenClock
 
     let startedAt: Int64
+    /// The present life of its log, as long as it runs.
+    var lifeBeganAt: Int64
     var truncatedAt: Int64
     var comparedAt: Int64
     var deadline: Int64?
@@ -71,7 +73,7 @@ package struct Replicator: Sendable {
         precondition(NodeID(holdings.own) == settings.member.id && settings.run != 0)
         self.settings = settings
         (own, isFresh, self.now) = (holdings.own, holdings.isFresh, now)
-        (startedAt, truncatedAt, comparedAt) = (now.ticks, now.ticks, now.ticks)
+        (startedAt, lifeBeganAt, truncatedAt, comparedAt) = (now.ticks, now.ticks, now.ticks, now.ticks)
         evenClock = EvenClock(wall: now.wall, ticks: now.ticks)
         addresses = settings.peers
         random = SeededRandom(seed: settings.seed)
@@ -174,23 +176,26 @@ package struct Replicator: Sendable {
         }.map(\.id).min()
     }
 
-    /// Whether all of this is durably here, or, of an ended life, as much as there is. Of a log with two versions nobody
-    /// can say: what is here under a number may be of the other one.
-    package func holds(_ heads: [Ack.Row]) -> Bool {
+    /// Whether as much of these logs is durably here, as far as numbers say; in which version the store knows. Of a log with
+    /// two versions nobody can say: what is here under a number may be of the other one.
+    package func holds(_ heads: [LogHead]) -> Bool {
         heads.allSatisfy {
-            !doubted.contains($0.origin) && intakes[$0.origin]?.quarantine != .fork && $0.head != Ack.Row.unclear
-                && min($0.head, rows[$0.origin]?.seal ?? .max) <= head($0.origin)
+            !doubted.contains($0.origin) && intakes[$0.origin]?.quarantine != .fork && $0.head != LogHead.unclear
+                && $0.head <= head($0.origin)
         }
     }
 
-    /// Whether all that `nodes` and every other member and configured address hold is durably here; they are all heard.
-    package func holdsAll(of nodes: Set<NodeID>) -> Bool {
-        everyoneReported
-            && members.values.allSatisfy { $0.id == settings.member.id || $0.isRetired || nodes.contains($0.id) }
-            && dials.values.allSatisfy { $0.phase == .own || $0.node.map(nodes.contains) ?? false }
-            && nodes.allSatisfy {
-                holds(peers[$0]?.rows.values.map { Ack.Row(origin: $0.origin, head: $0.head) } ?? [])
+    /// What `nodes` hold, who are every other member and configured address and have been heard; nil if they are not.
+    package func held(by nodes: Set<NodeID>) -> [LogHead]? {
+        guard everyoneReported,
+            members.values.allSatisfy({ $0.id == settings.member.id || $0.isRetired || nodes.contains($0.id) }),
+            dials.values.allSatisfy({ $0.phase == .own || $0.node.map(nodes.contains) ?? false })
+        else { return nil }
+        return nodes.sorted().flatMap { node in
+            (peers[node]?.rows.values.sorted { $0.origin < $1.origin } ?? []).map {
+                LogHead(origin: $0.origin, head: $0.head, chain: $0.chain)
             }
+        }
     }
 
     mutating func send(_ id: ConnectionID, _ frame: Frame, request: UInt32 = 0) {
@@ -236,7 +241,7 @@ package struct Replicator: Sendable {
     /// A new incarnation: what HELLO said no longer holds, so every connection begins again.
     mutating func beginAnew(_ holdings: Holdings) {
         for id in sessionIDs { close(id, .newIncarnation) }
-        (joining, partial) = (.no, nil)
+        (joining, partial, lifeBeganAt) = (.no, nil, now.ticks)
         // A store that was in doubt knows no better how far its numbers went.
         (isContinuous, hasHeardPeer, numbersAreUnheard) = (false, false, false)
         take(holdings)

@@ -12,7 +12,7 @@ package enum RegisterEffect: Equatable, Sendable {
     /// In one transaction, synced before it is answered.
     case store(RegisterWrite)
     /// Tell when the own store has all of this.
-    case cover(UInt64, [Ack.Row])
+    case cover(UInt64, [LogHead])
     /// Of an acceptor that is alone: tell when every member and every configured peer was heard, its EPOCHS too, and what
     /// it holds is here; at once where there is none.
     case coverEveryone(UInt64)

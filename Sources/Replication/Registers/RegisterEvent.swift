@@ -61,9 +61,9 @@ package struct RegisterAnswers: Equatable, Sendable {
         /// Key of the last one if there are more; empty: that was all.
         package var next: [UInt8]
         /// What the store holds of all logs, in this snapshot.
-        package var heads: [Ack.Row]
+        package var heads: [LogHead]
 
-        package init(rows: [RegisterRow], linked: Set<[UInt8]>, next: [UInt8], heads: [Ack.Row]) {
+        package init(rows: [RegisterRow], linked: Set<[UInt8]>, next: [UInt8], heads: [LogHead]) {
             (self.rows, self.linked, self.next, self.heads) = (rows, linked, next, heads)
         }
     }

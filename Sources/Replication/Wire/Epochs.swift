@@ -77,6 +77,21 @@ package enum Giver: UInt8, Equatable, Sendable {
     case founder = 2
 }
 
+/// How far a log goes somewhere, and in which version.
+package struct LogHead: Equatable, Sendable {
+    package var origin: Origin
+    package var head: UInt64
+    package var chain: Chain
+
+    static let sizeBytes = 32
+    /// In place of the head of a log of which two versions are known: nobody can say whether he holds it.
+    package static let unclear = OriginState.unsealed
+
+    package init(origin: Origin, head: UInt64, chain: Chain) {
+        (self.origin, self.head, self.chain) = (origin, head, chain)
+    }
+}
+
 /// LEARNED: a page of registers in order of their keys. If the roll has a later life of who asks, that one is not
 /// granted, and there are no rows.
 ///
@@ -86,8 +101,8 @@ package enum Giver: UInt8, Equatable, Sendable {
 ///     roll   1, 10 each      Roll of the sender
 ///     after  varint, bytes   as it was asked for
 ///     next   varint, bytes   key of the last row if there are more; empty: that was all
-///     heads  4, 16 each      count; origin (10), head (6): what the sender's store held when that was all; 2^48 - 1 of a
-///                            log of which it knows two versions
+///     heads  4, 32 each      count; origin (10), head (6), chain (16): what the sender's store held when that was all; the
+///                            head is 2^48 - 1 of a log of which it knows two versions
 ///     rows   to the end      RegisterRow
 package struct Learned: Equatable, Sendable {
     package var epoch: UInt64
@@ -96,11 +111,11 @@ package struct Learned: Equatable, Sendable {
     package var roll: Roll
     package var after: [UInt8]
     package var next: [UInt8]
-    package var heads: [Ack.Row]
+    package var heads: [LogHead]
     package var rows: [RegisterRow]
 
     package init(
-        epoch: UInt64, life: UInt64, giver: Giver = .whole, roll: Roll, after: [UInt8], next: [UInt8], heads: [Ack.Row],
+        epoch: UInt64, life: UInt64, giver: Giver = .whole, roll: Roll, after: [UInt8], next: [UInt8], heads: [LogHead],
         rows: [RegisterRow]
     ) {
         (self.epoch, self.life, self.giver, self.roll) = (epoch, life, giver, roll)
@@ -118,6 +133,7 @@ package struct Learned: Equatable, Sendable {
         for head in heads {
             head.origin.encode(into: &bytes)
             bytes.append(bigEndian48: head.head)
+            bytes.append(bigEndian: head.chain.rawValue)
         }
         for row in rows { row.encode(into: &bytes) }
     }
@@ -132,11 +148,14 @@ package struct Learned: Equatable, Sendable {
         next = try bytes.takeLengthPrefixed()
         let count = Int(try bytes.takeUInt32())
         guard after.count <= WireLimits.keyBytes, next.count <= WireLimits.keyBytes, count <= WireLimits.origins,
-            count * Ack.rowSizeBytes <= bytes.byteCount
+            count * LogHead.sizeBytes <= bytes.byteCount
         else { throw MalformedBytes() }
         heads = []
         for _ in 0..<count {
-            heads.append(Ack.Row(origin: try Origin(soundFrom: &bytes), head: try bytes.takeUInt48()))
+            heads.append(
+                LogHead(
+                    origin: try Origin(soundFrom: &bytes), head: try bytes.takeUInt48(),
+                    chain: Chain(rawValue: try bytes.takeUInt128())))
         }
         rows = []
         while bytes.byteCount > 0 {

@@ -137,9 +137,6 @@ package struct Ack: Equatable, Sendable {
         package var origin: Origin
         package var head: UInt64
         package init(origin: Origin, head: UInt64) { (self.origin, self.head) = (origin, head) }
-
-        /// In place of the head of a log with two versions, in `Learned.heads`: nobody can say whether he holds it.
-        package static let unclear = OriginState.unsealed
     }
 
     static let rowSizeBytes = 16

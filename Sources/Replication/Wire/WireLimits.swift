@@ -32,7 +32,7 @@ package enum WireLimits {
     package static let round: UInt64 = 1 << 47
     /// Registers in one frame; and bytes of them in one that holds more than one.
     package static let registerRows = 1024
-    package static let registerBytes = 512 << 10
+    package static let registerBytes = 448 << 10
     /// Acceptors whose lives one knows of: those of two epochs.
     package static let rollRows = 2 * regions
 
@@ -46,7 +46,7 @@ package enum WireLimits {
         precondition(entriesBytes >= LogEntry.maximumSizeBytes + entryLengthBytes)
         precondition(entriesBytes + Entries.headSizeBytes <= payload && chunkBytes + 4 <= payload)
         precondition(recordsBytes + keyBytes + 3 <= payload)
-        let learnedHead = 20 + rollRows * 10 + 2 * (keyBytes + 2) + origins * Ack.rowSizeBytes
+        let learnedHead = 20 + rollRows * 10 + 2 * (keyBytes + 2) + origins * LogHead.sizeBytes
         precondition(registerBytes + learnedHead <= payload && rollRows <= UInt8.max)
         precondition(registerBytes >= LogEntry.maximumSizeBytes + keyBytes + 128)
     }

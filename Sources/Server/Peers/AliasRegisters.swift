@@ -21,7 +21,7 @@ final class AliasRegisters {
     private struct Cover {
         let number: UInt64
         /// Nil: what everyone holds.
-        let heads: [Ack.Row]?
+        let heads: [LogHead]?
     }
 
     private let me: NodeID
@@ -85,7 +85,8 @@ final class AliasRegisters {
     /// What waits for the store to hold more looks again; `replicator` knows what that is.
     func look(at replicator: Replicator) {
         for cover in covers {
-            guard cover.heads.map(replicator.holds) ?? replicator.holdsAll(of: heard) else { continue }
+            guard let heads = cover.heads ?? replicator.held(by: heard), replicator.holds(heads), store.holds(heads)
+            else { continue }
             isCovered(cover.number)
         }
     }

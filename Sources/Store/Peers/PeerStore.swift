@@ -20,6 +20,8 @@ package final class PeerStore {
     private var install: SnapshotInstall?
     /// What failed and must come about all the same; tried again by `retry`.
     private let owed = WaitingQueue<Effect>(capacity: .max)
+    /// As the replicator said last.
+    private var (writableFormat, isReady) = (UInt16(LogEntry.firstFormat), false)
 
     private struct Giving {
         var next: SnapshotPosition?
@@ -37,13 +39,25 @@ package final class PeerStore {
         store.observeDamage { [tell] key in tell(.damagedRecord(key: key)) }
     }
 
-    /// What could not be done earlier, because the disk was full, is tried again. To be called now and then.
+    /// What could not be done earlier, because the disk was full, is tried again; not what has been taken back since. To be
+    /// called now and then.
     package func retry() {
-        for effect in owed.take(atMost: .max, timeoutMilliseconds: 0) ?? [] { write(effect) }
+        for effect in owed.take(atMost: .max, timeoutMilliseconds: 0) ?? [] {
+            switch effect {
+            case .writableFormat: write(.writableFormat(writableFormat))
+            case .readiness: if isReady { write(effect) }
+            default: write(effect)
+            }
+        }
     }
 
     /// Carries out an effect of the store; false for one that is the shell's.
     package func perform(_ effect: Effect) -> Bool {
+        switch effect {
+        case .writableFormat(let format): writableFormat = format
+        case .readiness(let ready): isReady = ready
+        default: break
+        }
         switch effect {
         case .apply, .truncate, .seal, .forked, .ceiling, .beginIncarnation, .logMember, .writableFormat, .merge,
             .continuityProven, .readiness(true):
@@ -139,27 +153,28 @@ package final class PeerStore {
                 guard let install else { return tell(.installFailed) }
                 let position = try install.take(bytes)
                 tell(.chunkInstalled(position: position.bytes))
-            case .finishInstall(let rows, let end): finish(rows, end)
+            case .finishInstall(let offer, let end): finish(offer, end)
             case .abandonInstall: abandon()
             default: preconditionFailure("not of a snapshot")
             }
         } catch {
             abandon()
+            // Of one that could not begin, too.
+            SnapshotInstall.clear(settings.directory)
             tell(.installFailed)
         }
     }
 
-    /// Nothing stays either of one that could not begin.
     private func abandon() {
+        install?.abandon()
         install = nil
-        SnapshotInstall.clear(settings.directory)
     }
 
     /// Writes that wait are finished in the old store, what comes later in the new one.
-    private func finish(_ rows: [OriginState], _ end: SnapshotEnd) {
+    private func finish(_ offer: SnapshotOffer, _ end: SnapshotEnd) {
         guard let install else { return tell(.installFailed) }
         (giving, self.install) = ([:], nil)
-        store.replace(by: install, rows, end) { [tell] holdings in
+        store.replace(by: install, offer, end) { [tell] holdings in
             tell(holdings.map { .installed($0) } ?? .installFailed)
         }
     }

@@ -115,15 +115,18 @@ final class SnapshotInstall: @unchecked Sendable {
 
     /// Makes the new store whole: opened next, it has begun a new life.
     ///
-    /// - rows: the peer's vector before it read the first record.
-    func finish(_ rows: [OriginState], _ end: SnapshotEnd, replacing old: Old) throws(LMDBError) {
+    /// - offer: the peer's vector before it read the first record.
+    func finish(_ offer: SnapshotOffer, _ end: SnapshotEnd, replacing old: Old) throws(LMDBError) {
         guard recordCount == end.records, sum == end.sum else { throw .corrupted }
         let rest = try remainder(of: old)
         let transaction = try environment!.beginWrite()
-        for row in rows + old.origins.values.map(OriginState.init) where index(of: row.origin) == nil {
+        for row in offer.rows + old.origins.values.map(OriginState.init) where index(of: row.origin) == nil {
             throw .mapFull
         }
-        for row in rows { adopt(row) }
+        for row in offer.rows { adopt(row) }
+        for origin in offer.forked {
+            if let index = merge.origins.index(of: origin) { merge.origins.update(index) { $0.isForked = true } }
+        }
         try merge.noteFormat(LogEntry.format(old.logFormat), transaction)
         for row in old.origins.values { keepCeiling(of: row) }
         try beginLife(old, rest, transaction)
@@ -154,7 +157,8 @@ final class SnapshotInstall: @unchecked Sendable {
     private func keepCeiling(of old: OriginRow) {
         merge.origins.update(merge.origins.index(of: old.origin)!) { row in
             row.ceiling = max(row.ceiling, old.ceiling)
-            if old.seal != OriginRow.unsealed, row.seal == OriginRow.unsealed { row.seal = max(old.seal, row.head) }
+            guard old.seal != OriginRow.unsealed else { return }
+            row.seal = max(old.seal, row.seal == OriginRow.unsealed ? row.head : row.seal)
         }
     }
 
@@ -262,6 +266,10 @@ final class SnapshotInstall: @unchecked Sendable {
         }
         (row.firstCounter, row.ceiling, row.wall) = (ended.firstCounter, ended.ceiling, ended.wall)
         row.noteWall(settings.now())
+        // Before the first entry it says when the life began, from when its numbers are counted if it ends so.
+        if row.head == 0 {
+            row.headStamp = Stamp(milliseconds: UInt64(clamping: settings.now().milliseconds), counter: 0).rawValue
+        }
         merge.origins.update(index) { $0 = row }
         life = row
         let identity = StoreIdentity(

@@ -15,10 +15,10 @@ extension Store {
     /// Puts the store that `install` has made in the place of this one, and then calls `completion` on the writer's
     /// thread with what is there now; nil: nothing has changed.
     func replace(
-        by install: SnapshotInstall, _ rows: [OriginState], _ end: SnapshotEnd,
+        by install: SnapshotInstall, _ offer: SnapshotOffer, _ end: SnapshotEnd,
         completion: @escaping @Sendable (Holdings?) -> Void
     ) {
-        let replacement = StoreReplacement(install: install, rows: rows, end: end, completion: completion)
+        let replacement = StoreReplacement(install: install, offer: offer, end: end, completion: completion)
         if !queue.pushPastCapacity(.replace(replacement)) {
             install.abandon()
             completion(nil)

@@ -5,7 +5,7 @@ import Replication
 struct StoreReplacement: Sendable {
     let install: SnapshotInstall
     /// The peer's vector before it read the first record.
-    let rows: [OriginState]
+    let offer: SnapshotOffer
     let end: SnapshotEnd
     /// Called on the writer's thread; nil: nothing has changed.
     let completion: @Sendable (Holdings?) -> Void
@@ -20,7 +20,7 @@ extension Writer {
                 catalogue: catalogue, snapshot: try environment.beginRead(),
                 origins: store.vectorRows.withLock { $0 }.rows, ownIndex: state.originIndex,
                 logFormat: state.merge.logFormat)
-            try install.finish(replacement.rows, replacement.end, replacing: old)
+            try install.finish(replacement.offer, replacement.end, replacing: old)
             try install.moveInPlace(directory)
         } catch {
             install.abandon()

@@ -134,7 +134,9 @@ extension Store {
                 found = try cursor.move(.next)
             }
             page.heads = try vector(view, transaction).map {
-                Ack.Row(origin: $0.row.origin, head: $0.row.isForked ? Ack.Row.unclear : $0.row.head)
+                LogHead(
+                    origin: $0.row.origin, head: $0.row.isForked ? LogHead.unclear : $0.row.head,
+                    chain: Chain($0.row.headChain))
             }
         } catch { throw error.isDamage ? .damagedRegister : .notNow }
         page.heads.sort { $0.origin < $1.origin }
