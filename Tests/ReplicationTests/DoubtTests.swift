@@ -89,6 +89,22 @@ struct DoubtTests {
         #expect(partial.forked == [Bench.second])
     }
 
+    /// One log that nobody can go on with does not hold back what makes all else equal.
+    @Test(arguments: [.unknownKind(sequence: 2), .poison(sequence: 2)] as [Applied.Outcome])
+    func logsWithoutAnEndAreLeftOut(outcome: Applied.Outcome) {
+        var bench = Bench(rows: [Bench.row(Bench.second, 1, chain: 1)])
+        let id = bench.connect(state: [Bench.row(Bench.second, 2, chain: 2)])
+        bench.receive(id, .entries(Bench.entries(2...2)))
+        bench.applied(Bench.second, 1, outcome)
+        var asked = 0
+        for _ in 0..<20 {
+            bench.wait(8000)
+            asked += bench.frames.count { $0 == .digestsRequest(.root) }
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+        }
+        #expect((asked > 0) == (outcome == .poison(sequence: 2)))
+    }
+
     /// An ended life that differs is compared once there was time to take what is missing: a minute from when the peer came.
     @Test func whoHasJustComeIsNotCompared() {
         var bench = Bench(rows: [Bench.row(Bench.third, 2, chain: 2, seal: 2)])

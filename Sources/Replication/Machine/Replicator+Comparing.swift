@@ -57,13 +57,14 @@ extension Replicator {
         }
     }
 
-    /// Equal as far as this node knows. Left out are origins with two versions of their log, and ended ones that differ
-    /// for good: nothing streams there any more, so repairing records by the rule of the winner is what still makes the
-    /// nodes equal. Who has just come may yet take what it lacks.
+    /// Equal as far as this node knows. Left out are origins with two versions of their log or with an end that cannot be
+    /// applied, and ended ones that differ for good: nothing streams there any more, so repairing records by the rule of
+    /// the winner is what still makes the nodes equal. Who has just come may yet take what it lacks.
     private func vectorsAreEqual(_ session: PeerSession) -> Bool {
         let theirs = peers[session.node]!
         return Set(rows.keys).union(theirs.rows.keys).allSatisfy { origin in
-            if head(origin) == theirs.head(origin) || intakes[origin]?.quarantine == .fork { return true }
+            if head(origin) == theirs.head(origin) { return true }
+            if let quarantine = intakes[origin]?.quarantine, [.fork, .poison].contains(quarantine) { return true }
             let movedAt = max(self.movedAt[origin] ?? startedAt, session.openedAt)
             let hasEnded = rows[origin]?.isSealed == true || members[NodeID(origin)]?.isRetired == true
             return hasEnded && now.ticks - movedAt >= ReplicationLimits.quietFor
