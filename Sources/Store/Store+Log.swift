@@ -48,7 +48,11 @@ extension Store {
     package func holds(_ heads: [LogHead]) -> Bool {
         let holds = try? reading { (view, transaction) throws(LMDBError) in
             for head in heads where head.head > 0 {
-                guard let index = view.index(of: head.origin) else { return false }
+                guard let index = view.index(of: head.origin),
+                    let row = try OriginRow.find(index, view.catalogue, transaction)
+                else { return false }
+                // Also where the last entry is damaged.
+                if head.head == row.head, Chain(row.headChain) == head.chain { continue }
                 var reader = try LogReader(index, head.head + 1, view.catalogue, transaction)
                 let failure = try reader.read(through: head.head, limitBytes: 0, view.catalogue, transaction)
                 guard failure == nil, Chain(reader.before) == head.chain else { return false }

@@ -68,7 +68,7 @@ package enum WriteError: Error, Equatable, Sendable {
     case aliasTaken
     /// Another request has been made under the claim.
     case requestDiffers
-    /// There is no link to change.
+    /// There is no link to change; or it was changed elsewhere, and has not come here yet.
     case notFound
     /// The link was deleted, for good.
     case deleted

@@ -11,6 +11,10 @@ struct RegisterBench {
         var rows: [[UInt8]: RegisterRow] = [:]
         var links: [[UInt8]: RegisterValue] = [:]
         var storeFails = false
+        /// Its links came ahead of their log.
+        var linksAreUncovered = false
+        /// And of these nobody can say whose they are.
+        var unreadable: Set<[UInt8]> = []
     }
 
     var nodes: [NodeID: Node] = [:]
@@ -82,11 +86,19 @@ struct RegisterBench {
             let rest = rows.filter { after.lexicographicallyPrecedes($0.key) }
             let part = Array(rest.prefix(3))
             return RegisterAnswers.Page(
-                rows: part, linked: Set(part.map(\.key).filter { node.links[$0] != nil }),
+                rows: part,
+                linked: Set(part.map(\.key).filter { node.links[$0] != nil && !node.linksAreUncovered }),
                 next: rest.count > 3 ? part.last!.key : [], heads: [])
         }
         return RegisterAnswers(
-            batch: read.batch, known: read.keys.map { .init(row: node.rows[$0], link: node.links[$0]) }, pages: pages)
+            batch: read.batch,
+            known: read.keys.map {
+                let isUnreadable = node.unreadable.contains($0)
+                var known = RegisterAnswers.Known(
+                    row: node.rows[$0], link: isUnreadable ? nil : node.links[$0], isCovered: !node.linksAreUncovered)
+                known.isUnreadable = isUnreadable
+                return known
+            }, pages: pages)
     }
 
     private mutating func store(_ write: RegisterWrite, _ node: NodeID) {
@@ -185,6 +197,53 @@ struct RegisterTests {
         bench.run(for: 1900)
         let won = bench.answers.filter { $0.value == .won(value($0.key, UInt8($0.key - 1))) }
         #expect(bench.answers.count == 3 && won.count == 1)
+    }
+
+    /// What is in the store ahead of its log is answered, and its register stays for those who learn, until the log is here.
+    @Test func whatCameAheadOfItsLogStays() {
+        var bench = RegisterBench(3, acceptors: 3)
+        let (giver, learner) = (RegisterBench.id(1), RegisterBench.id(2))
+        bench.down = [learner]
+        bench.claim(0, key, 1)
+        bench.run(for: 500)
+        bench.nodes[giver]!.links[key] = value(1)
+        bench.nodes[giver]!.linksAreUncovered = true
+        bench.claim(1, key, 5)
+        bench.run(for: 60_000)
+        #expect(bench.answers[5] == .taken(value(1)) && bench.nodes[giver]!.rows[key]?.accepted != nil)
+        bench.nodes[giver]!.linksAreUncovered = false
+        bench.run(for: 60_000)
+        #expect(bench.nodes[giver]!.rows[key] == nil)
+    }
+
+    /// It holds back the claims of its own key, of a batch and of a page, and no other's.
+    @Test func anAliasThatCannotBeReadIsNotVotedFor() {
+        var bench = RegisterBench(3, acceptors: 3)
+        bench.claim(0, key, 1)
+        bench.run(for: 500)
+        for index in 0..<3 { bench.nodes[RegisterBench.id(index)]!.unreadable = [key] }
+        bench.claim(1, key, 5)
+        bench.claim(1, [3, 98], 6)
+        bench.run(for: 5000)
+        #expect(bench.answers[5] == .unavailable && bench.answers[6] == .won(value(6, 1)))
+        for index in 1..<3 { bench.nodes[RegisterBench.id(index)]!.unreadable = [] }
+        bench.claim(1, key, 5)
+        bench.run(for: 5000)
+        #expect(bench.answers[5] == .taken(value(1)))
+    }
+
+    /// Whose value a round goes on with for others is not told that nothing was done.
+    @Test func aRoundThatGoesOnForOthers() {
+        var bench = RegisterBench(3, acceptors: 3)
+        bench.down = [RegisterBench.id(1), RegisterBench.id(2)]
+        bench.claim(0, key, 1)
+        bench.run(for: 1900)
+        bench.claim(0, key, 2)
+        bench.run(for: 200)
+        #expect(bench.answers == [1: .unknown])
+        bench.down = []
+        bench.run(for: 1700)
+        #expect(bench.answers[2] == .taken(value(1)))
     }
 
     /// Nobody answers: nothing was done. Somebody may have accepted: not known, until asked again, at any node.

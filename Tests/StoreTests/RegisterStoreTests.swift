@@ -2,11 +2,11 @@ import Dispatch
 import Foundation
 import Links
 import Primitives
-import Store
 import Synchronization
 import Testing
 
 @testable import Replication
+@testable import Store
 
 /// What the acceptor of aliases keeps on the disk, and what it may not take for its own.
 @Suite struct RegisterStoreTests {
@@ -89,6 +89,29 @@ import Testing
         }
     }
 
+    /// A link that a repair brought ahead of its log is here, and heads do not tell of it.
+    @Test func aheadOfTheLog() throws {
+        let (peer, sound) = (try PeerStoreTests.Peer(0), try PeerStoreTests.Peer(1))
+        var author = Author("3")
+        let link = LinkKey.alias(Array("name".utf8))
+        author.write(link, try claimed("name", 5).body)
+        sound.perform(.apply(PeerStoreTests.batch(author, 1...1)))
+        let read = sound.perform(
+            .readRecord(PeerStoreTests.connection, request: 1, RecordRequest(key: RecordKey.link(link).requestKey)))
+        guard case .recordsRead(_, _, let records)? = read.first else { throw Missing() }
+        peer.store.keep(write([row("name", claim: 5)], standing)) { _ in }
+        let asked = RegisterRead(batch: 1, keys: [key("name")], pagesAfter: [[]])
+        peer.perform(.merge(PeerStoreTests.connection, records.bytes))
+        for isCovered in [false, true] {
+            if isCovered { peer.perform(.apply(PeerStoreTests.batch(author, 1...1))) }
+            let answers = try peer.store.registers(asked)
+            #expect(answers.known[0].link?.claim == 5 && answers.known[0].isCovered == isCovered)
+            #expect(answers.pages[0].linked == (isCovered ? [key("name")] : []))
+        }
+        peer.store.close()
+        sound.store.close()
+    }
+
     /// Of a log with two versions nobody can say whether he holds what this store does.
     @Test func pagesTellOfTwoVersions() throws {
         let peer = try PeerStoreTests.Peer()
@@ -154,6 +177,22 @@ import Testing
                 case .failure(.aliasTaken) = store.createAndWait(
                     try NewLink(alias: claimed("name", 7).alias, body: body("https://x.example/")))
             else { throw Missing() }
+        }
+    }
+
+    /// Who asks again where the link has not come yet is told of it as it stands with an acceptor; that is no creation.
+    @Test func whatWasChangedElsewhereIsNotLoggedAnew() throws {
+        try withStore(own) { (store) throws in
+            var changed = try claimed("name", 7)
+            changed.body.creation = Creation(stamp: 1, origin: store.origin)
+            var reduced = try claimed("name", 7)
+            reduced.body = reduced.body.reduced
+            for link in [changed, reduced] {
+                guard case .failure(.notFound) = store.adoptAndWait(link) else { throw Missing() }
+            }
+            #expect(store.vector.map(\.head) == [0])
+            let link = try store.adoptAndWait(claimed("name", 7)).get()
+            #expect(try store.adoptAndWait(changed).get().stamp == link.stamp)
         }
     }
 
@@ -265,15 +304,23 @@ import Testing
 
     /// Whether there is such an alias nobody can say; and somebody is asked for the record.
     @Test func aDamagedAlias() throws {
-        try withStore(own) { _ = try $0.createAndWait("https://example.com/", alias: "name") }
+        try withStore(own) {
+            for name in ["beside", "name"] { _ = try $0.createAndWait("https://example.com/", alias: name) }
+        }
         try damageRow(directory.store, "aliases", Array("name".utf8))
         let peer = try PeerStoreTests.Peer(
             in: directory,
             {
                 var own = own; own.hasThreads = false; return own
             }(), clock)
-        #expect(throws: RegisterReadError.notNow) { try known(peer.store, "name") }
+        #expect(throws: RegisterReadError.notNow) { try peer.store.holder(of: key("name")) }
         #expect(peer.events.told.contains { if case .damagedRecord = $0 { true } else { false } })
+        peer.store.keep(write([row("name", claim: 5)], standing)) { _ in }
+        peer.store.turn()
+        let answers = try peer.store.registers(
+            RegisterRead(batch: 1, keys: [key("name"), key("absent")], pagesAfter: [[]]))
+        #expect(answers.known.map(\.isUnreadable) == [true, false] && answers.known[0].row != nil)
+        #expect(answers.pages[0].rows.count == 1 && answers.pages[0].linked == [])
         peer.store.close()
     }
 

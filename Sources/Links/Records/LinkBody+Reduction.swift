@@ -10,6 +10,9 @@ extension LinkBody {
             || !unknown.isEmpty
     }
 
+    /// Nobody has changed it, or cut it down.
+    package var isAsMade: Bool { creation == nil && !flags.contains(.reduced) }
+
     /// What the rule of the winner, and later changes of the link, need: who made it, and that it is deleted.
     package var reduced: LinkBody {
         var body = LinkBody()

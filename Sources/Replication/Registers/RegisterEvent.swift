@@ -49,14 +49,21 @@ package struct RegisterAnswers: Equatable, Sendable {
         package var row: RegisterRow?
         /// The alias, or its tombstone, is in the store: its whole creation as it stands now.
         package var link: RegisterValue?
+        /// And so is its entry, as the store's heads say. What a snapshot's records or a repair brought ahead of its log is
+        /// not told by heads: the register stays till then.
+        package var isCovered: Bool
+        /// The alias is in the store, and nobody can say whose it is: its record is damaged.
+        package var isUnreadable = false
 
-        package init(row: RegisterRow? = nil, link: RegisterValue? = nil) { (self.row, self.link) = (row, link) }
+        package init(row: RegisterRow? = nil, link: RegisterValue? = nil, isCovered: Bool = true) {
+            (self.row, self.link, self.isCovered) = (row, link, isCovered)
+        }
     }
 
     package struct Page: Equatable, Sendable {
         /// In order of their keys.
         package var rows: [RegisterRow]
-        /// Keys of those whose alias is in the store.
+        /// Keys of those whose alias is in the store, and its entry too.
         package var linked: Set<[UInt8]>
         /// Key of the last one if there are more; empty: that was all.
         package var next: [UInt8]

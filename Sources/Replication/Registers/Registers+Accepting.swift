@@ -11,10 +11,10 @@ extension Registers {
         switch job.work {
         case .prepare(let prepare):
             guard isInEpoch(prepare.epoch, job.from, &batch) else { return }
-            for row in prepare.rows { answer(row, job.from, &batch) }
+            for row in prepare.rows where isReadable(row.key, batch) { answer(row, job.from, &batch) }
         case .accept(let accept):
             guard isInEpoch(accept.epoch, job.from, &batch) else { return }
-            for row in accept.rows { answer(row, life: accept.life, job.from, &batch) }
+            for row in accept.rows where isReadable(row.key, batch) { answer(row, life: accept.life, job.from, &batch) }
         case .chosen(let chosen):
             guard batch.standing.isAcceptor(me) else { return }
             for row in chosen.rows { note(row, &batch) }
@@ -39,11 +39,14 @@ extension Registers {
         return false
     }
 
+    /// Of an alias that cannot be read nothing is said: it was chosen, whoever asks comes again, and a peer may have it.
+    private func isReadable(_ key: [UInt8], _ batch: RegisterBatch) -> Bool { !batch.known[key]!.isUnreadable }
+
     /// The value if it is chosen as far as this acceptor knows, by the store or by the register.
     func chosen(_ key: [UInt8], _ batch: inout RegisterBatch) -> RegisterValue? {
         let known = batch.known[key]!
         if let link = known.link {
-            forget(key, &batch)
+            if known.isCovered { forget(key, &batch) }
             return link
         }
         return known.row?.isChosen == true ? known.row!.accepted!.value : nil

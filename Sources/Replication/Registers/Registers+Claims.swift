@@ -53,10 +53,13 @@ extension Registers {
     }
 
     /// Whoever has waited long enough is told that it is not known, or that nothing was done. A round for which nobody
-    /// waits ends as it is.
+    /// waits ends as it is; one that goes on for others may yet propose its value.
     mutating func expire(_ key: [UInt8]) {
-        for waiter in rounds[key]!.waiters where waiter.until <= now && waiter.isClient {
-            let outcome: ClaimOutcome = waiter.wasProposed ? .unknown : .unavailable
+        let round = rounds[key]!
+        let goesOn = round.waiters.contains { $0.until > now }
+        for waiter in round.waiters where waiter.until <= now && waiter.isClient {
+            let mayYetBe = waiter.wasProposed || goesOn && waiter.claim == round.own.claim
+            let outcome: ClaimOutcome = mayYetBe ? .unknown : .unavailable
             effects.append(.answer(claim: waiter.claim, key: key, outcome))
         }
         rounds[key]!.waiters.removeAll { $0.until <= now }

@@ -203,11 +203,12 @@ final class AliasRegisters {
         Log.write(.error, "registers-damaged")
         isDown = true
         end()
-        (covers, outgoing) = ([], [])
+        (covers, outgoing, deadline) = ([], [], .max)
         store.forgetRegisters { [mail] in mail.put(.forgotten($0)) }
     }
 
     private func forgotten(_ succeeded: Bool) {
+        guard isDown else { return }
         guard succeeded else {
             deadline = System.monotonicMilliseconds() + RegisterLimits.storeRetry
             return

@@ -31,7 +31,7 @@ extension Store {
     /// Whose the alias of this key is, by the store alone; nil: it is not here.
     package func holder(of key: [UInt8]) throws(RegisterReadError) -> RegisterValue? {
         try readingRegisters { (view, transaction) throws(LMDBError) -> Result<RegisterValue?, RegisterReadError> in
-            do throws(RegisterReadError) { return .success(try link(key, view, transaction)) } catch {
+            do throws(RegisterReadError) { return .success(try link(key, view, transaction)?.value) } catch {
                 return .failure(error)
             }
         }
@@ -49,7 +49,7 @@ extension Store {
     }
 
     /// Logs a link whose claim was decided, unless it is here; either way `completion` gets the link as it stands, on the
-    /// writer's thread, once it is durable.
+    /// writer's thread, once it is durable. What was changed since it was made, and is not here yet, is `.notFound`.
     package func adopt(_ link: NewLink, completion: @escaping Completion) {
         precondition(link.alias != nil && link.body.claimID != nil)
         if !queue.pushPastCapacity(.create(link, completion)) { completion(.failure(.stopping)) }
@@ -72,7 +72,9 @@ extension Store {
         _ key: [UInt8], _ view: StoreView, _ transaction: ReadTransaction
     ) throws(RegisterReadError) -> RegisterAnswers.Known {
         var known = RegisterAnswers.Known()
-        known.link = try link(key, view, transaction)
+        do throws(RegisterReadError) {
+            if let found = try link(key, view, transaction) { (known.link, known.isCovered) = found }
+        } catch { known.isUnreadable = true }
         let rowKey = RegisterRows.rowKey(key)
         do throws(LMDBError) {
             switch try transaction.cursor(view.catalogue.registers!).searchRegister(rowKey) {
@@ -86,23 +88,25 @@ extension Store {
 
     private func link(
         _ key: [UInt8], _ view: StoreView, _ transaction: ReadTransaction
-    ) throws(RegisterReadError) -> RegisterValue? {
+    ) throws(RegisterReadError) -> (value: RegisterValue, isCovered: Bool)? {
         guard let link = try? LinkKey(decoding: key.span.bytes), case .alias(let name) = link else { return nil }
         let found: StoredRow
         do throws(LMDBError) {
             found = try transaction.cursor(view.catalogue.aliases).search(.aliases, name)
+            switch found {
+            case .absent: return nil
+            case .damaged: break
+            case .sound(let payload):
+                guard let record = try? StoredRecord(decoding: payload.bytes) else { break }
+                var body: [UInt8] = []
+                record.body.encode(into: &body)
+                // Stamps ascend in each log.
+                let author = try OriginRow.find(record.originIndex, view.catalogue, transaction)
+                let isCovered = author.map { $0.head > 0 && record.stamp <= $0.headStamp } ?? false
+                return (RegisterValue(claim: record.body.claimID ?? 0, bytes: body), isCovered)
+            }
         } catch { throw .notNow }
-        switch found {
-        case .absent: return nil
-        case .damaged: break
-        case .sound(let payload):
-            guard let record = try? StoredRecord(decoding: payload.bytes) else { break }
-            var body: [UInt8] = []
-            record.body.encode(into: &body)
-            return RegisterValue(claim: record.body.claimID ?? 0, bytes: body)
-        }
-        // A peer may have it.
-        damageObserver.withLock { $0 }?(RecordKey.link(link).requestKey)
+        tellDamage([.link(link)])
         throw .notNow
     }
 
@@ -140,7 +144,10 @@ extension Store {
             }
         } catch { throw error.isDamage ? .damagedRegister : .notNow }
         page.heads.sort { $0.origin < $1.origin }
-        for row in page.rows where try link(row.key, view, transaction) != nil { page.linked.insert(row.key) }
+        // Beside a link that cannot be read the register goes on: it says more than its absence.
+        for row in page.rows {
+            if let link = try? link(row.key, view, transaction), link.isCovered { page.linked.insert(row.key) }
+        }
         return page
     }
 }
