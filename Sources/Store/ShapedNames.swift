@@ -23,7 +23,10 @@ extension Store {
         }
         let (members, state) = try reading { (view, transaction) throws(LMDBError) in
             (
-                try Self.members(transaction.cursor(view.catalogue.members!)),
+                // Of two who decide each would believe that it is the only one.
+                try Self.members(transaction.cursor(view.catalogue.members!)) { _ throws(LMDBError) in
+                    throw .corrupted
+                },
                 try transaction.get(view.catalogue.registers!, RegisterRows.standingKey).flatMap { value in
                     RegisterRows.standingKey.withUnsafeBytes { RegisterRows.state($0, value) }
                 }

@@ -35,6 +35,8 @@ final class Writer: @unchecked Sendable {
     let owners = OwnerIndex()
     let directory: DataDirectory
     private var sideFile: SideFile
+    /// Removed, and not made anew.
+    var isWithoutSideFile = false
     var state: State
     var sums = DigestSums()
     private var figures = StoreFigures()
@@ -63,7 +65,7 @@ final class Writer: @unchecked Sendable {
         state = next
         environment = opening.image.environment
         ownTable = opening.image.catalogue.links(region: settings.region.character, node: settings.node)!
-        (sideFile, sums, fullSince) = (opening.sideFile, DigestSums(), nil)
+        (sideFile, isWithoutSideFile, sums, fullSince) = (opening.sideFile, false, DigestSums(), nil)
     }
 
     var catalogue: Catalogue { state.merge.catalogue }
@@ -319,7 +321,7 @@ final class Writer: @unchecked Sendable {
         try writeOwnRow(transaction)
         try state.merge.origins.write(catalogue.origins, transaction)
         try sums.write(now, catalogue, transaction)
-        try keepSideFileAhead()
+        try keepSideFileAhead(of: store)
         // Whoever finds a record finds its author, and whoever finds none has looked wherever one could be. A transaction
         // that fails now leaves a name that no record has.
         if !state.merge.origins.touched.isEmpty { store.noteNames(state.merge.origins.names) }
@@ -332,13 +334,17 @@ final class Writer: @unchecked Sendable {
     }
 
     /// The side file speaks of a sequence before the store holds it, and no longer of a closed store.
-    private func keepSideFileAhead() throws(LMDBError) {
+    private func keepSideFileAhead(of store: Store) throws(LMDBError) {
+        // A life that begins in this transaction gets its file once it is there; one that is to end has none.
+        guard state.row.origin == store.origin, !endsWithoutSideFile else { return }
         let isOther = sideFile.origin != state.row.origin
         guard isOther || sideFile.closedAt != nil || state.row.head > sideFile.sequenceLease else { return }
-        // A life that begins in this transaction gets its file once it is there.
-        guard !isOther || state.row.head > 0 else { return }
         try replaceSideFile()
     }
+
+    /// The file is gone because the present life was to end, and the transaction that ends it has not been committed yet: the
+    /// next start is to end it in any case.
+    private var endsWithoutSideFile: Bool { isWithoutSideFile && sideFile.origin == state.row.origin }
 
     /// After a new life began: until then there is none, so that whenever it is cut short, a new life begins again.
     private func renewSideFile() {
@@ -354,12 +360,14 @@ final class Writer: @unchecked Sendable {
             ahead.sequenceLease = state.row.head + SideFile.leaseStep
         }
         try directory.replace(directory.identityPath, with: Array(ahead.text.utf8))
-        sideFile = ahead
+        (sideFile, isWithoutSideFile) = (ahead, false)
     }
 
     /// What is closed in order says where its log ends, so that an older copy put in its place is noticed. If it cannot
     /// be said, the store is as good as after a crash.
     private func closeSideFile() {
+        // Nor of a life that is to end, or has none yet.
+        guard !isWithoutSideFile, sideFile.origin == state.row.origin else { return }
         var closed = sideFile
         closed.closedAt = state.row.head
         try? directory.replace(directory.identityPath, with: Array(closed.text.utf8))

@@ -1,7 +1,9 @@
 import Foundation
 import Links
 import Primitives
+import Replication
 import Store
+import Synchronization
 import Testing
 
 /// When a node begins a new life, and that a new one never meets what an earlier one may have done.
@@ -9,6 +11,12 @@ import Testing
     let directory = TemporaryDirectory()
     let clock = TestClock()
     private var own: StoreSettings { settings(directory, clock: clock) }
+    /// Without threads.
+    private var threadless: StoreSettings {
+        var settings = own
+        (settings.hasThreads, settings.continuity) = (false, .unproven)
+        return settings
+    }
 
     private func number(_ link: CreatedLink) -> UInt64? {
         guard case .generated(_, _, let number) = link.key else { return nil }
@@ -115,6 +123,44 @@ import Testing
     }
 
     /// Copies taken before the first link too.
+    /// A life that begins as the node runs has its file once it is there, also where links follow in the same transaction:
+    /// cut short before, the next start is to find none.
+    @Test func theFileComesAfterTheLife() throws {
+        let seen = Mutex<[Bool]>([])
+        var settings = threadless
+        let identity = directory.identity
+        settings.beforeCommit = { () throws(LMDBError) in
+            seen.withLock { $0.append(FileManager.default.fileExists(atPath: identity)) }
+        }
+        let peer = try PeerStoreTests.Peer(in: directory, settings, clock)
+        let before = peer.store.origin
+        #expect(peer.peers.perform(.beginIncarnation(.peerKnowsMore(NodeID(before)))))
+        peer.store.create(NewLink(body: body("https://example.com/"))) { _ in }
+        peer.store.turn()
+        #expect(seen.withLock { $0 } == [false] && FileManager.default.fileExists(atPath: identity))
+        #expect(peer.store.origin != before)
+        peer.store.close()
+    }
+
+    /// A doubt for which the disk had no room is not forgotten by a stop in order, whatever was written meanwhile.
+    @Test(arguments: [false, true]) func aDoubtThatIsOwed(writesMeanwhile: Bool) throws {
+        let isFull = Flag(true)
+        var settings = threadless
+        settings.beforeCommit = { () throws(LMDBError) in if isFull.value { throw .diskFull } }
+        let before = try {
+            let peer = try PeerStoreTests.Peer(in: directory, settings, clock)
+            let before = peer.store.origin
+            peer.perform(.beginIncarnation(.peerKnowsMore(NodeID(before))))
+            #expect(peer.store.origin == before)
+            isFull.value = false
+            clock.advance(milliseconds: 60_000)
+            if writesMeanwhile { _ = try peer.create("https://example.com/") }
+            peer.store.close()
+            return before
+        }()
+        try withStore(own) { #expect($0.didBeginIncarnation && $0.origin != before) }
+    }
+
     @Test(arguments: [0, 10, 1000]) func aStoreBehindItsLeaseIsANewLife(age: Int) throws {
         let links = try makeStore(own, clock: clock, generated: age / 2, aliases: age / 2)
         let copy = read(directory.file)

@@ -157,20 +157,6 @@ import Testing
         }
     }
 
-    @Test func membersAreLoggedAndRetireForGood() throws {
-        let peer = try Peer()
-        let id = NodeID(region: 0x32, node: 3)
-        var member = Member(id: id, addresses: ["a:1", "b:2"], logFormat: 3)
-        #expect(peer.perform(.logMember(member)).contains(.membersChanged([member])))
-        member.isRetired = true
-        #expect(peer.perform(.logMember(member)).contains(.membersChanged([member])))
-        let retired = member
-        member.isRetired = false
-        #expect(peer.perform(.logMember(member)).contains(.membersChanged([retired])))
-        #expect(try peer.store.holdings().members == [retired])
-        #expect(try StoreInspection(directory: peer.directory.store).problems == [])
-    }
-
     /// The old life is sealed, nothing is issued, and the file `identity` tells of the new one.
     @Test func aNewLifeInPlace() throws {
         let peer = try Peer()

@@ -25,7 +25,7 @@ extension Replicator {
             for alarm in raised.sorted(by: { "\($0)" < "\($1)" }) {
                 if case .snapshotNeeded = alarm { clear(alarm) }
             }
-            (isReady, headWhileFinishing) = (false, nil)
+            (isReady, headWhileFinishing, lastGiver) = (false, nil, nil)
             // Some may have shown since the store was told.
             let forked = self.forked
             var fresh = holdings
@@ -65,8 +65,11 @@ extension Replicator {
         guard intakes.values.allSatisfy({ $0.applying == nil }) else { return }
         raise(.snapshotNeeded(origin))
         let isUrgent = now.ticks - wantedAt >= ReplicationLimits.snapshotYield
-        guard let session = holders(origin).first(where: { covers($0.node, isUrgent) }) else { return }
+        let able = holders(origin).filter { covers($0.node, isUrgent) }
+        // What failed may fail again: a giver's store is damaged, its line is slow.
+        guard let session = able.first(where: { $0.node != lastGiver }) ?? able.first else { return }
         joinWantedAt = nil
+        lastGiver = session.node
         let request = nextRequest()
         joining = .asked(session.id, request: request)
         joiningAt = now.ticks

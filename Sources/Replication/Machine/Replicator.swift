@@ -34,6 +34,8 @@ package struct Replicator: Sendable {
     var partial: PartialInstall?
     /// Since when a snapshot has been needed and none was begun.
     var joinWantedAt: Int64?
+    /// Who was asked for a snapshot last.
+    var lastGiver: NodeID?
     var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
     var comparison = Comparison()
     var lookups = Lookups()

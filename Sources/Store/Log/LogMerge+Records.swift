@@ -74,14 +74,16 @@ extension LogMerge {
         return .changed
     }
 
-    /// There is such a record, and it cannot be read.
+    /// There is such a record, and it cannot be read; unless there is one that can: a damaged key may be another's.
     mutating func putDamaged(
         _ key: RecordKey, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) {
+        let table = try handle(of: key, transaction)
+        if case .record = try stored(key, key.rowKey, table, transaction) { return }
         if case .link(.alias(let name)) = key { try noteShape(name, transaction) }
         try noteFormat(of: key, transaction)
         // Too short for any row.
-        try transaction.put(handle(of: key, transaction), key.rowKey, [])
+        try transaction.put(table, key.rowKey, [])
     }
 
     /// The sum over a bucket's sound records; nil where its keys are spread over a table too long for a transaction,

@@ -151,8 +151,7 @@ package final class PeerStore {
                 install = try SnapshotInstall(settings, codeSecret: store.codeSecret, codeSpace: store.codeSpace)
             case .installChunk(let bytes):
                 guard let install else { return tell(.installFailed) }
-                let position = try install.take(bytes)
-                tell(.chunkInstalled(position: position.bytes))
+                tell(.chunkInstalled(position: try install.take(bytes)))
             case .finishInstall(let offer, let end): finish(offer, end)
             case .abandonInstall: abandon()
             default: preconditionFailure("not of a snapshot")

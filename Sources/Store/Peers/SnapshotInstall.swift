@@ -29,6 +29,7 @@ final class SnapshotInstall: @unchecked Sendable {
     private var merge: LogMerge
     private var sums = DigestSums()
     private var (recordCount, sum): (UInt64, UInt128) = (0, 0)
+    private var position: [UInt8] = []
     /// Once the records are checked.
     private var life: OriginRow?
     private(set) var lost: LostAndFound
@@ -77,8 +78,9 @@ final class SnapshotInstall: @unchecked Sendable {
     /// Another peer goes on behind the last record; number and sum will be of what comes now.
     func resume() { (recordCount, sum) = (0, 0) }
 
-    /// Records in order of their keys; where the last one stands. Throws for what no sound peer sends.
-    func take(_ chunk: [UInt8]) throws(LMDBError) -> SnapshotPosition {
+    /// Records in order of their keys; where the last sound one stands, empty before the first. Throws for what no sound peer
+    /// sends.
+    func take(_ chunk: [UInt8]) throws(LMDBError) -> [UInt8] {
         let records: [PeerRecord]
         do throws(MalformedBytes) { records = try PeerRecord.decodeAll(chunk) } catch { throw .corrupted }
         let transaction = try environment!.beginWrite()
@@ -91,7 +93,7 @@ final class SnapshotInstall: @unchecked Sendable {
                         record.key, record.value, stamp: record.stamp, of: record.origin, merge.owners,
                         takesReduced: true),
                     let index = index(of: record.origin),
-                    try merge.put(change, at: index, &sums, transaction) == .changed
+                    try merge.put(change, at: index, as: .repair, &sums, transaction) == .changed
                 else { throw .corrupted }
             }
             recordCount += 1
@@ -102,8 +104,11 @@ final class SnapshotInstall: @unchecked Sendable {
         try settings.beforeInstallCommit()
         try transaction.commit()
         merge.origins.forgetTouched()
-        guard let last = records.last else { throw .corrupted }
-        return SnapshotPosition(last.key.table, last.key.rowKey)
+        // A damaged key may be any.
+        if let last = records.last(where: { !$0.isDamaged }) {
+            position = SnapshotPosition(last.key.table, last.key.rowKey).bytes
+        }
+        return position
     }
 
     private func index(of origin: Origin) -> UInt16? {

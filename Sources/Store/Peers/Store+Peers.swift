@@ -25,14 +25,19 @@ extension Store {
         }
     }
 
-    /// What is durable here, for a replicator to begin with.
+    /// What is durable here, for a replicator to begin with. Members that cannot be read are told of as damaged records.
     package func holdings() throws(StoreError) -> Holdings {
-        try reading { (view, transaction) throws(LMDBError) in
-            return Holdings(
+        var damaged: [RecordKey] = []
+        let holdings = try reading { (view, transaction) throws(LMDBError) in
+            Holdings(
                 origin, try vector(view, transaction).map(\.row),
-                members: try Self.members(transaction.cursor(view.catalogue.members!)),
+                members: try Self.members(transaction.cursor(view.catalogue.members!)) { key in
+                    if let key { damaged.append(key) }
+                },
                 isFresh: try transaction.get(view.catalogue.meta, MetaRow.joining) != nil)
         }
+        tellDamage(damaged)
+        return holdings
     }
 
     /// Where an origin's log stands, for one whose batch was not applied.
@@ -86,18 +91,23 @@ extension Store {
     ) throws(LMDBError) -> Records {
         var records = Records(next: [], bytes: [])
         let start = bucket.rowKeys?.first ?? []
-        var row = try after.isEmpty && start.isEmpty ? cursor.move(.first) : cursor.seek(after.isEmpty ? start : after)
-        if let found = row, !after.isEmpty, found.key.elementsEqual(after) { row = try cursor.move(.next) }
+        var row: Cursor.Pair?
+        if after.isEmpty {
+            row = try start.isEmpty ? cursor.move(.first) : cursor.seek(start)
+        } else {
+            row = try self.start(behind: after, cursor)
+        }
         var scanned = 0
         while let (key, value) = row {
-            if let last = bucket.rowKeys?.last, last.lexicographicallyPrecedes(key) { break }
             scanned += 1
-            if let record = record(view, bucket.table, key, value), record.key.bucket == bucket {
-                record.encode(into: &records.bytes)
-            }
-            if scanned == StoreLimits.bucketScanRows || records.bytes.count > Self.recordsLimitBytes {
-                records.next = Array(key)
-                break
+            // A damaged key may be any, and stands elsewhere than where a search for it leads.
+            if let record = record(view, bucket.table, key, value) {
+                if let last = bucket.rowKeys?.last, last.lexicographicallyPrecedes(key) { break }
+                if record.key.bucket == bucket { record.encode(into: &records.bytes) }
+                if scanned >= StoreLimits.bucketScanRows || records.bytes.count > Self.recordsLimitBytes {
+                    records.next = Array(key)
+                    break
+                }
             }
             row = try cursor.move(.next)
         }
@@ -140,31 +150,21 @@ extension Store {
         after position: SnapshotPosition?, into chunk: inout [PeerRecord]
     ) throws(StoreError) -> SnapshotPosition? {
         try reading { (view, transaction) throws(LMDBError) in
-            let order = view.catalogue.recordTables.sorted {
-                $0.snapshotRank < $1.snapshotRank
-            }
-            let position = position ?? SnapshotPosition(order[0])
-            var (sizeBytes, last) = (0, position.key)
-            if let handle = view.catalogue.handle(position.table) {
-                let cursor = try transaction.cursor(handle)
-                var row = try position.key.isEmpty ? cursor.move(.first) : cursor.seek(position.key)
-                if let found = row, !position.key.isEmpty, found.key.elementsEqual(position.key) {
-                    row = try cursor.move(.next)
+            let (table, rows, next) = try rows(
+                view.catalogue.recordTables, after: position, Self.chunkLimitBytes, view, transaction)
+            var sizeBytes = 0
+            for row in rows {
+                let given = row.key.withUnsafeBytes { key in
+                    row.value.withUnsafeBytes { record(view, table, key, $0) }
+                        ?? RecordKey(table, key).map { PeerRecord(damaged: $0, at: origin) }
                 }
-                while let (key, value) = row {
-                    if sizeBytes >= Self.chunkLimitBytes { return SnapshotPosition(position.table, last) }
-                    last = Array(key)
-                    let given =
-                        record(view, position.table, key, value)
-                        ?? RecordKey(position.table, key).map { PeerRecord(damaged: $0, at: origin) }
-                    if let given {
-                        chunk.append(given)
-                        sizeBytes += given.value.count + key.count + PeerRecord.headSizeBytes
-                    }
-                    row = try cursor.move(.next)
-                }
+                guard let given else { continue }
+                sizeBytes += given.value.count + row.key.count + PeerRecord.headSizeBytes
+                chunk.append(given)
             }
-            return order.first { $0.snapshotRank > position.table.snapshotRank }.map { SnapshotPosition($0) }
+            // A chunk ends behind a sound record, and none came for so long.
+            guard sizeBytes <= WireLimits.chunkBytes else { throw .corrupted }
+            return next
         }
     }
 

@@ -108,24 +108,23 @@ extension Writer {
     ) throws(LMDBError) {
         let key = RecordKey.member(member.id)
         var (stored, unknown): (Stamp?, [UnknownField]) = (nil, [])
-        var replaced: UInt128?
         if let value = try transaction.get(catalogue.members!, key.rowKey),
             let payload = key.rowKey.withUnsafeBytes({ Row.payload(.members, $0, value) }),
-            let record = try? TableRecord(key, decoding: payload.bytes), case .member(let body) = record.body,
-            let author = state.merge.origins.names[record.originIndex]
+            let record = try? TableRecord(key, decoding: payload.bytes), case .member(let body) = record.body
         {
             // Retired is for good.
             if body.isRetired { return }
             (stored, unknown) = (Stamp(rawValue: record.stamp), body.unknown)
-            replaced = Digest.hash(key.entryKey, stamp: record.stamp, origin: author)
         }
         let stamp = state.clock.stamp(now: now, stored: stored)
         var value: [UInt8] = []
         member.body(keeping: unknown).encode(into: &value)
-        try transaction.put(catalogue.members!, key.rowKey, sealedRecord(.members, key.rowKey, stamp, value))
+        guard
+            let change = try? EntryChange(
+                key, value, stamp: stamp.rawValue, of: state.row.origin, owners, takesReduced: false)
+        else { throw .corrupted }
         try log(LogEntry.Kind.member, key.entryKey, stamp, value, transaction)
-        let hash = Digest.hash(key.entryKey, stamp: stamp.rawValue, origin: state.row.origin)
-        try addToDigest(key.bucket, hash, replacing: replaced, transaction)
+        _ = try state.merge.put(change, at: state.originIndex, as: .repair, &sums, transaction)
     }
 
     // MARK: Repair
@@ -164,6 +163,7 @@ extension Writer {
             region: ended.origin.region, node: ended.origin.node, incarnation: settings.newIncarnation())
         guard let index = state.merge.origins.beginOwnLife(origin, ended: ended) else { throw .mapFull }
         try directory.removeIdentity()
+        isWithoutSideFile = true
         (state.row, state.originIndex) = (OriginRow(origin: origin, chainStart: chain.start(origin)), index)
         state.row.headStamp = state.clock.stamp(now: now).rawValue
         (state.row.ceiling, state.row.wall) = (state.issuer.ceiling, ended.wall)
@@ -217,15 +217,21 @@ extension WriteTransaction {
 }
 
 extension Store {
-    static func members(_ cursor: borrowing Cursor) throws(LMDBError) -> [Member] {
+    /// All members that can be read. `onDamage` gets the key of each other, nil if that is none.
+    static func members(
+        _ cursor: borrowing Cursor, onDamage: (RecordKey?) throws(LMDBError) -> Void = { _ in }
+    ) throws(LMDBError) -> [Member] {
         var members: [Member] = []
         var row = try cursor.move(.first)
         while let (key, value) = row {
-            if let payload = Row.payload(.members, key, value), case .member(let id) = RecordKey(.members, key),
+            let recordKey = RecordKey(.members, key)
+            if let payload = Row.payload(.members, key, value), case .member(let id) = recordKey,
                 let record = try? TableRecord(.member(id), decoding: payload.bytes),
                 case .member(let body) = record.body
             {
                 members.append(Member(id, body))
+            } else {
+                try onDamage(recordKey)
             }
             row = try cursor.move(.next)
         }

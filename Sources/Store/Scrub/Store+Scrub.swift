@@ -73,8 +73,7 @@ extension Store {
         return now >= due || now < scrubPace.beganAt
     }
 
-    /// `observer` is called on the writer's thread with the key of each damaged record that the scrub met, as in a request
-    /// for a record.
+    /// `observer` is called with the key of each damaged record that the scrub or a reader met, as in a request for a record.
     func observeDamage(_ observer: @escaping @Sendable ([UInt8]) -> Void) {
         damageObserver.withLock { $0 = observer }
     }
@@ -82,6 +81,11 @@ extension Store {
     /// The writer has done with a step's findings.
     func finishedScrubbing(_ damaged: [RecordKey]) {
         scrubWaits.store(false, ordering: .releasing)
+        tellDamage(damaged)
+    }
+
+    /// A peer may have them.
+    func tellDamage(_ damaged: [RecordKey]) {
         guard let observer = damageObserver.withLock({ $0 }) else { return }
         for key in damaged { observer(key.requestKey) }
     }

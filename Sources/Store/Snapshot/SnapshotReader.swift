@@ -28,22 +28,29 @@ extension Store {
         after position: SnapshotPosition?, limitBytes: Int = StoreLimits.partBytes
     ) throws(StoreError) -> SnapshotRows {
         try reading { (view, transaction) throws(LMDBError) in
-            let order = view.catalogue.snapshotOrder
-            let position = position ?? SnapshotPosition(order[0])
-            var part = SnapshotRows(
-                vector: try vector(view, transaction), table: position.table, rows: [], next: nil)
-            // A table that is not here has no rows.
-            if let handle = view.catalogue.handle(position.table) {
-                let cursor = try transaction.cursor(handle)
-                part.next = try read(position, limitBytes, cursor, into: &part.rows).map {
-                    SnapshotPosition(position.table, $0)
-                }
-            }
-            if part.next == nil {
-                part.next = order.first { $0.snapshotRank > position.table.snapshotRank }.map { SnapshotPosition($0) }
-            }
-            return part
+            let vector = try vector(view, transaction)
+            let tables = view.catalogue.recordTables + [.meta, .digests]
+            let (table, rows, next) = try rows(tables, after: position, limitBytes, view, transaction)
+            return SnapshotRows(vector: vector, table: table, rows: rows, next: next)
         }
+    }
+
+    /// About `limitBytes` of one of `tables`, in the order in which they travel; rows that are damaged have no value.
+    func rows(
+        _ tables: [TableID], after position: SnapshotPosition?, _ limitBytes: Int, _ view: StoreView,
+        _ transaction: ReadTransaction
+    ) throws(LMDBError) -> (table: TableID, rows: [SnapshotRows.Row], next: SnapshotPosition?) {
+        let order = tables.sorted { $0.snapshotRank < $1.snapshotRank }
+        let position = position ?? SnapshotPosition(order[0])
+        var rows: [SnapshotRows.Row] = []
+        // A table that is not here has no rows.
+        if let handle = view.catalogue.handle(position.table),
+            let last = try read(position, limitBytes, transaction.cursor(handle), into: &rows)
+        {
+            return (position.table, rows, SnapshotPosition(position.table, last))
+        }
+        let next = order.first { $0.snapshotRank > position.table.snapshotRank }
+        return (position.table, rows, next.map { SnapshotPosition($0) })
     }
 
     /// The key to go on behind; nil at the table's end. That is a sound row's, because a damaged key stands elsewhere
@@ -66,13 +73,13 @@ extension Store {
                 last = kept.key
             }
             rows.append(kept)
-            sizeBytes += kept.key.count + kept.value.count + 8
+            sizeBytes += kept.key.count + kept.value.count + PeerRecord.headSizeBytes
         }
         return nil
     }
 
     /// The row after the one of `key`. Where a damaged neighbour leads the search astray, some rows come once more.
-    private func start(behind key: [UInt8], _ cursor: borrowing Cursor) throws(LMDBError) -> Cursor.Pair? {
+    func start(behind key: [UInt8], _ cursor: borrowing Cursor) throws(LMDBError) -> Cursor.Pair? {
         let found = try cursor.seek(key)
         if let found, found.key.elementsEqual(key) { return try cursor.move(.next) }
         var row = found
@@ -113,18 +120,9 @@ extension Store {
     }
 }
 
-extension Catalogue {
-    /// The tables of a snapshot in the order in which they travel: digests last, because they are what a copy is
-    /// compared with. The version vector comes with each part, the log on its own, and owners follow from the records.
-    fileprivate var snapshotOrder: [TableID] {
-        (recordTables + [.meta, .digests]).sorted {
-            $0.snapshotRank < $1.snapshotRank
-        }
-    }
-}
-
 extension TableID {
-    /// Ascending in the order of a snapshot.
+    /// Ascending in the order of a snapshot: digests last, because they are what a copy is compared with. The version vector
+    /// comes with each part, the log on its own, and owners follow from the records.
     var snapshotRank: Int {
         switch self {
         case .links(let region, let node): Int(region) << 8 | Int(node)
