@@ -4,9 +4,9 @@ import Testing
 
 @testable import Replication
 
-/// Incarnations, seals, members, truncation, clocks.
+/// Incarnations, seals, members, truncation, clocks of others.
 struct LivesTests {
-    private static func heads(_ bench: Bench, _ rows: [OriginState], ahead: Int64 = 0) -> Frame {
+    static func heads(_ bench: Bench, _ rows: [OriginState], ahead: Int64 = 0) -> Frame {
         .heads(
             Heads(
                 wall: bench.now.wall.advanced(byMilliseconds: ahead), sent: 1, echo: 0, held: 0,
@@ -333,51 +333,5 @@ struct LivesTests {
             waited += 1
         }
         #expect(bench.batches.map(\.first) == [2])
-    }
-
-    /// With two peers at least, of which more than half look ahead, the own clock is wrong.
-    @Test(
-        arguments: [
-            ([61_000], false), ([61_000, 0], false), ([61_000, 62_000], true), ([60_000, 60_000], false),
-            ([61_000, 62_000, 0], true), ([-90_000, -90_000], false),
-        ] as [([Int64], Bool)])
-    func ownClock(offsets: [Int64], isWrong: Bool) {
-        var (bench, ids) = (Bench(), [ConnectionID]())
-        for (index, offset) in offsets.enumerated() {
-            let origin = Origin(region: 0x32 + UInt8(index), node: 0, incarnation: 5)
-            let hello = Bench.hello(
-                origin, run: UInt64(index) + 2, wall: bench.now.wall.advanced(byMilliseconds: offset))
-            ids.append(bench.open(certified: NodeID(origin)))
-            bench.receive(ids[index], .hello(hello))
-            bench.receive(ids[index], .state(PeerState(credit: 0, rows: [])))
-            if index < offsets.count - 1 { #expect(!bench.effects.contains(.localChanges(allowed: true))) }
-        }
-        #expect(bench.machine.ownClockIsWrong == isWrong)
-        let origin = Origin(region: 0x32, node: 0, incarnation: 5)
-        bench.receive(ids[0], .entries(Bench.entries(1...1, origin, stamp: bench.now.wall.milliseconds + 61_000)))
-        #expect(bench.batches.isEmpty != isWrong, "it goes on applying")
-        guard isWrong else { return }
-        for id in ids { bench.receive(id, Self.heads(bench, [])) }
-        #expect(!bench.machine.ownClockIsWrong)
-    }
-
-    @Test func ownClockIsTold() {
-        var bench = Bench()
-        var told: [Effect] = []
-        for index in 0..<2 as Range<UInt8> {
-            let origin = Origin(region: 0x32 + index, node: 0, incarnation: 5)
-            let id = bench.open(certified: NodeID(origin))
-            bench.receive(
-                id,
-                .hello(
-                    Bench.hello(origin, run: UInt64(index) + 2, wall: bench.now.wall.advanced(byMilliseconds: 70_000))))
-            told += bench.effects
-        }
-        #expect(told.contains(.localChanges(allowed: false)) && told.contains(.alarm(.ownClockWrong)))
-        #expect(!bench.machine.status.mayChange)
-        bench.wait(61_000)
-        #expect(bench.machine.status.mayChange)
-        #expect(
-            bench.effects.contains(.localChanges(allowed: true)) && bench.effects.contains(.cleared(.ownClockWrong)))
     }
 }

@@ -37,9 +37,14 @@ extension Replicator {
     }
 
     /// Wall time as it is believed: the own clock, or the peers' in the middle if the own one is wrong.
-    var reference: Instant {
-        guard ownClockIsWrong else { return now.wall }
+    var reference: Instant { ownClockIsWrong ? peersTime ?? now.wall : now.wall }
+
+    /// What is that old is so by the own clock, and by the peers' in the middle.
+    var agedBy: Instant { peersTime.map { min($0, now.wall) } ?? now.wall }
+
+    /// Nil: no peer was heard lately.
+    private var peersTime: Instant? {
         let offsets = self.offsets
-        return now.wall.advanced(byMilliseconds: offsets[(offsets.count - 1) / 2])
+        return offsets.isEmpty ? nil : now.wall.advanced(byMilliseconds: offsets[(offsets.count - 1) / 2])
     }
 }

@@ -56,7 +56,7 @@ extension Replicator {
             return Truncation.Row(origin: row.origin, acknowledged: acknowledged, pinned: pinned)
         }
         guard !list.isEmpty, !joining.isFrozen else { return }
-        effects.append(.truncate(Truncation(list, now: min(now.wall, reference))))
+        effects.append(.truncate(Truncation(list, now: agedBy)))
     }
 
     /// A thousand writes a second make more old entries in an interval than one order takes.
