@@ -37,18 +37,20 @@ extension Store {
             switch failure {
             case nil where !reader.batch.entries.isEmpty: return .entries(Entries(reader.batch, after: reader.before))
             case .truncated(let floor): return .belowFloor(floor)
-            case nil, .unknownOrigin, .beyond, .damaged, .failed: return .damaged
+            case .damaged(let sequence): return .damaged(sequence: sequence)
+            case nil, .unknownOrigin, .beyond, .failed: return .damaged(sequence: nil)
             }
         }
-        return result ?? .damaged
+        return result ?? .damaged(sequence: nil)
     }
 
     /// Whether these logs are here as far as these heads, and in this version. What was truncated away beyond a head nobody
     /// can compare any more: then not.
     package func holds(_ heads: [LogHead]) -> Bool {
         let holds = try? reading { (view, transaction) throws(LMDBError) in
-            for head in heads where head.head > 0 {
-                guard let index = view.index(of: head.origin),
+            let indexes = Dictionary(view.names.map { ($1, $0) }, uniquingKeysWith: max)
+            for head in heads where head.head > 0 && head.chain != Chain(rawValue: 0) {
+                guard let index = indexes[head.origin],
                     let row = try OriginRow.find(index, view.catalogue, transaction)
                 else { return false }
                 // Also where the last entry is damaged.
@@ -115,39 +117,57 @@ private struct LogReader {
     ) throws(LMDBError) -> LogReadError? {
         guard batch.first > row.floor else { return .truncated(floor: row.floor) }
         guard batch.first <= row.head + 1 else { return .beyond(head: row.head) }
+        guard let before = try chain(at: batch.first - 1, tables.log, transaction) else {
+            return .damaged(sequence: batch.first - 1)
+        }
+        (self.before, batch.chain) = (before, before)
         let cursor = try transaction.cursor(tables.log)
-        if let failure = try readChain(cursor) { return failure }
-        before = batch.chain
         var sizeBytes = 0
-        var next =
-            batch.first == row.floor + 1 ? try cursor.seek(LogRow.key(index, batch.first)) : try cursor.move(.next)
+        var next = try cursor.seek(LogRow.key(index, batch.first))
         while batch.last < min(last, row.head), sizeBytes < limitBytes,
             batch.entries.count < StoreLimits.entriesPerBatch
         {
             let sequence = batch.last + 1
-            guard let (chain, entry) = next.flatMap({ sound($0, sequence) }) else {
-                return .damaged(sequence: sequence)
+            guard let (_, entry) = next.flatMap({ sound($0, sequence) }) else {
+                // What stands before goes out first.
+                if batch.entries.isEmpty { return .damaged(sequence: sequence) }
+                break
             }
-            batch.chain = chain
             batch.entries.append(entry)
             sizeBytes += entry.count + LogEntry.lengthSizeBytes
             next = try cursor.move(.next)
         }
+        guard !batch.entries.isEmpty else { return nil }
+        guard let end = try chain(at: batch.last, tables.log, transaction) else {
+            return .damaged(sequence: batch.last)
+        }
+        batch.chain = end
         return nil
     }
 
-    /// The chain before the first entry.
-    private mutating func readChain(_ cursor: borrowing Cursor) throws(LMDBError) -> LogReadError? {
-        let before = batch.first - 1
-        if before == row.floor {
-            batch.chain = row.floorChain
-            return nil
-        }
-        guard let (chain, _) = try cursor.seek(LogRow.key(index, before)).flatMap({ sound($0, before) }) else {
-            return .damaged(sequence: before)
-        }
-        batch.chain = chain
-        return nil
+    /// After the entry of `sequence`; nil if it is damaged. No checksum covers a chain, and with one flipped bit a peer would
+    /// take the log for another version of itself: so it must follow from the row before, or lead to the one behind.
+    private func chain(
+        at sequence: UInt64, _ log: TableHandle, _ transaction: ReadTransaction
+    ) throws(LMDBError) -> [UInt8]? {
+        if sequence == row.floor { return row.floorChain }
+        if sequence == row.head { return row.headChain }
+        let cursor = try transaction.cursor(log)
+        guard let value = try transaction.get(log, LogRow.key(index, sequence)), value.count > OriginRow.chainSizeBytes
+        else { return nil }
+        let stored = Array(value.prefix(OriginRow.chainSizeBytes))
+        let chains = LogChain()
+        let behind = try cursor.seek(LogRow.key(index, sequence + 1)).flatMap { sound($0, sequence + 1) }
+        if let behind, chains.next(stored, behind.entry) == behind.chain { return stored }
+        let entry = try cursor.seek(LogRow.key(index, sequence)).flatMap { sound($0, sequence) }?.entry
+        let before =
+            sequence - 1 == row.floor
+            ? row.floorChain
+            : try cursor.seek(LogRow.key(index, sequence - 1)).flatMap { sound($0, sequence - 1) }?.chain
+        guard let entry, let before else { return nil }
+        let following = chains.next(before, entry)
+        let leads = behind.map { chains.next(following, $0.entry) == $0.chain } ?? false
+        return following == stored || leads ? following : nil
     }
 
     /// Nil if the row is another one's, or its entry fails its checksum.

@@ -327,8 +327,23 @@ struct StreamTests {
         var bench = Bench()
         _ = bench.connect()
         bench.committed(1)
-        bench.tell(.logRead(bench.reads[0], .damaged))
+        bench.tell(.logRead(bench.reads[0], .damaged(sequence: nil)))
         #expect(bench.alarms == [.damagedLog(Bench.own)])
+        #expect(!bench.effects.contains { if case .truncate = $0 { true } else { false } })
+    }
+
+    /// Where the row that fails is known the log is cut there: whoever lacks it takes a snapshot, or has it of another.
+    @Test func damagedLogIsCut() {
+        var bench = Bench()
+        _ = bench.connect()
+        bench.committed(3)
+        bench.tell(.logRead(bench.reads[0], .damaged(sequence: 2)))
+        let orders = bench.effects.compactMap { if case .truncate(let order) = $0 { order } else { nil } }
+        #expect(orders.map { $0.rows.map(\.damaged) } == [[2]])
+        bench.tell(.truncated([Floor(origin: Bench.own, floor: 3)]))
+        bench.wait(100)
+        #expect(
+            bench.frames.contains { if case .heads(let heads) = $0 { heads.rows.map(\.floor) == [3] } else { false } })
     }
 
     /// Frames of the registers are another machine's, once the peer is let in; it gets them if its version knows them.

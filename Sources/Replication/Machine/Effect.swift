@@ -129,9 +129,11 @@ package struct Truncation: Equatable, Sendable {
         package var acknowledged: UInt64
         /// Nothing beyond may go, whatever its age: a snapshot needs it.
         package var pinned: UInt64
+        /// The entry of this sequence cannot be read, and all before goes with it; 0: none.
+        package var damaged: UInt64
 
-        package init(origin: Origin, acknowledged: UInt64, pinned: UInt64) {
-            (self.origin, self.acknowledged, self.pinned) = (origin, acknowledged, pinned)
+        package init(origin: Origin, acknowledged: UInt64, pinned: UInt64, damaged: UInt64 = 0) {
+            (self.origin, self.acknowledged, self.pinned, self.damaged) = (origin, acknowledged, pinned, damaged)
         }
     }
 

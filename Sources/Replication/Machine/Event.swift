@@ -109,6 +109,6 @@ package enum LogReadResult: Equatable, Sendable {
     /// At least one entry, consecutive from where the read began.
     case entries(Entries)
     case belowFloor(UInt64)
-    /// A row's checksum or chain fails.
-    case damaged
+    /// A row's checksum or chain fails; nil: nothing can be read.
+    case damaged(sequence: UInt64?)
 }

@@ -56,9 +56,13 @@ extension Replicator {
         case .belowFloor(let floor):
             sessions[read.connection]!.streams[read.origin] = nil
             raiseFloor(read.origin, min(floor, head(read.origin)))
-        case .damaged:
+        case .damaged(let sequence):
             sessions[read.connection]!.streams[read.origin] = nil
             raise(.damagedLog(read.origin))
+            // Who lacks it gets it elsewhere, or with a snapshot: the record is there. Else it would be asked for without end.
+            guard let sequence else { return }
+            let cut = Truncation.Row(origin: read.origin, acknowledged: 0, pinned: head(read.origin), damaged: sequence)
+            effects.append(.truncate(Truncation([cut], now: agedBy)))
         case .entries(let entries):
             precondition(entries.origin == read.origin && entries.first == read.from && entries.last <= read.through)
             let theirs = peers[session.node]!.rows[read.origin]

@@ -32,28 +32,53 @@ extension Writer {
         return (floors, !floors.isEmpty)
     }
 
-    /// The entries of one log that may go, with the chain after each; of its oldest part, `share`, whatever their age.
+    /// The entries of one log that may go, with the chain after each; of its oldest part, `share`, whatever their age. One that
+    /// is damaged goes with those before if the next one does; the log never ends with it, because nobody knows its chain.
     private func removable(
         _ row: Truncation.Row, _ order: Truncation, _ index: UInt16, _ position: OriginRow, _ share: Double,
         _ budget: Int, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> [(sequence: UInt64, chain: [UInt8])] {
-        var gone: [(sequence: UInt64, chain: [UInt8])] = []
+        var (gone, damaged): ([(sequence: UInt64, chain: [UInt8])], [UInt64]) = ([], [])
         let cursor = try transaction.cursor(catalogue.log)
         var next = try cursor.seek(LogRow.key(index, position.floor + 1))
-        let last = min(position.head, row.pinned)
+        let last = row.damaged > 0 ? position.head : min(position.head, row.pinned)
         let tooLong = position.floor + UInt64((Double(position.head - position.floor) * share).rounded(.up))
-        while gone.count < budget, position.floor + UInt64(gone.count) < last, let (key, value) = next {
-            let sequence = position.floor + UInt64(gone.count) + 1
-            // A damaged row stays: `verify` has to find it.
-            guard key.elementsEqual(LogRow.key(index, sequence)), value.count > OriginRow.chainSizeBytes,
-                let entry = try? LogEntry(
-                    decoding: UnsafeRawBufferPointer(rebasing: value[OriginRow.chainSizeBytes...]).bytes)
-            else { break }
+        while gone.count + damaged.count < budget {
+            let sequence = position.floor + UInt64(gone.count + damaged.count) + 1
+            guard sequence <= last, let (key, value) = next, key.elementsEqual(LogRow.key(index, sequence)) else {
+                break
+            }
+            next = try cursor.move(.next)
+            let entry = try? LogEntry(
+                decoding: UnsafeRawBufferPointer(rebasing: value.dropFirst(OriginRow.chainSizeBytes)).bytes)
+            guard let entry, sequence != row.damaged || sequence == position.head else {
+                damaged.append(sequence)
+                continue
+            }
             let instant = Stamp(rawValue: entry.stamp).instant
             let isSettled = sequence <= row.acknowledged && instant < order.settledBefore
-            guard isSettled || instant < order.cappedBefore || sequence <= tooLong else { break }
-            gone.append((sequence, Array(value.prefix(OriginRow.chainSizeBytes))))
-            next = try cursor.move(.next)
+            guard
+                isSettled || instant < order.cappedBefore || sequence <= tooLong
+                    || (damaged.last ?? sequence) <= row.damaged
+            else { break }
+            gone += damaged.map { ($0, []) } + [(sequence, Array(value.prefix(OriginRow.chainSizeBytes)))]
+            damaged = []
+        }
+        // The chain at the head stands in the vector, too.
+        if damaged.last == position.head, position.head == row.damaged {
+            gone += damaged.map { ($0, position.headChain) }
+        }
+        if gone.last?.sequence == position.head { gone[gone.count - 1].chain = position.headChain }
+        // No checksum covers it, and it becomes the floor's.
+        while let last = gone.last, last.sequence < position.head {
+            if let (key, value) = try cursor.seek(LogRow.key(index, last.sequence + 1)),
+                key.elementsEqual(LogRow.key(index, last.sequence + 1)), value.count > OriginRow.chainSizeBytes,
+                chain.next(last.chain, Array(value.dropFirst(OriginRow.chainSizeBytes)))
+                    .elementsEqual(value.prefix(OriginRow.chainSizeBytes))
+            {
+                break
+            }
+            gone.removeLast()
         }
         return gone
     }
