@@ -24,6 +24,7 @@ package enum Fault: String, CaseIterable, Sendable {
     case absence = "away beyond retention"
     case fullDisk = "disk full"
     case damagedRecord = "record damaged"
+    case damagedLog = "log damaged"
     case poison = "poison entry"
     case secondClaim = "code claimed again"
     case laterFormat = "later log format"

@@ -16,6 +16,9 @@ struct Ledger {
     struct Write {
         var key: LinkKey
         var rank: WriteRank
+        /// Of the entry in its origin's log.
+        var sequence: UInt64
+        var body: LinkBody
         var operation: UInt64
         var node: Int
         /// Every disk that held it is gone.
@@ -44,7 +47,9 @@ struct Ledger {
 
     mutating func claim(_ creation: Creation) { falseCreations.append(creation) }
 
-    static func destination(_ operation: UInt64) -> [UInt8] { Array("https://sim.example/\(operation)".utf8) }
+    static func destination(_ operation: UInt64, paddingBytes: Int = 0) -> [UInt8] {
+        Array("https://sim.example/\(String(repeating: "x", count: paddingBytes))/\(operation)".utf8)
+    }
 
     static func operation(_ destination: [UInt8]) -> UInt64? {
         UInt64(String(decoding: destination, as: UTF8.self).split(separator: "/").last ?? "")
@@ -55,9 +60,22 @@ struct Ledger {
 struct ShownLink {
     var rank: WriteRank
     var creation: Creation
-    var destination: [UInt8]
-    /// Which made it, if one did.
-    var claim: UInt128?
+    var body: LinkBody
+
+    var destination: [UInt8] { body.flags.isDisjoint(with: [.deleted, .reduced]) ? body.destination : [] }
+
+    /// Whether this says what was written by `write` as far as it is of that.
+    func keeps(_ write: Ledger.Write, at now: Instant) -> Bool {
+        let isSame = (rank.stamp, rank.origin) == (write.rank.stamp, write.rank.origin)
+        if body.flags.contains(.reduced) {
+            return !isSame || rank.isDeleted || write.body.expiresAt.map { $0 <= now } ?? false
+        }
+        // A node that had to log it again says who made it.
+        guard isSame || !destination.isEmpty && destination == write.body.destination else { return true }
+        var (mine, theirs) = (body, write.body)
+        (mine.creation, theirs.creation) = (nil, nil)
+        return mine == theirs
+    }
 }
 
 extension Simulation {
@@ -82,9 +100,7 @@ extension Simulation {
                         isClaimed: record.body.claimID != nil && record.body.creation == nil, stamp: record.stamp,
                         origin: author),
                     creation: record.body.creation ?? Creation(stamp: record.stamp, origin: author),
-                    destination: record.body.flags.isDisjoint(with: [.deleted, .reduced])
-                        ? record.body.destination : [],
-                    claim: record.body.claimID))
+                    body: record.body))
         }
     }
 
@@ -120,7 +136,7 @@ extension Simulation {
         if Self.isClaimed(key) {
             let bytes = key.encoded
             claims.showed(
-                bytes, of: link.rank.isDeleted ? nil : link.claim ?? 0, at: "\(node.id)",
+                bytes, of: link.rank.isDeleted ? nil : link.body.claimID ?? 0, at: "\(node.id)",
                 chosen: votes.chosen[bytes] ?? [])
             takeFindings()
         } else if let first = ledger.creations[key], first != link.creation {
@@ -159,13 +175,20 @@ extension Simulation {
 
     /// What only this node's disk held is lost from now on: the disk goes, or goes back.
     func forget(_ node: SimulatedNode) {
-        let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map(held)
+        let others = nodes.filter { $0.index != node.index && !$0.isRetired }
+        let held = others.map(held)
         for index in ledger.acknowledged.indices where !ledger.acknowledged[index].isLost {
             let write = ledger.acknowledged[index]
-            let isElsewhere = others.contains { $0[write.key]?.covers(write.rank) ?? false }
-            if !isElsewhere { ledger.acknowledged[index].isLost = true }
+            let isElsewhere = held.contains { $0[write.key]?.covers(write.rank) ?? false }
+            guard !isElsewhere else { continue }
+            ledger.acknowledged[index].isLost = true
+            let had = others.first { $0.onDisk[write.rank.origin] ?? 0 >= write.sequence }
+            if let had, !mayFork.contains(write.rank.origin), !nodes.contains(where: { $0.damaged[write.key] != nil }) {
+                violated(.acknowledgedSurvives, "\(had.id) has lost \(write.key), which its log had")
+            }
         }
-        (node.shownDeleted, node.shown) = ([], [])
+        (node.shownDeleted, node.shown, anyDiskIsLost) = ([], [], true)
+        forgetKeys(others)
     }
 
     /// Writes that the crash kept from being answered are on the disk all the same.
@@ -175,11 +198,17 @@ extension Simulation {
             ledger.saw(link.key, by: operation)
             noteCreation(link, operation)
         }
-        node.machine.answers = []
+        (node.machine.answers, node.machine.keyAnswers, node.machine.blockAnswers) = ([], [], [])
     }
 
     /// Clients hear what became of their operations.
     func takeAnswers(_ node: SimulatedNode, _ received: UInt64) {
+        takeKeyAnswers(node)
+        for case .success(let written) in node.machine.blockAnswers {
+            guard let block = written.block, !blockedKeys.contains(block.key) else { continue }
+            blockedKeys.append(block.key)
+        }
+        node.machine.blockAnswers = []
         let answers = node.machine.answers
         node.machine.answers = []
         for (operation, result) in answers {
@@ -195,7 +224,7 @@ extension Simulation {
                     key: link.key,
                     rank: WriteRank(
                         isDeleted: isDeleted, isClaimed: false, stamp: link.stamp.rawValue, origin: link.origin),
-                    operation: operation, node: node.index))
+                    sequence: link.sequence, body: link.body, operation: operation, node: node.index))
         }
     }
 

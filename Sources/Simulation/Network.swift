@@ -22,6 +22,15 @@ struct Network {
         var damageUntil: Int64 = 0
         var delayUntil: Int64 = 0
         var delay: Int64 = 0
+        /// Faults that no frame has met yet.
+        var struck: [Struck] = []
+    }
+
+    /// A fault that is counted of a node, and what that was about when it was set up.
+    struct Struck {
+        var fault: Fault
+        var node: Int
+        var phases: [Phase]
     }
 
     var ends: [ConnectionID: End] = [:]
@@ -68,6 +77,17 @@ struct Network {
 
     private static let overheardFrames = 32
 
+    mutating func forget(_ fault: Fault, of node: Int) {
+        for index in ways.indices { ways[index].struck.removeAll { ($0.fault, $0.node) == (fault, node) } }
+    }
+
+    /// What cut this node off is over.
+    mutating func heal(_ node: Int) {
+        for other in 0..<width {
+            (self[node, other].cutUntil, self[other, node].cutUntil) = (0, 0)
+        }
+    }
+
     mutating func heal() {
         for index in ways.indices {
             let latency = ways[index].latency
@@ -83,6 +103,10 @@ extension Simulation {
         guard let other, other.isUp, network[node.index, other.index].cutUntil <= time,
             network[other.index, node.index].cutUntil <= time
         else {
+            if let other {
+                meetCut(node.index, other.index)
+                meetCut(other.index, node.index)
+            }
             return schedule(
                 .event(node: node.index, life: node.life, .connectFailed(address: address)), after: trip)
         }
@@ -118,6 +142,18 @@ extension Simulation {
         queue.schedule(.hangUp(end.other), at: max(other.arrivedUntil, time) + 1)
     }
 
+    /// A frame from one node to the other meets such a fault, which counts if it is the first one.
+    private func meet(_ fault: Fault, _ from: Int, _ to: Int) {
+        guard let struck = network[from, to].struck.first(where: { $0.fault == fault }) else { return }
+        network.forget(fault, of: struck.node)
+        met(fault, struck.phases + nodes[struck.node].phases, nodes[struck.node])
+    }
+
+    private func meetCut(_ from: Int, _ to: Int) {
+        guard network[from, to].cutUntil > time else { return }
+        for fault in [Fault.oneWay, .partition, .isolation] { meet(fault, from, to) }
+    }
+
     /// The transport keeps the order of its stream, so what is lost there is lost with all behind it. ENTRIES, PULL and the
     /// frames of the registers, whose rules have to stand alone, also get lost, repeated and overtaken one by one.
     func send(_ node: SimulatedNode, _ id: ConnectionID, _ bytes: [UInt8]) {
@@ -125,6 +161,7 @@ extension Simulation {
         checkSent(node, bytes)
         network.overhear(bytes)
         let way = network[node.index, other.node]
+        meetCut(node.index, other.node)
         if way.cutUntil > time, !other.isDeaf {
             // Short cuts are bridged by sending again.
             if way.cutUntil - time > 3000 || chance(1, of: 2) {
@@ -135,22 +172,29 @@ extension Simulation {
         }
         guard network.ends[end.other]?.isDeaf == false else { return }
         let isAlone = Self.standAlone.contains(bytes[1])
-        if isAlone, way.lossUntil > time, chance(1, of: 4) { return }
+        if isAlone, way.lossUntil > time, chance(1, of: 4) { return meet(.frameLoss, node.index, other.node) }
         var delay = way.latency + .random(in: 0...way.latency / 4 + 1, using: &random)
-        if way.delayUntil > time { delay += .random(in: 0...way.delay, using: &random) }
-        if node.slowUntil > time || nodes[other.node].slowUntil > time {
+        if way.delayUntil > time {
+            meet(.frameDelay, node.index, other.node)
+            delay += .random(in: 0...way.delay, using: &random)
+        }
+        if let slow = [node, nodes[other.node]].first(where: { $0.slowUntil > time }) {
+            meet(.slowPeer, slow)
             delay += .random(in: 200...1500, using: &random)
         }
         let at = max(network.ends[end.other]!.arrivedUntil, time + delay)
         if isAlone, way.reorderUntil > time, chance(1, of: 3) {
+            meet(.frameReorder, node.index, other.node)
             return queue.schedule(.arrive(end.other, bytes), at: at + .random(in: 1...2000, using: &random))
         }
         network.ends[end.other]!.arrivedUntil = at
         if way.damageUntil > time, chance(1, of: 8) {
+            meet(.damagedFrames, node.index, other.node)
             return queue.schedule(.arriveForeign(end.other, flipped(bytes)), at: at)
         }
         queue.schedule(.arrive(end.other, bytes), at: at)
         if isAlone, way.repeatUntil > time, chance(1, of: 3) {
+            meet(.frameRepeat, node.index, other.node)
             queue.schedule(.arrive(end.other, bytes), at: at + .random(in: 0...2000, using: &random))
         }
     }

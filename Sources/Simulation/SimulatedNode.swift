@@ -11,10 +11,14 @@ final class NodeMachine: @unchecked Sendable {
     /// Events for the replicator, and answers to clients, since they were last taken.
     var events: [Event] = []
     var answers: [(operation: UInt64, result: Result<CreatedLink, WriteError>)] = []
+    var keyAnswers: [(id: KeyID, isRevoked: Bool, result: Result<StoredKey?, WriteError>)] = []
+    var blockAnswers: [Result<WrittenBlock, WriteError>] = []
     /// For the registers.
     var kept = KeptRegisters()
     var random: SeededRandom
     var diskIsFull = false
+    /// And a commit has found it so.
+    var metFullDisk = false
     /// The next commit fails after the side file went ahead, and the node with it.
     var crashesBeforeCommit = false
     var didCrash = false
@@ -29,6 +33,7 @@ final class NodeMachine: @unchecked Sendable {
 
     func commit() throws(LMDBError) {
         beforeCommit()
+        if diskIsFull { metFullDisk = true }
         if crashesBeforeCommit { (crashesBeforeCommit, didCrash) = (false, true) }
         if didCrash || diskIsFull || sideFileAtCommit.isKnown { throw LMDBError.diskFull }
         if crashesAfterCommit { sideFileAtCommit = (disk.sideFile, true) }
@@ -66,8 +71,11 @@ final class SimulatedNode {
     /// When it was frozen last, until then.
     private(set) var thawedAt: Int64 = -1
     var slowUntil: Int64 = 0
-    /// Delays and losses of what it sends end then.
     var isAbsent = false
+    /// What it was about when it left.
+    var leftIn: [Phase] = []
+    /// Faults that are set up and have not happened yet, and what the node was about.
+    var struck: [Fault: [Phase]] = [:]
     /// Its retirement was told, and it goes soon.
     var leaves = false
     var isRetired = false
@@ -76,8 +84,13 @@ final class SimulatedNode {
     var writableFormat: UInt16 = 1
     /// Heads that are durable, as of the last commit.
     var durable: [Origin: UInt64] = [:] {
-        didSet { everDurable.merge(durable, uniquingKeysWith: max) }
+        didSet {
+            everDurable.merge(durable, uniquingKeysWith: max)
+            onDisk.merge(durable, uniquingKeysWith: max)
+        }
     }
+    /// The greatest of them since the disk is the one it is.
+    var onDisk: [Origin: UInt64] = [:]
     /// The greatest of them, whatever became of the disk.
     private(set) var everDurable: [Origin: UInt64] = [:]
     /// The store is another one, and the replicator has not heard yet.
@@ -89,6 +102,8 @@ final class SimulatedNode {
     var wasPoisoned = false
     /// Records that were damaged, as they were before.
     var damaged: [LinkKey: WriteRank] = [:]
+    /// A bit of a row of some log is wrong. Nothing makes that good but the log's being cut there.
+    var logIsDamaged = false
     /// Keys of links that it has shown deleted, since its disk is the one it is.
     var shownDeleted: Set<LinkKey> = []
     /// As well, all that it has shown.

@@ -206,7 +206,7 @@ extension Simulation {
                 }
                 guard Self.isClaimed(link) else { continue }
                 claims.showed(
-                    key, of: shown.rank.isDeleted ? nil : shown.claim ?? 0, at: "\(node.id)",
+                    key, of: shown.rank.isDeleted ? nil : shown.body.claimID ?? 0, at: "\(node.id)",
                     chosen: votes.chosen[key] ?? [])
             }
         }

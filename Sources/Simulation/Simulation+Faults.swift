@@ -11,7 +11,8 @@ enum Plan {
     case strike(node: Int)
     /// Clients come to this node.
     case rush(node: Int)
-    case returns(node: Int)
+    /// Once the others' logs have gone on without it.
+    case returns(node: Int, latest: Int64)
     case roomOnDisk(node: Int)
     case cure(node: Int)
     case retired(node: Int)
@@ -33,8 +34,13 @@ extension Simulation {
 
     func met(_ fault: Fault, _ phases: [Phase], _ node: SimulatedNode) {
         report.strikes += 1
-        for phase in phases { report.faults[fault, phase] += 1 }
+        for phase in Set(phases) { report.faults[fault, phase] += 1 }
         tell("fault: \(fault.rawValue), \(node.id), \(phases.map(\.rawValue).joined(separator: ", "))")
+    }
+
+    /// What has been waiting to happen to the node does.
+    func meet(_ fault: Fault, _ node: SimulatedNode) {
+        if let phases = node.struck.removeValue(forKey: fault) { met(fault, phases + node.phases, node) }
     }
 
     /// Rare phases are preferred, so that each fault meets each.
@@ -56,21 +62,25 @@ extension Simulation {
             return strikeNetwork(fault, node)
         case .crash, .crashBeforeCommit, .crashAfterCommit, .restart, .lostIdentity:
             return strikeProcess(fault, node)
-        case .wipedDisk, .oldDisk, .fullDisk, .damagedRecord, .damagedRegister: return strikeDisk(fault, node)
+        case .wipedDisk, .oldDisk, .fullDisk, .damagedRecord, .damagedLog, .damagedRegister:
+            return strikeDisk(fault, node)
         case .acceptorsChange: return changeAcceptors(about: node)
         case .clockSkew:
             node.clockOffset = .random(in: -45_000...45_000, using: &random)
             node.clockDrift = .random(in: -300...300, using: &random)
         case .clockStep: node.clockOffset += .random(in: -90_000...90_000, using: &random)
         case .frozen: node.frozenUntil = span(1000...25_000)
-        case .slowPeer: node.slowUntil = span(5000...40_000)
+        case .slowPeer:
+            node.slowUntil = span(5000...40_000)
+            node.struck[fault] = node.phases
+            return false
         case .absence:
             guard !nodes.contains(where: \.isAbsent) else { return false }
-            node.isAbsent = true
-            if chance(1, of: 2) { stop(node) } else { cutOff(node, retention.capped + 40_000) }
-            schedule(
-                .plan(.returns(node: node.index)),
-                after: retention.capped + .random(in: 10_000...90_000, using: &random))
+            (node.isAbsent, node.leftIn) = (true, node.phases)
+            let latest = time + retention.capped * 3
+            if chance(1, of: 2) { stop(node) } else { cutOff(node, latest - time) }
+            schedule(.plan(.returns(node: node.index, latest: latest)), after: retention.capped)
+            return false
         case .poison, .secondClaim, .laterFormat, .join, .retire: return strikeMembership(fault, node)
         }
         return true
@@ -84,7 +94,18 @@ extension Simulation {
     private func strikeNetwork(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         let peer = other(than: node)
         let (from, to) = chance(1, of: 2) ? (node.index, peer.index) : (peer.index, node.index)
+        let struck = Network.Struck(fault: fault, node: node.index, phases: node.phases)
         switch fault {
+        case .strangers:
+            strangersCome(node)
+            return true
+        case .reset:
+            guard let id = node.connections.randomElement(using: &random), let end = network.ends[id] else {
+                return false
+            }
+            schedule(.hangUp(id), after: 0)
+            schedule(.hangUp(end.other), after: 1)
+            return true
         case .frameLoss: network[from, to].lossUntil = span(5000...40_000)
         case .frameRepeat: network[from, to].repeatUntil = span(5000...40_000)
         case .frameReorder: network[from, to].reorderUntil = span(5000...40_000)
@@ -92,28 +113,30 @@ extension Simulation {
             (network[from, to].delayUntil, network[from, to].delay) = (span(5000...40_000), span(200...4000) - time)
         case .oneWay: network[from, to].cutUntil = span(1000...40_000)
         case .damagedFrames: network[from, to].damageUntil = span(1000...10_000)
-        case .strangers: strangersCome(node)
-        case .isolation: cutOff(node, .random(in: 2000...60_000, using: &random))
-        case .partition:
+        case .isolation:
+            cutOff(node, .random(in: 2000...60_000, using: &random))
+            for other in nodes.indices where other != node.index {
+                network[node.index, other].struck.append(struck)
+                network[other, node.index].struck.append(struck)
+            }
+        default:
             let side = nodes.indices.filter { _ in chance(1, of: 2) }
             let until = span(2000...60_000)
             for near in side {
                 for far in nodes.indices where !side.contains(far) {
                     network[near, far].cutUntil = max(network[near, far].cutUntil, until)
                     network[far, near].cutUntil = max(network[far, near].cutUntil, until)
+                    network[near, far].struck.append(struck)
+                    network[far, near].struck.append(struck)
                 }
             }
-        default:
-            guard let id = node.connections.randomElement(using: &random), let end = network.ends[id] else {
-                return false
-            }
-            schedule(.hangUp(id), after: 0)
-            schedule(.hangUp(end.other), after: 1)
         }
-        return true
+        if fault != .partition, fault != .isolation { network[from, to].struck.append(struck) }
+        // It counts once a frame has met it.
+        return false
     }
 
-    private func cutOff(_ node: SimulatedNode, _ duration: Int64) {
+    func cutOff(_ node: SimulatedNode, _ duration: Int64) {
         for other in nodes.indices where other != node.index {
             network[node.index, other].cutUntil = max(network[node.index, other].cutUntil, time + duration)
             network[other, node.index].cutUntil = max(network[other, node.index].cutUntil, time + duration)
@@ -124,10 +147,12 @@ extension Simulation {
         switch fault {
         case .crashBeforeCommit:
             node.machine.crashesBeforeCommit = true
-            return true
+            node.struck[fault] = node.phases
+            return false
         case .crashAfterCommit:
             node.machine.crashesAfterCommit = true
-            return true
+            node.struck[fault] = node.phases
+            return false
         case .restart: stop(node, .orderly)
         case .lostIdentity:
             guard mayDoubt(node) else { return false }
@@ -137,119 +162,6 @@ extension Simulation {
         }
         schedule(.start(node: node.index), after: .random(in: 100...20_000, using: &random))
         return true
-    }
-
-    private func strikeDisk(_ fault: Fault, _ node: SimulatedNode) -> Bool {
-        switch fault {
-        case .wipedDisk:
-            guard hasOthers(node), mayLoseDisk(node) else { return false }
-            guard chance(1, of: 2) else {
-                wipe(node)
-                return true
-            }
-            // What it does alone before is what nobody else can know of.
-            cutOff(node, 20_000)
-            for delay in [100, 1500, 3000] as [Int64] { schedule(.plan(.rush(node: node.index)), after: delay) }
-            schedule(.plan(.wipe(node: node.index)), after: .random(in: 4000...12_000, using: &random))
-            return false
-        case .oldDisk:
-            guard node.backup == nil else { return false }
-            node.backup = Backup(
-                files: node.disk.image(), acceptor: votes.disk(node.id), registersAreDamaged: node.registersAreDamaged)
-            schedule(.plan(.restoreOldDisk(node: node.index)), after: .random(in: 5000...60_000, using: &random))
-            return false
-        case .fullDisk:
-            node.machine.diskIsFull = true
-            schedule(.plan(.roomOnDisk(node: node.index)), after: .random(in: 2000...25_000, using: &random))
-        case .damagedRegister: return damageRegister(node)
-        default: return damage(node)
-        }
-        return true
-    }
-
-    /// A disk may go only while others have one.
-    private func hasOthers(_ node: SimulatedNode) -> Bool {
-        nodes.count { $0.index != node.index && !$0.leaves && $0.isUp && $0.isReady } >= 2
-    }
-
-    /// What is damaged elsewhere has another copy than this one's, and its registers are not needed.
-    func mayLoseDisk(_ node: SimulatedNode) -> Bool { !holdsLastCopy(node) && mayLoseRegisters(node) }
-
-    /// Of what was damaged at another node, and was not repaired there as far as anyone can see.
-    private func holdsLastCopy(_ node: SimulatedNode) -> Bool {
-        nodes.contains { other in
-            other.index != node.index && !other.isRetired
-                && other.damaged.contains { key, rank in
-                    !nodes.contains { $0.index != node.index && !$0.leaves && holds($0, key, rank) }
-                }
-        }
-    }
-
-    private func holds(_ node: SimulatedNode, _ key: LinkKey, _ rank: WriteRank) -> Bool {
-        guard node.isUp, case .link(let link) = show(node, key) else { return false }
-        return link.rank.covers(rank)
-    }
-
-    func wipe(_ node: SimulatedNode) {
-        forget(node)
-        stop(node)
-        node.disk.wipe()
-        loseRegisters(node)
-        node.heldWhileDown = [:]
-        (node.backup, node.wasPoisoned, node.registersAreDamaged) = (nil, false, false)
-        rightClock(node)
-        schedule(.start(node: node.index), after: .random(in: 500...15_000, using: &random))
-    }
-
-    /// Who is given another disk is also given a clock that was not set back: Snowflakes rely on that.
-    private func rightClock(_ node: SimulatedNode) {
-        setClock(node)
-        let lag = node.latestWall.millisecondsSince(node.machine.wall)
-        if lag > 0 { node.clockOffset += lag + 1 }
-        node.clockDrift = max(0, node.clockDrift)
-    }
-
-    /// Flips a bit in the row of a link; its log entry stays. Others have to have the record: of the only copy nothing is left
-    /// once a snapshot has taken the log's place.
-    private func damage(_ node: SimulatedNode) -> Bool {
-        guard !ledger.keys.isEmpty else { return false }
-        let key = anyKey()
-        guard case .link(let link) = show(node, key), !link.rank.isDeleted, !link.destination.isEmpty else {
-            return false
-        }
-        guard copies(of: link, key, elsewhereThan: node) >= 2 else { return false }
-        // All of the row is looked for: a part of an earlier one may lie right before the head of another in the page.
-        let row = bytes(of: key, node)
-        guard !row.isEmpty else { return false }
-        let count = node.disk.flip(
-            in: row, at: .random(in: row.indices, using: &random), .random(in: 0..<8, using: &random))
-        guard count > 0, case .damaged = show(node, key) else { return false }
-        mayDiverge = true
-        // Whoever takes a snapshot may be about to take that record.
-        for other in nodes where other.index == node.index || other.phases.contains(.joining) {
-            other.damaged[key] = link.rank
-        }
-        visit(node, key)
-        return true
-    }
-
-    /// As the row has it, without its checksum.
-    private func bytes(of key: LinkKey, _ node: SimulatedNode) -> [UInt8] {
-        guard let reader = node.reader, let store = node.store?.store, (try? reader.begin()) != nil else { return [] }
-        defer { reader.end() }
-        var row: [UInt8] = []
-        let code = Array(store.codeSpace.text(of: key).utf8)
-        if case .link(let link) = reader.find(code.span.bytes) { link.record?.encode(into: &row) }
-        return row
-    }
-
-    private func copies(of link: ShownLink, _ key: LinkKey, elsewhereThan node: SimulatedNode) -> Int {
-        nodes.count { other in
-            guard other.index != node.index, !other.leaves, other.isUp, case .link(let copy) = show(other, key) else {
-                return false
-            }
-            return copy.rank.covers(link.rank) && copy.creation == link.creation
-        }
     }
 
     /// A faulty program logs a creation of a code that another creation has. Who made it first keeps it.
@@ -332,10 +244,15 @@ extension Simulation {
             guard nodes[index].isUp, !isQuiet else { return }
             for _ in 0..<20 { operate(nodes[index]) }
             turnSoon(nodes[index])
-        case .returns(let index):
-            guard nodes[index].isAbsent else { return }
-            nodes[index].isAbsent = false
-            start(ifDown: nodes[index])
+        case .returns(let index, let latest):
+            let node = nodes[index]
+            guard node.isAbsent else { return }
+            let isBeyond = isBeyondRetention(node)
+            guard isBeyond || time >= latest || isQuiet else { return schedule(.plan(plan), after: 10_000) }
+            node.isAbsent = false
+            if isBeyond { met(.absence, node.leftIn, node) }
+            network.heal(node.index)
+            start(ifDown: node)
         case .roomOnDisk(let index): nodes[index].machine.diskIsFull = false
         case .cure(let index):
             guard nodes[index].wasPoisoned, !nodes[index].isRetired, !isQuiet else { return }
@@ -355,23 +272,13 @@ extension Simulation {
         }
     }
 
-    private func restoreDisk(_ node: SimulatedNode, _ backup: Backup) {
-        forget(node)
-        stop(node)
-        node.disk.restore(backup.files)
-        (node.heldWhileDown, node.backup, node.registersAreDamaged) = ([:], nil, backup.registersAreDamaged)
-        // Only peers could tell that a disk which comes back with its side file is an earlier one, and only if they know more of
-        // its log; of what its acceptor said no log tells.
-        let isSame = backup.acceptor.commits == votes.disk(node.id).commits
-        if !isSame { loseRegisters(node, earlier: backup.acceptor) }
-        if !isSame || chance(1, of: 3) { node.disk.removeIdentity() }
-        rightClock(node)
-        let delay = Int64.random(in: 500...15_000, using: &random)
-        schedule(.start(node: node.index), after: delay)
-        guard chance(1, of: 2) else { return }
-        // It writes on before it hears of what it has forgotten.
-        cutOff(node, delay + 8000)
-        for pause in [200, 2000] as [Int64] { schedule(.plan(.rush(node: node.index)), after: delay + pause) }
+    /// Whether nobody who is there could give it all entries that it lacks.
+    private func isBeyondRetention(_ node: SimulatedNode) -> Bool {
+        let others = nodes.filter { $0.index != node.index && $0.isUp }
+        return !others.isEmpty
+            && others.allSatisfy { other in
+                other.store!.store.vector.contains { $0.floor > node.durable[$0.origin] ?? 0 }
+            }
     }
 
     func start(ifDown node: SimulatedNode) {

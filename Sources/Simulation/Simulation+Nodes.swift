@@ -20,9 +20,14 @@ extension Simulation {
         // Leases so small that nodes which nobody hears make some.
         (settings.issuerLimits.smallestBlock, settings.issuerLimits.blockSeconds) = (Self.block, 1)
         (settings.hasThreads, settings.stampSlots) = (false, 256)
+        settings.stampKeys = (node.life, UInt64(node.index))
         settings.newIncarnation = { machine.random.next() | 1 }
         settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
-        settings.beforeInstallCommit = { () throws(LMDBError) in if machine.diskIsFull { throw .diskFull } }
+        settings.beforeInstallCommit = { () throws(LMDBError) in
+            guard machine.diskIsFull else { return }
+            machine.metFullDisk = true
+            throw .diskFull
+        }
         settings.logFormat = node.logFormat
         return settings
     }
@@ -33,7 +38,7 @@ extension Simulation {
         guard !node.isRetired, !node.isAbsent else { return }
         setClock(node)
         let machine = node.machine
-        (machine.events, machine.answers) = ([], [])
+        (machine.events, machine.answers, machine.keyAnswers, machine.blockAnswers) = ([], [], [], [])
         (machine.didCrash, machine.sideFileAtCommit) = (false, (nil, false))
         machine.beforeCommit = { [unowned self, unowned node] in visitWhileCommitting(node) }
         do {
@@ -236,7 +241,12 @@ extension Simulation {
         if isOther { node.isReplaced = true }
         if !node.isReplaced { node.durable = Self.heads(store.store) }
         note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
+        if node.machine.metFullDisk {
+            node.machine.metFullDisk = false
+            meet(.fullDisk, node)
+        }
         if node.machine.didCrash {
+            meet(.crashBeforeCommit, node)
             tell("\(node.id) crashes before a commit")
             takeKept(node, isTold: false)
             return crashNow(node)
@@ -244,6 +254,7 @@ extension Simulation {
         if node.machine.crashesAfterCommit {
             let side = node.machine.sideFileAtCommit
             (node.machine.crashesAfterCommit, node.machine.sideFileAtCommit) = (false, (nil, false))
+            meet(.crashAfterCommit, node)
             tell("\(node.id) crashes after a commit")
             noteUntold(node)
             takeKept(node, isTold: false)
@@ -277,6 +288,10 @@ extension Simulation {
         report.scrubRounds += max(0, Int(figures.rounds) - Int(node.scrubbed.rounds))
         report.reducedRecords += max(0, Int(figures.reducedRecords) - Int(node.scrubbed.reducedRecords))
         node.scrubbed = figures
+        let conflicts = store.figures.merged.conflicts
+        if conflicts > 0, ledger.falseCreations.isEmpty {
+            violated(.numberOnce, "\(node.id) met \(conflicts) codes twice")
+        }
         if figures.correctedDigests > 0 {
             violated(.soundStore, "\(node.id): \(figures.correctedDigests) digests had to be set right")
         }

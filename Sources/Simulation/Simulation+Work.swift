@@ -17,6 +17,11 @@ extension Simulation {
             }
             if settings.claims, chance(2, of: 3) { claimName() }
             if chance(1, of: 3), !ledger.keys.isEmpty { moderate(up) }
+            if chance(1, of: 3) {
+                let node = up[Int.random(in: 0..<up.count, using: &random)]
+                operateKeys(node)
+                turnSoon(node)
+            }
             for _ in 0..<12 where !ledger.keys.isEmpty {
                 visit(up[Int.random(in: 0..<up.count, using: &random)], anyKey())
             }
@@ -43,7 +48,8 @@ extension Simulation {
                 key: key, isBlocked: chance(2, of: 3), source: source, reason: "", by: Array("admin".utf8),
                 destination: [UInt8.random(in: 1...2, using: &random)])
             setClock(node)
-            node.store?.store.moderate(write) { _ in }
+            let machine = node.machine
+            node.store?.store.moderate(write) { machine.blockAnswers.append($0) }
             turnSoon(node)
         }
     }
@@ -75,7 +81,7 @@ extension Simulation {
 
     func body(_ operation: UInt64) -> LinkBody {
         var body = LinkBody()
-        body.destination = Ledger.destination(operation)
+        body.destination = Ledger.destination(operation, paddingBytes: padding())
         if chance(1, of: 6) {
             body.expiresAt = Instant(milliseconds: Self.wallAtZero + time + .random(in: 1000...300_000, using: &random))
         }
@@ -83,6 +89,16 @@ extension Simulation {
         if chance(1, of: 20) { body.flags.insert(.inactive) }
         return body
     }
+
+    private func padding() -> Int {
+        guard isBulky, bulkBytes < Self.mostBulkBytes, chance(1, of: 12) else { return 0 }
+        let count = Int.random(in: 1000...50_000, using: &random)
+        bulkBytes += count
+        return count
+    }
+
+    /// More than a credit window, and than the log may take of the map.
+    private static let mostBulkBytes = 5 << 20
 
     /// A creation of a code that is another's, as a faulty program would write it.
     func writeClaim(_ node: SimulatedNode, _ key: LinkKey, _ creation: Creation) {

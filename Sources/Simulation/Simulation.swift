@@ -92,6 +92,10 @@ package final class Simulation {
     var time: Int64 = 0
     var network = Network()
     var ledger = Ledger()
+    /// What operators were told of API keys, and the links that they have blocked some time.
+    var keyWrites: [KeyWrite] = []
+    var blockedKeys: [LinkKey] = []
+    var anyDiskIsLost = false
     var votes = VoteWitness()
     var claims = ClaimWitness()
     /// What clients wish, by their claims, and how often they asked.
@@ -114,6 +118,9 @@ package final class Simulation {
         didSet { quietSince = time }
     }
     private(set) var quietSince: Int64 = 0
+    /// Some links are so long that a snapshot, a page and a credit window have but few of them.
+    var isBulky = false
+    var bulkBytes = 0
     /// Log entries may go after so long, once all have them, and after so long in any case.
     var retention: (settled: Int64, capped: Int64)
     /// Faults that this run is inclined to.
@@ -164,6 +171,9 @@ package final class Simulation {
         // Each run is inclined to some faults, so that they meet one another.
         inclinations = Fault.allCases.shuffled(using: &random)
         inclinations.removeLast(Int.random(in: 0...Fault.allCases.count / 2, using: &random))
+        // In half the runs only replication makes nodes equal.
+        if chance(1, of: 2) { inclinations.removeAll { [.damagedRecord, .poison, .oldDisk].contains($0) } }
+        isBulky = chance(1, of: 4)
         for node in nodes { schedule(.start(node: node.index), after: .random(in: 0...3000, using: &random)) }
         schedule(.work, after: 4000)
         schedule(.trouble, after: 10_000)
@@ -280,6 +290,7 @@ package enum Rule: String, CaseIterable, Sendable {
     case numberOnce = "no number is given out twice"
     case keepsAnswering = "a link that was shown does not vanish"
     case rightDestination = "never a wrong destination"
+    case contentKept = "what is shown is what was written"
     case durableBeforeTold = "only what is durable is told"
     case causalStamps = "stamps follow what was received"
     case futureWaits = "a stamp far ahead is not applied"
