@@ -21,18 +21,20 @@ extension Store {
         case .generated(let region, let number, _)?, .snowflake(let region, let number, _)?:
             node = NodeID(region: region.byte, node: number)
         }
+        var isUncertain = false
         let (members, state) = try reading { (view, transaction) throws(LMDBError) in
             (
-                // Of two who decide each would believe that it is the only one.
-                try Self.members(transaction.cursor(view.catalogue.members!)) { _ throws(LMDBError) in
-                    throw .corrupted
-                },
+                try Self.members(transaction.cursor(view.catalogue.members!)) { _ in isUncertain = true },
                 try transaction.get(view.catalogue.registers!, RegisterRows.standingKey).flatMap { value in
                     RegisterRows.standingKey.withUnsafeBytes { RegisterRows.state($0, value) }
                 }
             )
         }
         if members.contains(where: { $0.id == node && !$0.isRetired }) { return .node(node) }
+        // Of two who decide each would believe that it is the only one.
+        if isUncertain, !members.contains(where: { $0.id == node }) {
+            throw .damaged(path: directory.storePath, reason: "a member cannot be read")
+        }
         return .node(state?.standing.epoch.acceptors.first { $0.region == node.region } ?? node)
     }
 }

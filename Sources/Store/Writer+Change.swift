@@ -73,19 +73,22 @@ extension Writer {
         }
         if let refusal = condition?.refusal(record, of: author) { return .failure(refusal) }
         body.creation = record.body.creation ?? Creation(stamp: record.stamp, origin: author)
-        let outcome = try put(key, body, over: record, author, table, now, transaction)
+        var (entryKey, value): ([UInt8], [UInt8]) = ([], [])
+        key.encode(into: &entryKey)
+        body.encode(into: &value)
+        // Of a peer; own clients' are bounded.
+        guard LogEntry.fits(entryKey, value) else { return .failure(.notReadByAll) }
+        let outcome = try put(key, body, value, over: record, author, table, now, transaction)
         try audit(act, now, transaction)
         return outcome
     }
 
     private func put(
-        _ key: LinkKey, _ body: LinkBody, over record: StoredRecord, _ author: Origin, _ table: TableHandle,
-        _ now: Instant, _ transaction: borrowing WriteTransaction
+        _ key: LinkKey, _ body: LinkBody, _ value: [UInt8], over record: StoredRecord, _ author: Origin,
+        _ table: TableHandle, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Outcome {
         state.merge.stamps!.note(key)
         let stamp = state.clock.stamp(now: now, stored: Stamp(rawValue: record.stamp))
-        var value: [UInt8] = []
-        body.encode(into: &value)
         try transaction.put(table, key.rowKey, sealedRecord(key.table, key.rowKey, stamp, value))
         try state.merge.moveOwner(
             from: owners.row(of: key, record.body, stamp: record.stamp),

@@ -79,6 +79,13 @@ struct DoubtTests {
         bench.tell(.installFailed)
         bench.wait(10)
         #expect(bench.machine.joining == .reborn && bench.reads == [] && bench.machine.rows[own]!.head == 0)
+        // Nor does it come back with the next attempt that fails.
+        let next = Origin(region: own.region, node: own.node, incarnation: 12)
+        bench.tell(
+            .incarnationBegan(
+                Holdings(
+                    own: next, rows: [Bench.row(Bench.second, 2)], members: [Bench.settings().member], isFresh: false)))
+        #expect(bench.machine.headWhileFinishing == nil && bench.machine.rows[next]!.head == 0)
     }
 
     /// Of two givers' parts nobody knows which version's records they are.

@@ -46,6 +46,18 @@ extension Store {
 
     private func expectSound() throws { #expect(try StoreInspection(directory: directory.store).problems == []) }
 
+    /// A peer's may be as long as a frame; no entry is.
+    @Test func whatNoEntryHasTheRoomFor() throws {
+        try withStore(clusterSettings(directory, clock: clock)) { store in
+            let link = try store.createAndWait("https://example.com/")
+            for (count, fits) in [(65_400, true), (65_500, false)] {
+                let result = store.changeAll(link.key, [(Self.title(String(repeating: "x", count: count)), nil)])[0]
+                if case .failure(let error) = result { #expect(error == .notReadByAll && !fits) } else { #expect(fits) }
+            }
+        }
+        try expectSound()
+    }
+
     /// On what the writer finds, so that none of two undoes the other.
     @Test func patchesAreMadeOnWhatIsThere() throws {
         try withStore(clusterSettings(directory, clock: clock)) { store in

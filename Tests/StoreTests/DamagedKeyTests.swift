@@ -17,8 +17,9 @@ import Testing
     init() throws {
         var author = Author("3")
         for number in 0..<Self.count { author.create(UInt64(number), Self.destination(number)) }
+        for number in 0..<Self.count { author.write(Self.name(number), body(Self.destination(number))) }
         let before = try PeerStoreTests.Peer(0)
-        for first in stride(from: 1, to: UInt64(Self.count), by: 50) {
+        for first in stride(from: 1, to: UInt64(2 * Self.count), by: 50) {
             before.perform(.apply(PeerStoreTests.batch(author, first...first + 49)))
         }
         before.store.close()
@@ -30,10 +31,14 @@ import Testing
         "https://third.example.com/\(number)/" + String(repeating: "x", count: 1000)
     }
 
+    private static func name(_ number: Int) -> LinkKey { .alias(Array("name-\(1000 + number)".utf8)) }
+
     /// - from: places before the key's end.
-    private func giver(flipping bit: Int, from: Int, of row: Int) throws -> PeerStoreTests.Peer {
+    private func giver(
+        flipping bit: Int, from: Int, of row: Int, in table: String = "links/30"
+    ) throws -> PeerStoreTests.Peer {
         var bytes = sound["data.mdb"]!
-        let node = try #require(RawFile(bytes).nodes.filter { $0.table == "links/30" }.dropFirst(row).first)
+        let node = try #require(RawFile(bytes).nodes.filter { $0.table == table }.dropFirst(row).first)
         bytes[node.key.upperBound - from] ^= 1 << UInt8(bit)
         try directory.restore(sound.merging(["data.mdb": bytes]) { $1 })
         return try PeerStoreTests.Peer(in: directory, settings, clock)
@@ -53,6 +58,7 @@ import Testing
         }
         #expect(try reader.destination(taker.store.code(author.key(UInt64(row)))) != Self.destination(row))
         taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems.allSatisfy { !$0.contains("digest") })
         var given: Set<LinkKey> = []
         for key in [author.key(0), author.key(UInt64(Self.count - 1))] {
             let rowKey = DigestBucket(key).rowKey
@@ -69,9 +75,29 @@ import Testing
         giver.store.close()
     }
 
+    /// Names stand in one table, and what is beside a damaged one is not known to be absent while they come.
+    @Test(arguments: [0, 3, 170, 182, 190, 399], [(0, 1), (4, 1), (1, 2), (4, 5)])
+    func names(row: Int, flip: (bit: Int, from: Int)) throws {
+        let giver = try giver(flipping: flip.bit, from: flip.from, of: row, in: "aliases")
+        let taker = try PeerStoreTests.Peer(1)
+        _ = try PeerStoreTests.install(try PeerStoreTests.open(giver), from: giver, at: taker)
+        let reader = try taker.store.makeReader()
+        for number in 0..<Self.count where number != row {
+            #expect(
+                try reader.destination(taker.store.code(Self.name(number))) == Self.destination(number), "\(number)")
+            let read = giver.store.record(RecordRequest(key: RecordKey.link(Self.name(number)).requestKey))
+            #expect(try PeerRecord.decodeAll(read.bytes).count == 1, "\(number)")
+        }
+        taker.store.close()
+        #expect(try StoreInspection(directory: taker.directory.store).problems.allSatisfy { !$0.contains("digest") })
+        giver.store.close()
+    }
+
     /// A chunk whose last record is damaged says nothing of where the next giver has to begin.
     @Test func anotherGoesOnBehindASoundRecord() throws {
-        let (giver, taker) = (try giver(flipping: 4, from: 2, of: Self.count - 1), try PeerStoreTests.Peer(1))
+        let (giver, taker) = (
+            try giver(flipping: 4, from: 2, of: Self.count - 1, in: "aliases"), try PeerStoreTests.Peer(1)
+        )
         _ = try PeerStoreTests.open(giver)
         taker.perform(.beginInstall(resumes: false))
         var position: [UInt8] = []
@@ -79,7 +105,7 @@ import Testing
             guard case .chunkInstalled(let at)? = taker.perform(.installChunk(chunk)).first else { throw Missing() }
             position = at
         }
-        #expect(position == SnapshotPosition(author.key(0).table, author.key(UInt64(Self.count - 2)).rowKey).bytes)
+        #expect(position == SnapshotPosition(Self.name(0).table, Self.name(Self.count - 2).rowKey).bytes)
         giver.store.close()
         taker.store.close()
     }

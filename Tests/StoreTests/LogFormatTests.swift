@@ -108,6 +108,23 @@ import Testing
         peer.store.close()
     }
 
+    /// Nor is the mark of a log with two versions.
+    @Test func aMarkThatWasTakenBackIsNotOwed() throws {
+        let peer = try PeerStoreTests.Peer()
+        let origin = Author("2").origin
+        for isForked in [true, false] {
+            peer.events.isFull = true
+            peer.perform(.forked(origin, !isForked))
+            peer.events.isFull = false
+            peer.clock.advance(milliseconds: 2000)
+            peer.perform(.forked(origin, isForked))
+            peer.peers.retry()
+            peer.store.turn()
+            #expect(try peer.store.holdings().forked == (isForked ? [origin] : []))
+        }
+        peer.store.close()
+    }
+
     /// Until an entry of it is there, an older program may take the store.
     @Test func beforeTheFirstEntry() throws {
         try withPeers(settings(2)) { peers in perform(.writableFormat(2), peers) }

@@ -45,4 +45,23 @@ import Testing
         peer.store.close()
         #expect(try StoreInspection(directory: peer.directory.store).problems == [])
     }
+
+    /// Of the names of members that can be read they decide.
+    @Test func anotherDamagedMember() throws {
+        let (sound, damaged) = (NodeID(region: 0x32, node: 3), NodeID(region: 0x33, node: 1))
+        let (directory, settings, clock) = try {
+            let before = try PeerStoreTests.Peer()
+            for id in [sound, damaged] { before.perform(.logMember(Member(id: id, addresses: [], logFormat: 3))) }
+            before.store.close()
+            return (before.directory, before.settings, before.clock)
+        }()
+        try damageRow(directory.store, "members", RecordKey.member(damaged).rowKey)
+        let peer = try PeerStoreTests.Peer(in: directory, settings, clock)
+        func decider(_ author: Author) throws -> NameDecider {
+            try peer.store.decider(ofName: peer.store.code(author.key(0)).span.bytes)
+        }
+        #expect(try decider(Author("2", node: 3)) == .node(sound))
+        #expect(throws: StoreError.self) { try decider(Author("3", node: 1)) }
+        peer.store.close()
+    }
 }

@@ -180,6 +180,16 @@ import Testing
         }
     }
 
+    /// A register of a peer's may hold more than an entry does.
+    @Test func whatNoEntryHasTheRoomFor() throws {
+        for (count, fits) in [(65_400, true), (65_500, false)] {
+            var bytes: [UInt8] = []
+            body(String(repeating: "x", count: count)).encode(into: &bytes)
+            let link = NewLink(claimed: key("name"), RegisterValue(claim: 7, bytes: bytes))
+            #expect((link != nil) == fits)
+        }
+    }
+
     /// Who asks again where the link has not come yet is told of it as it stands with an acceptor; that is no creation.
     @Test func whatWasChangedElsewhereIsNotLoggedAnew() throws {
         try withStore(own) { (store) throws in

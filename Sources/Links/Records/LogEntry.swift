@@ -31,6 +31,11 @@ package struct LogEntry: Equatable, Sendable {
 
     package static let maximumSizeBytes = 65_536
     package static let headSizeBytes = 22
+
+    /// Whether an entry has the room.
+    package static func fits(_ key: [UInt8], _ value: [UInt8]) -> Bool {
+        headSizeBytes + key.count + value.count <= maximumSizeBytes
+    }
     /// What the varint of an entry's length takes at most.
     package static let lengthSizeBytes = 3
 
@@ -49,7 +54,7 @@ package struct LogEntry: Equatable, Sendable {
     }
 
     package func encode(into bytes: inout [UInt8]) {
-        precondition(Self.headSizeBytes + key.count + value.count <= Self.maximumSizeBytes)
+        precondition(Self.fits(key, value))
         let start = bytes.count
         bytes.reserveCapacity(start + Self.headSizeBytes + key.count + value.count)
         bytes.append(bigEndian: UInt32(0))  // Becomes the checksum.

@@ -5,6 +5,8 @@ import Primitives
 struct PeerKnowledge {
     /// What it said that it durably holds.
     var rows: [Origin: OriginState] = [:]
+    /// As far as it said the chains too, which acknowledgements do not.
+    var said: [Origin: LogHead] = [:]
     var heardAt: Int64?
     /// Its wall clock less this node's, and when that was seen.
     var clock: (offset: Int64, at: Int64)?

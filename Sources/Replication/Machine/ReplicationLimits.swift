@@ -64,6 +64,8 @@ package enum ReplicationLimits {
     package static let snapshotResume: Int64 = 250
     /// How long a node that needs another's state waits for those that hold less to take its own.
     package static let snapshotYield: Int64 = 30_000
+    /// Entries that a peer may lack then of whoever takes its snapshot.
+    package static let snapshotSlack: UInt64 = 8192
     /// Between the question and the offer, and between two chunks; then the attempt is given up.
     package static let snapshotTimeout: Int64 = 60_000
     /// A node that has a store and hears no peer for so long is ready with what it has.

@@ -25,7 +25,7 @@ extension Replicator {
             for alarm in raised.sorted(by: { "\($0)" < "\($1)" }) {
                 if case .snapshotNeeded = alarm { clear(alarm) }
             }
-            (isReady, headWhileFinishing, lastGiver) = (false, nil, nil)
+            (isReady, askedGivers) = (false, [])
             // Some may have shown since the store was told.
             let forked = self.forked
             var fresh = holdings
@@ -67,9 +67,10 @@ extension Replicator {
         let isUrgent = now.ticks - wantedAt >= ReplicationLimits.snapshotYield
         let able = holders(origin).filter { covers($0.node, isUrgent) }
         // What failed may fail again: a giver's store is damaged, its line is slow.
-        guard let session = able.first(where: { $0.node != lastGiver }) ?? able.first else { return }
+        if able.allSatisfy({ askedGivers.contains($0.node) }) { askedGivers = [] }
+        guard let session = able.first(where: { !askedGivers.contains($0.node) }) else { return }
         joinWantedAt = nil
-        lastGiver = session.node
+        askedGivers.insert(session.node)
         let request = nextRequest()
         joining = .asked(session.id, request: request)
         joiningAt = now.ticks
@@ -81,14 +82,18 @@ extension Replicator {
     /// before, this node waits for the peer to pull the rest.
     ///
     /// Where each lacks what the other's log has lost, the one that holds less gives way, or nodes would take one
-    /// another's states in turn without end; after a while it does not matter who.
+    /// another's states in turn without end; after a while it does not matter who. Nor does what was written while the peer's
+    /// word was on its way, which is logged again: who never stops writing would wait for ever.
     private func covers(_ node: NodeID, _ isUrgent: Bool) -> Bool {
         let theirs = peers[node]!.rows
         let givesWay = (weight(rows), settings.member.id) < (weight(theirs), node)
+        var slack = isUrgent ? ReplicationLimits.snapshotSlack : 0
         return rows.values.allSatisfy { row in
             let head = theirs[row.origin]?.head ?? 0
-            return head >= row.head || intakes[row.origin]?.quarantine == .fork
-                || row.floor > head && (givesWay || isUrgent)
+            if head >= row.head || intakes[row.origin]?.quarantine == .fork { return true }
+            if row.floor > head, givesWay || isUrgent { return true }
+            defer { slack -= min(slack, row.head - head) }
+            return row.head - head <= slack
         }
     }
 

@@ -11,6 +11,7 @@ extension Replicator {
         effects.append(.admitted(session.id, session.node))
         // All of it, so what the node held before a rollback is not believed of it any longer.
         peers[session.node, default: PeerKnowledge()].rows = [:]
+        peers[session.node]!.said = [:]
         peers[session.node]!.heardAt = now.ticks
         guard learn(state.rows, session) else { return }
         for row in state.rows where row.origin != own && row.head > head(row.origin) && !isReady {
@@ -55,6 +56,7 @@ extension Replicator {
         for row in list {
             let before = peers[session.node]!.head(row.origin)
             peers[session.node]!.rows[row.origin] = row
+            peers[session.node]!.said[row.origin] = LogHead(origin: row.origin, head: row.head, chain: row.chain)
             if row.head != before { movedAt[row.origin] = now.ticks }
             if row.origin == own {
                 if row.head > head(own) { doubt(.peerKnowsMore(session.node)) }

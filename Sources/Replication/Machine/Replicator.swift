@@ -34,8 +34,8 @@ package struct Replicator: Sendable {
     var partial: PartialInstall?
     /// Since when a snapshot has been needed and none was begun.
     var joinWantedAt: Int64?
-    /// Who was asked for a snapshot last.
-    var lastGiver: NodeID?
+    /// Who was asked for a snapshot, since all that could give one were.
+    var askedGivers: Set<NodeID> = []
     var pins: [(rows: [OriginState], connection: ConnectionID?, until: Int64)] = []
     var comparison = Comparison()
     var lookups = Lookups()
@@ -194,8 +194,10 @@ package struct Replicator: Sendable {
             dials.values.allSatisfy({ $0.phase == .own || $0.node.map(nodes.contains) ?? false })
         else { return nil }
         return nodes.sorted().flatMap { node in
-            (peers[node]?.rows.values.sorted { $0.origin < $1.origin } ?? []).map {
-                LogHead(origin: $0.origin, head: $0.head, chain: $0.chain)
+            let rows = (peers[node]?.rows.values ?? [:].values).sorted { $0.origin < $1.origin }
+            return rows.flatMap { row in
+                [LogHead(origin: row.origin, head: row.head, chain: row.chain), peers[node]!.said[row.origin]]
+                    .compactMap(\.self)
             }
         }
     }
@@ -243,7 +245,7 @@ package struct Replicator: Sendable {
     /// A new incarnation: what HELLO said no longer holds, so every connection begins again.
     mutating func beginAnew(_ holdings: Holdings) {
         for id in sessionIDs { close(id, .newIncarnation) }
-        (joining, partial, lifeBeganAt) = (.no, nil, now.ticks)
+        (joining, partial, lifeBeganAt, headWhileFinishing) = (.no, nil, now.ticks, nil)
         // A store that was in doubt knows no better how far its numbers went.
         (isContinuous, hasHeardPeer, numbersAreUnheard) = (false, false, false)
         take(holdings)

@@ -81,6 +81,7 @@ package enum Giver: UInt8, Equatable, Sendable {
 package struct LogHead: Equatable, Sendable {
     package var origin: Origin
     package var head: UInt64
+    /// Zero where nobody has said it: what was only acknowledged.
     package var chain: Chain
 
     static let sizeBytes = 32

@@ -19,7 +19,8 @@ struct LinkMaker: Sendable {
         }
         let decider: NameDecider
         do throws(StoreError) { decider = try api.store.decider(ofName: alias.bytes.span.bytes) } catch {
-            return end(.again)
+            guard case .damaged = error else { return end(.again) }
+            return end(.refused(Problem(WriteError.damagedRecord)))
         }
         switch decider {
         case .anyone: claim(link, alias, peers)

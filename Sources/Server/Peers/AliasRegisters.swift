@@ -22,6 +22,7 @@ final class AliasRegisters {
         let number: UInt64
         /// Nil: what everyone holds.
         let heads: [LogHead]?
+        var lookAgainAt: Int64 = 0
     }
 
     private let me: NodeID
@@ -84,10 +85,13 @@ final class AliasRegisters {
 
     /// What waits for the store to hold more looks again; `replicator` knows what that is.
     func look(at replicator: Replicator) {
-        for cover in covers {
-            guard let heads = cover.heads ?? replicator.held(by: heard), replicator.holds(heads), store.holds(heads)
-            else { continue }
-            isCovered(cover.number)
+        for (index, cover) in covers.enumerated() {
+            guard let heads = cover.heads ?? replicator.held(by: heard), replicator.holds(heads) else { continue }
+            // By the chains it may be long in coming, and they are on the disk.
+            let now = System.monotonicMilliseconds()
+            guard now >= cover.lookAgainAt else { continue }
+            covers[index].lookAgainAt = now + RegisterLimits.storeRetry
+            if store.holds(heads) { return isCovered(cover.number) }
         }
     }
 

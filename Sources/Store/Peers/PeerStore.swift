@@ -22,6 +22,7 @@ package final class PeerStore {
     private let owed = WaitingQueue<Effect>(capacity: .max)
     /// As the replicator said last.
     private var (writableFormat, isReady) = (UInt16(LogEntry.firstFormat), false)
+    private var marks: [Origin: Bool] = [:]
 
     private struct Giving {
         var next: SnapshotPosition?
@@ -45,6 +46,7 @@ package final class PeerStore {
         for effect in owed.take(atMost: .max, timeoutMilliseconds: 0) ?? [] {
             switch effect {
             case .writableFormat: write(.writableFormat(writableFormat))
+            case .forked(let origin, let isForked): if marks[origin] == isForked { write(effect) }
             case .readiness: if isReady { write(effect) }
             default: write(effect)
             }
@@ -55,6 +57,7 @@ package final class PeerStore {
     package func perform(_ effect: Effect) -> Bool {
         switch effect {
         case .writableFormat(let format): writableFormat = format
+        case .forked(let origin, let isForked): marks[origin] = isForked
         case .readiness(let ready): isReady = ready
         default: break
         }

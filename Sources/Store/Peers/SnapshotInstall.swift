@@ -30,6 +30,8 @@ final class SnapshotInstall: @unchecked Sendable {
     private var sums = DigestSums()
     private var (recordCount, sum): (UInt64, UInt128) = (0, 0)
     private var position: [UInt8] = []
+    /// What the givers cannot read; marked at the end, because beside a damaged row nobody knows what another one was.
+    private var damaged: [RecordKey] = []
     /// Once the records are checked.
     private var life: OriginRow?
     private(set) var lost: LostAndFound
@@ -86,14 +88,14 @@ final class SnapshotInstall: @unchecked Sendable {
         let transaction = try environment!.beginWrite()
         for record in records {
             if record.isDamaged {
-                try merge.putDamaged(record.key, transaction)
+                damaged.append(record.key)
             } else {
                 guard
                     let change = try? EntryChange(
                         record.key, record.value, stamp: record.stamp, of: record.origin, merge.owners,
                         takesReduced: true),
                     let index = index(of: record.origin),
-                    try merge.put(change, at: index, as: .repair, &sums, transaction) == .changed
+                    try merge.put(change, at: index, &sums, transaction) == .changed
                 else { throw .corrupted }
             }
             recordCount += 1
@@ -134,6 +136,7 @@ final class SnapshotInstall: @unchecked Sendable {
         }
         try merge.noteFormat(LogEntry.format(old.logFormat), transaction)
         for row in old.origins.values { keepCeiling(of: row) }
+        for key in damaged { try merge.putDamaged(key, transaction) }
         try beginLife(old, rest, transaction)
         try keepRows(of: old, transaction)
         try merge.origins.write(merge.catalogue.origins, transaction)
@@ -324,6 +327,6 @@ extension PeerRecord {
             key.encode(into: &bytes)
         case .member, .moderation: return value
         }
-        return LogEntry.headSizeBytes + key.entryKey.count + bytes.count <= LogEntry.maximumSizeBytes ? bytes : nil
+        return LogEntry.fits(key.entryKey, bytes) ? bytes : nil
     }
 }

@@ -91,17 +91,13 @@ extension Store {
     ) throws(LMDBError) -> Records {
         var records = Records(next: [], bytes: [])
         let start = bucket.rowKeys?.first ?? []
-        var row: Cursor.Pair?
-        if after.isEmpty {
-            row = try start.isEmpty ? cursor.move(.first) : cursor.seek(start)
-        } else {
-            row = try self.start(behind: after, cursor)
-        }
+        let place = after.isEmpty ? start : after
+        var row = try place.isEmpty ? cursor.move(.first) : self.start(at: place, cursor)
         var scanned = 0
         while let (key, value) = row {
             scanned += 1
             // A damaged key may be any, and stands elsewhere than where a search for it leads.
-            if let record = record(view, bucket.table, key, value) {
+            if after.lexicographicallyPrecedes(key), let record = record(view, bucket.table, key, value) {
                 if let last = bucket.rowKeys?.last, last.lexicographicallyPrecedes(key) { break }
                 if record.key.bucket == bucket { record.encode(into: &records.bytes) }
                 if scanned >= StoreLimits.bucketScanRows || records.bytes.count > Self.recordsLimitBytes {
@@ -122,11 +118,10 @@ extension Store {
         var records = Records(next: [], bytes: [])
         guard let key = RecordKey(requestKey: request.key) else { return records }
         let found = try? reading { (view, transaction) throws(LMDBError) -> PeerRecord? in
-            guard let handle = view.catalogue.handle(key.table), let value = try transaction.get(handle, key.rowKey)
-            else {
-                return nil
-            }
-            return key.rowKey.withUnsafeBytes { record(view, key.table, $0, value) }
+            guard let handle = view.catalogue.handle(key.table),
+                case .sound(let payload) = try transaction.cursor(handle).search(key.table, key.rowKey)
+            else { return nil }
+            return record(view, key, payload)
         }
         found?.encode(into: &records.bytes)
         return records
@@ -136,8 +131,12 @@ extension Store {
     private func record(
         _ view: StoreView, _ table: TableID, _ rowKey: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer
     ) -> PeerRecord? {
-        guard let key = RecordKey(table, rowKey), let payload = Row.payload(table, rowKey, value),
-            let record = try? TableRecord(key, decoding: payload.bytes), let author = view.names[record.originIndex]
+        guard let key = RecordKey(table, rowKey), let payload = Row.payload(table, rowKey, value) else { return nil }
+        return record(view, key, payload)
+    }
+
+    private func record(_ view: StoreView, _ key: RecordKey, _ payload: UnsafeRawBufferPointer) -> PeerRecord? {
+        guard let record = try? TableRecord(key, decoding: payload.bytes), let author = view.names[record.originIndex]
         else { return nil }
         return PeerRecord(key, record, of: author)
     }

@@ -162,8 +162,8 @@ extension Writer {
         let origin = Origin(
             region: ended.origin.region, node: ended.origin.node, incarnation: settings.newIncarnation())
         guard let index = state.merge.origins.beginOwnLife(origin, ended: ended) else { throw .mapFull }
-        try directory.removeIdentity()
         isWithoutSideFile = true
+        try directory.removeIdentity()
         (state.row, state.originIndex) = (OriginRow(origin: origin, chainStart: chain.start(origin)), index)
         state.row.headStamp = state.clock.stamp(now: now).rawValue
         (state.row.ceiling, state.row.wall) = (state.issuer.ceiling, ended.wall)

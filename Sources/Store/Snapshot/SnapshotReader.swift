@@ -59,7 +59,7 @@ extension Store {
         _ position: SnapshotPosition, _ limitBytes: Int, _ cursor: borrowing Cursor,
         into rows: inout [SnapshotRows.Row]
     ) throws(LMDBError) -> [UInt8]? {
-        var row = position.key.isEmpty ? try cursor.move(.first) : try start(behind: position.key, cursor)
+        var row = try position.key.isEmpty ? cursor.move(.first) : start(at: position.key, cursor)
         var (sizeBytes, last) = (0, position.key)
         while let (key, value) = row {
             if sizeBytes >= limitBytes, last != position.key, rows.last!.key == last { return last }
@@ -78,11 +78,10 @@ extension Store {
         return nil
     }
 
-    /// The row after the one of `key`. Where a damaged neighbour leads the search astray, some rows come once more.
-    func start(behind key: [UInt8], _ cursor: borrowing Cursor) throws(LMDBError) -> Cursor.Pair? {
-        let found = try cursor.seek(key)
-        if let found, found.key.elementsEqual(key) { return try cursor.move(.next) }
-        var row = found
+    /// The row of `key`, or some before where it is not, because a damaged neighbour may have led the search astray.
+    func start(at key: [UInt8], _ cursor: borrowing Cursor) throws(LMDBError) -> Cursor.Pair? {
+        var row = try cursor.seek(key)
+        if let found = row, found.key.elementsEqual(key) { return found }
         for _ in 0..<StoreLimits.damageScanRows {
             guard let before = try row == nil ? cursor.move(.last) : cursor.move(.previous) else {
                 return try cursor.move(.first)
