@@ -24,6 +24,35 @@ struct ComparisonTests {
         return nil
     }
 
+    /// Where somebody always writes vectors are hardly ever equal: both hold what either did some seconds ago.
+    @Test(arguments: [true, false]) func underSteadyWrites(isServed: Bool) throws {
+        var bench = Bench(rows: [Bench.row(Bench.second, 2, chain: 2)])
+        let id = bench.connect(state: [Bench.row(Bench.second, 2, chain: 2)])
+        var (asked, acknowledged): (Bool, UInt64) = (false, 0)
+        for turn in 0..<1000 where !asked {
+            bench.committed(UInt64(turn) + 1)
+            bench.wait(100)
+            asked = bench.frames.contains(.digestsRequest(.root))
+            // Some entries are always on their way.
+            if isServed, turn > 5 { acknowledged = UInt64(turn) - 5 }
+            let row = Bench.row(Bench.own, acknowledged, chain: 1)
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [row])))
+        }
+        #expect(asked == isServed)
+    }
+
+    /// Who takes long to answer is not told to differ in what has come meanwhile.
+    @Test func aWalkThatTakesLong() throws {
+        var (bench, id) = try #require(compared())
+        for _ in 0..<6 {
+            bench.now.ticks += 7000
+            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+        }
+        bench.effects = [.send(id, Frame.digestsRequest(.root).encoded(request: request(bench)))]
+        descend(&bench, id, mineQuiet: true, theirsQuiet: true)
+        #expect(bench.alarms == [] && bench.frames == [])
+    }
+
     private func request(_ bench: Bench) -> UInt32 { bench.machine.lastRequest }
 
     /// Down the path to `bucket`, each level with one child that differs and one that does not.

@@ -62,6 +62,8 @@ struct PeerSession {
     /// The peer's clock reading that is to be echoed, and when it came.
     var echo: (sent: UInt64, at: Int64)?
     var roundTrip = ReplicationLimits.assumedRoundTrip
+    /// What either side held then.
+    var mark: (at: Int64, heads: [Origin: UInt64])?
     /// Rows that changed since HEADS were sent.
     var dirty: Set<Origin> = []
 

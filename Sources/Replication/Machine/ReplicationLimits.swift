@@ -74,6 +74,8 @@ package enum ReplicationLimits {
     /// The store calls a bucket quiet that did not change for so long, by wall time; the machine believes that once the
     /// wall clock has gone on evenly for as long.
     package static let quietFor: Int64 = 60_000
+    /// Heads of so long ago are marked anew, for comparing by what both have come to hold since.
+    package static let markAge: Int64 = 10_000
     package static let digestInterval: Int64 = 60_000
     package static let requestTimeout: Int64 = 10_000
     /// Nodes of the tree of digests that wait to be compared; more are left for the next round.

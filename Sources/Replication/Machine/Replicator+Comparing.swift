@@ -57,13 +57,18 @@ extension Replicator {
         }
     }
 
-    /// Equal as far as this node knows. Left out are origins with two versions of their log or with an end that cannot be
-    /// applied, and ended ones that differ for good: nothing streams there any more, so repairing records by the rule of
-    /// the winner is what still makes the nodes equal. Who has just come may yet take what it lacks.
+    /// Equal as far as this node knows, or both hold what either did a while ago: what was left alone for longer must be
+    /// equal then, and where somebody always writes vectors hardly ever are. Left out are origins with two versions of their
+    /// log or with an end that cannot be applied, and ended ones that differ for good: nothing streams there any more, so
+    /// repairing records by the rule of the winner is what still makes the nodes equal. Who has just come may yet take what
+    /// it lacks.
     private func vectorsAreEqual(_ session: PeerSession) -> Bool {
         let theirs = peers[session.node]!
+        let mark = session.mark.flatMap { now.ticks - $0.at <= 2 * ReplicationLimits.markAge ? $0.heads : nil }
         return Set(rows.keys).union(theirs.rows.keys).allSatisfy { origin in
-            if head(origin) == theirs.head(origin) { return true }
+            let (here, there) = (head(origin), theirs.head(origin))
+            if here == there { return true }
+            if let mark, min(here, there) >= mark[origin] ?? 0 { return true }
             if let quarantine = intakes[origin]?.quarantine, [.fork, .poison].contains(quarantine) { return true }
             let movedAt = max(self.movedAt[origin] ?? startedAt, session.openedAt)
             let hasEnded = rows[origin]?.isSealed == true || members[NodeID(origin)]?.isRetired == true
@@ -81,12 +86,20 @@ extension Replicator {
         guard comparison.step == nil, now.ticks - comparedAt >= ReplicationLimits.digestInterval, !joining.isFrozen
         else { return }
         let equal = nearest.filter(vectorsAreEqual)
-        guard !equal.isEmpty else { return }
+        guard !equal.isEmpty else { return markVectors() }
         comparedAt = now.ticks
         counters.comparisons += 1
         comparison.peer = equal[Int(counters.comparisons) % equal.count].id
         comparison.nodes = [.root]
         continueComparison()
+    }
+
+    private mutating func markVectors() {
+        for session in nearest where now.ticks - (session.mark?.at ?? .min / 2) >= ReplicationLimits.markAge {
+            let heads = rows.mapValues(\.head).merging(
+                peers[session.node]!.rows.mapValues(\.head), uniquingKeysWith: max)
+            sessions[session.id]!.mark = (now.ticks, heads)
+        }
     }
 
     private func isWithStore(_ step: Comparison.Step) -> Bool {
@@ -153,8 +166,11 @@ extension Replicator {
                 }
                 continue
             }
-            // Something on its way touches a bucket at different times here and there.
-            guard mine[byte]?.isQuiet ?? true, their[byte]?.isQuiet ?? true else { continue }
+            // Something on its way touches a bucket at different times here and there; and what had come when the walk
+            // began says nothing after so long.
+            guard mine[byte]?.isQuiet ?? true, their[byte]?.isQuiet ?? true,
+                now.ticks - comparedAt <= ReplicationLimits.quietFor - 2 * ReplicationLimits.markAge
+            else { continue }
             counters.bucketsRepaired += 1
             raise(.diverged(bucket: node.childPrefix(byte)))
             comparison.buckets.append(node.childPrefix(byte))
