@@ -44,19 +44,16 @@ struct ComparisonTests {
     /// Who takes long to answer is not told to differ in what has come meanwhile.
     @Test func aWalkThatTakesLong() throws {
         var (bench, id) = try #require(compared())
-        for _ in 0..<6 {
-            bench.now.ticks += 7000
-            bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
-        }
-        bench.effects = [.send(id, Frame.digestsRequest(.root).encoded(request: request(bench)))]
-        descend(&bench, id, mineQuiet: true, theirsQuiet: true)
+        descend(&bench, id, mineQuiet: true, theirsQuiet: true, pause: 5500)
         #expect(bench.alarms == [] && bench.frames == [])
     }
 
     private func request(_ bench: Bench) -> UInt32 { bench.machine.lastRequest }
 
     /// Down the path to `bucket`, each level with one child that differs and one that does not.
-    private func descend(_ bench: inout Bench, _ id: ConnectionID, mineQuiet: Bool, theirsQuiet: Bool) {
+    private func descend(
+        _ bench: inout Bench, _ id: ConnectionID, mineQuiet: Bool, theirsQuiet: Bool, pause: Int64 = 0
+    ) {
         for level in 0..<8 as Range<UInt8> {
             let mask = level == 0 ? 0 : UInt64.max << (64 - 8 * UInt64(level))
             let node = DigestNode(level: level, prefix: Self.bucket & mask)
@@ -69,6 +66,7 @@ struct ComparisonTests {
                         .init(byte: byte, isQuiet: quiet, sum: sum), .init(byte: 0xff, isQuiet: true, sum: 9),
                     ])
             }
+            bench.now.ticks += pause
             bench.receive(id, .digests(digests(1, theirsQuiet)), request: request(bench))
             #expect(bench.effects.contains(.readDigests(id, DigestRead(node: node, request: nil))))
             bench.tell(.digestsRead(id, DigestRead(node: node, request: nil), digests(2, mineQuiet)))

@@ -86,6 +86,42 @@ import Testing
         #expect(try StoreInspection(directory: directory.store).problems == [])
     }
 
+    /// Of neighbours that are damaged too nobody can say where the log goes on; it is cut where that is known.
+    @Test(
+        arguments: [([5, 6], 7), ([5, 7], 8), ([4, 5, 6], 7), ([5, 9], 6), ([9, 10], 10), ([8, 9, 10], 10)]
+            as [([UInt64], UInt64)])
+    func severalAreCut(sequences: [UInt64], floor: UInt64) throws {
+        var bytes = sound["data.mdb"]!
+        let rows = RawFile(bytes).nodes.filter { $0.table == "log" }
+        for sequence in sequences { bytes[rows[Int(sequence) - 1].value.lowerBound + 40] ^= 1 }
+        try directory.restore(sound.merging(["data.mdb": bytes]) { $1 })
+        let peer = try PeerStoreTests.Peer(in: directory, settings, clock)
+        let row = Truncation.Row(origin: author.origin, acknowledged: 0, pinned: 0, damaged: sequences[0])
+        let told = peer.perform(.truncate(Truncation([row], now: clock.now)))
+        #expect(told == [.truncated([Floor(origin: author.origin, floor: floor)])])
+        if floor < 10, !sequences.contains(floor + 1) {
+            expect(read(peer, from: floor + 1), floor + 1...(sequences.last { $0 > floor }.map { $0 - 1 } ?? 10), "")
+        }
+        #expect(peer.perform(.truncate(Truncation([row], now: clock.now))) == [.truncated([])])
+        peer.store.close()
+    }
+
+    /// A row that does not stand where it should is none.
+    @Test(arguments: [1, 5, 9, 10] as [UInt64]) func aKey(sequence: UInt64) throws {
+        var bytes = sound["data.mdb"]!
+        let rows = RawFile(bytes).nodes.filter { $0.table == "log" }
+        bytes[rows[Int(sequence) - 1].key.upperBound - 2] ^= 1
+        try directory.restore(sound.merging(["data.mdb": bytes]) { $1 })
+        let peer = try PeerStoreTests.Peer(in: directory, settings, clock)
+        #expect(read(peer, from: sequence) == .damaged(sequence: sequence))
+        let row = Truncation.Row(origin: author.origin, acknowledged: 0, pinned: 0, damaged: sequence)
+        guard case .truncated(let floors)? = peer.perform(.truncate(Truncation([row], now: clock.now))).first else {
+            throw Missing()
+        }
+        #expect(floors.first.map { $0.floor >= sequence } == true)
+        peer.store.close()
+    }
+
     /// Nor does it hold truncation back.
     @Test func whatIsSettledGoes() throws {
         let peer = try peer(flipping: 3, at: 40, of: 5)

@@ -67,7 +67,7 @@ extension Replicator {
         let isUrgent = now.ticks - wantedAt >= ReplicationLimits.snapshotYield
         let able = holders(origin).filter { covers($0.node, isUrgent) }
         // What failed may fail again: a giver's store is damaged, its line is slow.
-        if able.allSatisfy({ askedGivers.contains($0.node) }) { askedGivers = [] }
+        if !able.isEmpty, able.allSatisfy({ askedGivers.contains($0.node) }) { askedGivers = [] }
         guard let session = able.first(where: { !askedGivers.contains($0.node) }) else { return }
         joinWantedAt = nil
         askedGivers.insert(session.node)

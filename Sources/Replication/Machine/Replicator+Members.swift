@@ -53,7 +53,8 @@ extension Replicator {
             var (acknowledged, pinned) = (row.head, row.head)
             for node in holding { acknowledged = min(acknowledged, peers[node]?.head(row.origin) ?? 0) }
             for pin in pins { pinned = min(pinned, pin.rows.first { $0.origin == row.origin }?.head ?? 0) }
-            return Truncation.Row(origin: row.origin, acknowledged: acknowledged, pinned: pinned)
+            return Truncation.Row(
+                origin: row.origin, acknowledged: acknowledged, pinned: pinned, damaged: damagedLogs[row.origin] ?? 0)
         }
         guard !list.isEmpty, !joining.isFrozen else { return }
         effects.append(.truncate(Truncation(list, now: agedBy)))
@@ -62,8 +63,16 @@ extension Replicator {
     /// A thousand writes a second make more old entries in an interval than one order takes.
     mutating func truncated(_ floors: [Floor]) {
         let count = floors.reduce(0) { $0 + $1.floor - min($1.floor, rows[$1.origin]?.floor ?? 0) }
-        for floor in floors { raiseFloor(floor.origin, floor.floor) }
-        guard count >= ReplicationLimits.manyTruncated else { return }
+        for floor in floors {
+            // Of what was committed since the store was replaced, or the own life was in doubt, nothing is known here.
+            raiseFloor(floor.origin, min(floor.floor, head(floor.origin)))
+            if let damaged = damagedLogs[floor.origin], floor.floor >= damaged {
+                damagedLogs[floor.origin] = nil
+                clear(.damagedLog(floor.origin))
+            }
+        }
+        let isCutting = floors.contains { damagedLogs[$0.origin] != nil }
+        guard isCutting || count >= ReplicationLimits.manyTruncated else { return }
         truncatedAt = now.ticks - ReplicationLimits.truncationInterval + ReplicationLimits.truncationPause
     }
 

@@ -61,8 +61,8 @@ extension Replicator {
             raise(.damagedLog(read.origin))
             // Who lacks it gets it elsewhere, or with a snapshot: the record is there. Else it would be asked for without end.
             guard let sequence else { return }
-            let cut = Truncation.Row(origin: read.origin, acknowledged: 0, pinned: head(read.origin), damaged: sequence)
-            effects.append(.truncate(Truncation([cut], now: agedBy)))
+            damagedLogs[read.origin] = max(sequence, damagedLogs[read.origin] ?? 0)
+            truncate()
         case .entries(let entries):
             precondition(entries.origin == read.origin && entries.first == read.from && entries.last <= read.through)
             let theirs = peers[session.node]!.rows[read.origin]

@@ -23,6 +23,8 @@ package struct Replicator: Sendable {
     var intakes: [Origin: Intake] = [:]
     /// Lives of this node that have ended, each in some doubt, until what is here of its log is known to be what others have.
     var doubted: Set<Origin> = []
+    /// Logs that are to be cut, at the entry that cannot be read.
+    var damagedLogs: [Origin: UInt64] = [:]
     /// When a head of an origin was last seen to move, here or at a peer.
     var movedAt: [Origin: Int64] = [:]
     var joining = Joining.no

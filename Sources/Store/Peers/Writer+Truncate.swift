@@ -20,7 +20,7 @@ extension Writer {
             let before = isOwn ? state.row : state.merge.origins.rows[index]!
             let gone = try removable(row, order, index, before, share, budget, transaction)
             guard let last = gone.last else { continue }
-            for entry in gone { try transaction.delete(catalogue.log, LogRow.key(index, entry.sequence)) }
+            for entry in gone { _ = try transaction.deleteIfThere(catalogue.log, LogRow.key(index, entry.sequence)) }
             budget -= gone.count
             if isOwn {
                 (state.row.floor, state.row.floorChain) = (last.sequence, last.chain)
@@ -32,54 +32,56 @@ extension Writer {
         return (floors, !floors.isEmpty)
     }
 
-    /// The entries of one log that may go, with the chain after each; of its oldest part, `share`, whatever their age. One that
-    /// is damaged goes with those before if the next one does; the log never ends with it, because nobody knows its chain.
+    /// The entries of one log that may go, with the chain after each; of its oldest part, `share`, whatever their age. Those up
+    /// to one that is damaged go in any case. The log begins anew behind a row of which the chain is certain.
     private func removable(
         _ row: Truncation.Row, _ order: Truncation, _ index: UInt16, _ position: OriginRow, _ share: Double,
         _ budget: Int, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> [(sequence: UInt64, chain: [UInt8])] {
-        var (gone, damaged): ([(sequence: UInt64, chain: [UInt8])], [UInt64]) = ([], [])
-        let cursor = try transaction.cursor(catalogue.log)
-        var next = try cursor.seek(LogRow.key(index, position.floor + 1))
-        let last = row.damaged > 0 ? position.head : min(position.head, row.pinned)
+        var (gone, certain): ([(sequence: UInt64, chain: [UInt8])], Int) = ([], 0)
         let tooLong = position.floor + UInt64((Double(position.head - position.floor) * share).rounded(.up))
-        while gone.count + damaged.count < budget {
-            let sequence = position.floor + UInt64(gone.count + damaged.count) + 1
-            guard sequence <= last, let (key, value) = next, key.elementsEqual(LogRow.key(index, sequence)) else {
-                break
+        while gone.count < budget, position.floor + UInt64(gone.count) < position.head {
+            let sequence = position.floor + UInt64(gone.count) + 1
+            let found = try logRow(index, sequence, transaction)
+            let isCut = position.floor + UInt64(certain) < row.damaged
+            if !isCut {
+                let instant = found.map { Stamp(rawValue: $0.entry.stamp).instant }
+                let isOld = instant.map {
+                    sequence <= row.acknowledged && $0 < order.settledBefore || $0 < order.cappedBefore
+                }
+                // What cannot be read goes with the next one.
+                guard sequence <= row.pinned, isOld ?? true || sequence <= tooLong else { break }
             }
-            next = try cursor.move(.next)
-            let entry = try? LogEntry(
-                decoding: UnsafeRawBufferPointer(rebasing: value.dropFirst(OriginRow.chainSizeBytes)).bytes)
-            guard let entry, sequence != row.damaged || sequence == position.head else {
-                damaged.append(sequence)
-                continue
-            }
-            let instant = Stamp(rawValue: entry.stamp).instant
-            let isSettled = sequence <= row.acknowledged && instant < order.settledBefore
-            guard
-                isSettled || instant < order.cappedBefore || sequence <= tooLong
-                    || (damaged.last ?? sequence) <= row.damaged
-            else { break }
-            gone += damaged.map { ($0, []) } + [(sequence, Array(value.prefix(OriginRow.chainSizeBytes)))]
-            damaged = []
+            gone.append((sequence, sequence == position.head ? position.headChain : found?.chain ?? []))
+            if isCut, try isCertain(gone.last!, index, position, transaction) { certain = gone.count }
         }
-        // The chain at the head stands in the vector, too.
-        if damaged.last == position.head, position.head == row.damaged {
-            gone += damaged.map { ($0, position.headChain) }
+        if position.floor + UInt64(certain) >= row.damaged {
+            var count = gone.count
+            while count > certain, try !isCertain(gone[count - 1], index, position, transaction) { count -= 1 }
+            certain = count
         }
-        if gone.last?.sequence == position.head { gone[gone.count - 1].chain = position.headChain }
-        // No checksum covers it, and it becomes the floor's.
-        while let last = gone.last, last.sequence < position.head {
-            if let (key, value) = try cursor.seek(LogRow.key(index, last.sequence + 1)),
-                key.elementsEqual(LogRow.key(index, last.sequence + 1)), value.count > OriginRow.chainSizeBytes,
-                chain.next(last.chain, Array(value.dropFirst(OriginRow.chainSizeBytes)))
-                    .elementsEqual(value.prefix(OriginRow.chainSizeBytes))
-            {
-                break
-            }
-            gone.removeLast()
-        }
-        return gone
+        return Array(gone.prefix(certain))
+    }
+
+    /// No checksum covers a chain, and it becomes the floor's: it leads to the next row, or stands in the vector.
+    private func isCertain(
+        _ last: (sequence: UInt64, chain: [UInt8]), _ index: UInt16, _ position: OriginRow,
+        _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> Bool {
+        if last.sequence == position.head { return true }
+        guard !last.chain.isEmpty, let next = try logRow(index, last.sequence + 1, transaction) else { return false }
+        return chain.next(last.chain, next.bytes) == next.chain
+    }
+
+    /// Nil if it is damaged, or does not stand where it should.
+    private func logRow(
+        _ index: UInt16, _ sequence: UInt64, _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> (chain: [UInt8], entry: LogEntry, bytes: [UInt8])? {
+        guard let value = try transaction.get(catalogue.log, LogRow.key(index, sequence)),
+            value.count > OriginRow.chainSizeBytes
+        else { return nil }
+        let bytes = Array(value.dropFirst(OriginRow.chainSizeBytes))
+        guard let entry = try? LogEntry(decoding: bytes.span.bytes), entry.sequence == sequence else { return nil }
+        return (Array(value.prefix(OriginRow.chainSizeBytes)), entry, bytes)
     }
 }
