@@ -31,6 +31,7 @@ struct Network {
         var fault: Fault
         var node: Int
         var phases: [Phase]
+        var until: Int64
     }
 
     var ends: [ConnectionID: End] = [:]
@@ -144,7 +145,9 @@ extension Simulation {
 
     /// A frame from one node to the other meets such a fault, which counts if it is the first one.
     private func meet(_ fault: Fault, _ from: Int, _ to: Int) {
-        guard let struck = network[from, to].struck.first(where: { $0.fault == fault }) else { return }
+        guard let struck = network[from, to].struck.first(where: { $0.fault == fault && $0.until > time }) else {
+            return
+        }
         network.forget(fault, of: struck.node)
         met(fault, struck.phases + nodes[struck.node].phases, nodes[struck.node])
     }

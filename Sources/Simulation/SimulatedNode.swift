@@ -102,8 +102,8 @@ final class SimulatedNode {
     var wasPoisoned = false
     /// Records that were damaged, as they were before.
     var damaged: [LinkKey: WriteRank] = [:]
-    /// A bit of a row of some log is wrong. Nothing makes that good but the log's being cut there.
-    var logIsDamaged = false
+    /// Logs with a row of which a bit is wrong, and where. Nothing makes that good but the log's being cut there.
+    var damagedLogs: [Origin: UInt64] = [:]
     /// Keys of links that it has shown deleted, since its disk is the one it is.
     var shownDeleted: Set<LinkKey> = []
     /// As well, all that it has shown.

@@ -111,7 +111,8 @@ extension Simulation {
     private func isMeant(_ problem: String, _ node: SimulatedNode) -> Bool {
         if node.registersAreDamaged, problem.hasPrefix("registers: ") { return true }
         // Behind such a row its log is not looked at.
-        if node.logIsDamaged, problem.hasPrefix("log of ") || problem.hasPrefix("the log has ") { return true }
+        for origin in node.damagedLogs.keys where problem.hasPrefix("log of \(origin): ") { return true }
+        if !node.damagedLogs.isEmpty, problem.hasPrefix("the log has ") { return true }
         // What comes beside a damaged row waits for a peer's copy.
         let ofDamage = ["damaged", "digest", "tells of", "owners", "newer than its record", "has no record"]
         if node.wasPoisoned, problem.hasSuffix("has no record") { return true }

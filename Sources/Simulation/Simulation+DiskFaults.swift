@@ -63,7 +63,7 @@ extension Simulation {
         stop(node)
         node.disk.wipe()
         loseRegisters(node)
-        (node.heldWhileDown, node.onDisk, node.damaged, node.logIsDamaged) = ([:], [:], [:], false)
+        (node.heldWhileDown, node.onDisk, node.damaged, node.damagedLogs) = ([:], [:], [:], [:])
         (node.backup, node.wasPoisoned, node.registersAreDamaged) = (nil, false, false)
         rightClock(node)
         schedule(.start(node: node.index), after: .random(in: 500...15_000, using: &random))
@@ -110,12 +110,13 @@ extension Simulation {
         // The newest are what others have not got yet.
         let oldest = chance(1, of: 2) ? log.floor + 1 : max(log.floor + 1, log.head - min(log.head, 5))
         let sequence = UInt64.random(in: oldest...log.head, using: &random)
-        guard let entry = try? store.logBatch(log.origin, from: sequence, through: sequence).get().entries.first else {
-            return false
-        }
-        node.logIsDamaged = true
-        let place = Int.random(in: -log.chain.count..<entry.count, using: &random)
-        return node.disk.flip(in: entry, at: place, .random(in: 0..<8, using: &random)) > 0
+        guard let batch = try? store.logBatch(log.origin, from: sequence, through: sequence).get() else { return false }
+        let row = batch.chain + batch.entries[0]
+        let count = node.disk.flip(
+            in: row, at: .random(in: row.indices, using: &random), .random(in: 0..<8, using: &random))
+        guard count > 0 else { return false }
+        node.damagedLogs[log.origin] = max(sequence, node.damagedLogs[log.origin] ?? 0)
+        return true
     }
 
     /// As the row has it, without its checksum.

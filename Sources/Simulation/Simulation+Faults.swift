@@ -94,7 +94,7 @@ extension Simulation {
     private func strikeNetwork(_ fault: Fault, _ node: SimulatedNode) -> Bool {
         let peer = other(than: node)
         let (from, to) = chance(1, of: 2) ? (node.index, peer.index) : (peer.index, node.index)
-        let struck = Network.Struck(fault: fault, node: node.index, phases: node.phases)
+        var struck = Network.Struck(fault: fault, node: node.index, phases: node.phases, until: span(5000...40_000))
         switch fault {
         case .strangers:
             strangersCome(node)
@@ -106,32 +106,37 @@ extension Simulation {
             schedule(.hangUp(id), after: 0)
             schedule(.hangUp(end.other), after: 1)
             return true
-        case .frameLoss: network[from, to].lossUntil = span(5000...40_000)
-        case .frameRepeat: network[from, to].repeatUntil = span(5000...40_000)
-        case .frameReorder: network[from, to].reorderUntil = span(5000...40_000)
+        case .frameLoss: network[from, to].lossUntil = struck.until
+        case .frameRepeat: network[from, to].repeatUntil = struck.until
+        case .frameReorder: network[from, to].reorderUntil = struck.until
         case .frameDelay:
-            (network[from, to].delayUntil, network[from, to].delay) = (span(5000...40_000), span(200...4000) - time)
-        case .oneWay: network[from, to].cutUntil = span(1000...40_000)
-        case .damagedFrames: network[from, to].damageUntil = span(1000...10_000)
+            (network[from, to].delayUntil, network[from, to].delay) = (struck.until, span(200...4000) - time)
+        case .oneWay: network[from, to].cutUntil = struck.until
+        case .damagedFrames:
+            struck.until = span(1000...10_000)
+            network[from, to].damageUntil = struck.until
         case .isolation:
-            cutOff(node, .random(in: 2000...60_000, using: &random))
+            struck.until = span(2000...60_000)
+            cutOff(node, struck.until - time)
             for other in nodes.indices where other != node.index {
                 network[node.index, other].struck.append(struck)
                 network[other, node.index].struck.append(struck)
             }
+            return false
         default:
+            struck.until = span(2000...60_000)
             let side = nodes.indices.filter { _ in chance(1, of: 2) }
-            let until = span(2000...60_000)
             for near in side {
                 for far in nodes.indices where !side.contains(far) {
-                    network[near, far].cutUntil = max(network[near, far].cutUntil, until)
-                    network[far, near].cutUntil = max(network[far, near].cutUntil, until)
-                    network[near, far].struck.append(struck)
-                    network[far, near].struck.append(struck)
+                    for (from, to) in [(near, far), (far, near)] {
+                        network[from, to].cutUntil = max(network[from, to].cutUntil, struck.until)
+                        network[from, to].struck.append(struck)
+                    }
                 }
             }
+            return false
         }
-        if fault != .partition, fault != .isolation { network[from, to].struck.append(struck) }
+        network[from, to].struck.append(struck)
         // It counts once a frame has met it.
         return false
     }

@@ -102,6 +102,9 @@ extension Simulation {
     func stop(_ node: SimulatedNode, _ end: End = .crash) {
         guard let store = node.store else { return }
         node.heldWhileDown = held(node)
+        for position in store.store.vector where position.floor >= node.damagedLogs[position.origin] ?? .max {
+            node.damagedLogs[position.origin] = nil
+        }
         closeReader(node)
         setClock(node)
         if end == .orderly {
@@ -238,7 +241,7 @@ extension Simulation {
         let clockBefore = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
         store.store.turn()
         let isOther = store.store.environmentNumber != environment
-        if isOther { node.isReplaced = true }
+        if isOther { (node.isReplaced, node.damagedLogs) = (true, [:]) }
         if !node.isReplaced { node.durable = Self.heads(store.store) }
         note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
         if node.machine.metFullDisk {
@@ -251,7 +254,7 @@ extension Simulation {
             takeKept(node, isTold: false)
             return crashNow(node)
         }
-        if node.machine.crashesAfterCommit {
+        if node.machine.crashesAfterCommit, node.machine.sideFileAtCommit.isKnown || isOther {
             let side = node.machine.sideFileAtCommit
             (node.machine.crashesAfterCommit, node.machine.sideFileAtCommit) = (false, (nil, false))
             meet(.crashAfterCommit, node)
