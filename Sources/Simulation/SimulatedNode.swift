@@ -134,6 +134,7 @@ struct Backup {
     var files: [String: [UInt8]]
     var acceptor: VoteWitness.Disk
     var registersAreDamaged: Bool
+    var damagedLogs: [Origin: UInt64]
 }
 
 extension Phase {

@@ -21,7 +21,8 @@ extension Simulation {
         case .oldDisk:
             guard node.backup == nil else { return false }
             node.backup = Backup(
-                files: node.disk.image(), acceptor: votes.disk(node.id), registersAreDamaged: node.registersAreDamaged)
+                files: node.disk.image(), acceptor: votes.disk(node.id), registersAreDamaged: node.registersAreDamaged,
+                damagedLogs: node.damagedLogs)
             schedule(.plan(.restoreOldDisk(node: node.index)), after: .random(in: 5000...60_000, using: &random))
             return false
         case .fullDisk:
@@ -144,6 +145,7 @@ extension Simulation {
         node.disk.restore(backup.files)
         (node.heldWhileDown, node.onDisk) = ([:], [:])
         (node.backup, node.registersAreDamaged) = (nil, backup.registersAreDamaged)
+        node.damagedLogs = backup.damagedLogs
         // Only peers could tell that a disk which comes back with its side file is an earlier one, and only if they know more of
         // its log; of what its acceptor said no log tells.
         let isSame = backup.acceptor.commits == votes.disk(node.id).commits

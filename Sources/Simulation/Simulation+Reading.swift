@@ -76,7 +76,7 @@ extension Simulation {
     private func crashWhileInstalling(_ effect: Effect, _ node: SimulatedNode, _ store: PeerStore) {
         let step = mayDoubt(node) ? InstallStep.allCases.randomElement(using: &random)! : .prepared
         let (before, prepared, held) = (node.disk.image(), node.disk.joining, held(node))
-        let acceptor = votes.disk(node.id)
+        let (acceptor, damagedLogs) = (votes.disk(node.id), node.damagedLogs)
         _ = store.perform(effect)
         store.store.turn()
         met(.crash, node.phases, node)
@@ -89,7 +89,7 @@ extension Simulation {
         if step != .renamed {
             node.disk.restore(before)
             node.disk.writeJoining(prepared)
-            node.heldWhileDown = held
+            (node.heldWhileDown, node.damagedLogs) = (held, damagedLogs)
             votes.undo(node.id, acceptor)
         }
         if step != .prepared { node.disk.removeIdentity() }
