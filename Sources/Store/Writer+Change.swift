@@ -78,27 +78,26 @@ extension Writer {
         body.encode(into: &value)
         // Of a peer; own clients' are bounded.
         guard LogEntry.fits(entryKey, value) else { return .failure(.notReadByAll) }
-        let outcome = try put(key, body, value, over: record, author, table, now, transaction)
+        let outcome = try put(key, body, (entryKey, value), over: record, author, table, now, transaction)
         try audit(act, now, transaction)
         return outcome
     }
 
     private func put(
-        _ key: LinkKey, _ body: LinkBody, _ value: [UInt8], over record: StoredRecord, _ author: Origin,
+        _ key: LinkKey, _ body: LinkBody, _ entry: (key: [UInt8], value: [UInt8]), over record: StoredRecord,
+        _ author: Origin,
         _ table: TableHandle, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Outcome {
         state.merge.stamps!.note(key)
         let stamp = state.clock.stamp(now: now, stored: Stamp(rawValue: record.stamp))
-        try transaction.put(table, key.rowKey, sealedRecord(key.table, key.rowKey, stamp, value))
+        try transaction.put(table, key.rowKey, sealedRecord(key.table, key.rowKey, stamp, entry.value))
         try state.merge.moveOwner(
             from: owners.row(of: key, record.body, stamp: record.stamp),
             to: owners.row(of: key, body, stamp: stamp.rawValue), transaction)
-        var entryKey: [UInt8] = []
-        key.encode(into: &entryKey)
-        try log(LogEntry.Kind.link, entryKey, stamp, value, transaction)
+        try log(LogEntry.Kind.link, entry.key, stamp, entry.value, transaction)
         try addToDigest(
-            DigestBucket(key), Digest.hash(entryKey, stamp: stamp.rawValue, origin: state.row.origin),
-            replacing: Digest.hash(entryKey, stamp: record.stamp, origin: author), transaction)
+            DigestBucket(key), Digest.hash(entry.key, stamp: stamp.rawValue, origin: state.row.origin),
+            replacing: Digest.hash(entry.key, stamp: record.stamp, origin: author), transaction)
         return .success(
             CreatedLink(
                 code: Array(codeSpace.text(of: key).utf8), key: key, stamp: stamp, origin: state.row.origin,

@@ -88,6 +88,16 @@ struct DoubtTests {
         #expect(bench.machine.headWhileFinishing == nil && bench.machine.rows[next]!.head == 0)
     }
 
+    /// An acknowledgement says no chain: what was said before it still is compared.
+    @Test func whatAPeerHoldsByItsChain() {
+        var bench = Bench(peers: [])
+        let id = bench.connect(state: [Bench.row(Bench.third, 2, chain: 2)])
+        bench.receive(id, .ack(Ack(credit: 4 << 20, rows: [.init(origin: Bench.third, head: 5)])))
+        let held = bench.machine.held(by: [NodeID(Bench.second)])
+        #expect(
+            held == [LogHead(origin: Bench.third, head: 5, chain: Chain(rawValue: 0)), Bench.head(Bench.third, 2)])
+    }
+
     /// Of two givers' parts nobody knows which version's records they are.
     @Test func giversWithTwoVersions() {
         var partial = PartialInstall(

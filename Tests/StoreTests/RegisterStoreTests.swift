@@ -142,6 +142,8 @@ import Testing
         }
         #expect((0...4).allSatisfy { holds(author, $0) } && !holds(author, 5))
         #expect(holds(other, 0) && (1...4).allSatisfy { !holds(other, $0) })
+        // What was only acknowledged has no chain to compare.
+        #expect(peer.store.holds([LogHead(origin: author.origin, head: 4, chain: Chain(rawValue: 0))]))
         let row = Truncation.Row(origin: author.origin, acknowledged: 2, pinned: .max)
         peer.clock.advance(milliseconds: ReplicationLimits.settledAge + 1000)
         peer.perform(.truncate(Truncation([row], now: peer.clock.now)))

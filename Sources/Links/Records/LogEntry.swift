@@ -31,13 +31,13 @@ package struct LogEntry: Equatable, Sendable {
 
     package static let maximumSizeBytes = 65_536
     package static let headSizeBytes = 22
+    /// What the varint of an entry's length takes at most.
+    package static let lengthSizeBytes = 3
 
     /// Whether an entry has the room.
     package static func fits(_ key: [UInt8], _ value: [UInt8]) -> Bool {
         headSizeBytes + key.count + value.count <= maximumSizeBytes
     }
-    /// What the varint of an entry's length takes at most.
-    package static let lengthSizeBytes = 3
 
     package var format: UInt8
     package var kind: UInt8
