@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Links
 import Primitives
 import Testing
@@ -168,16 +169,38 @@ struct WireTests {
 
     @Test func neverTrapsOnDamage() {
         var random = SeededRandom(seed: 8)
+        let types = UInt8(FrameType.allCases.count)
         for _ in 0..<20_000 {
             var bytes = Samples.frames.randomElement(using: &random)!.encoded()
             if Bool.random(using: &random) {
-                bytes = [UInt8.random(in: 0..<17, using: &random)] + bytes.dropFirst(FrameHeader.sizeBytes)
+                bytes[FrameHeader.sizeBytes - 1] = UInt8.random(in: 0..<types, using: &random)
+                bytes.removeFirst(FrameHeader.sizeBytes - 1)
             }
             for _ in 0..<Int.random(in: 0...3, using: &random) {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = .random(in: 0...255, using: &random)
             }
             bytes.removeLast(Int.random(in: 0...min(4, bytes.count), using: &random))
             fuzzReplication(bytes.span.bytes)
+        }
+    }
+
+    /// The fuzzer begins with one sound frame of each type, behind the place of its type.
+    @Test func corpus() throws {
+        let tests = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        let directory = tests.deletingLastPathComponent().appending(path: "Sources/fuzz/Corpus/replication")
+        for (place, frame) in Samples.frames.enumerated() {
+            let bytes = try [UInt8](Data(contentsOf: directory.appending(path: "\(frame.type)")))
+            #expect(bytes[0] == place && FrameType.allCases[place] == frame.type)
+            var whole: [UInt8] = [FrameHeader.version, frame.type.rawValue, 0, 0]
+            whole.append(bigEndian: UInt32(bytes.count - 1))
+            whole.append(bigEndian: UInt32(0))
+            var crc = CRC32C()
+            crc.append(whole.span.bytes)
+            crc.append(Array(bytes[1...]).span.bytes)
+            whole.append(bigEndian: crc.value)
+            whole += bytes[1...]
+            let decoded = try Frame.decode(whole.span.bytes).frame
+            #expect(decoded.type == frame.type)
         }
     }
 
