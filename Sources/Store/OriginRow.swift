@@ -14,7 +14,8 @@ import Primitives
 ///                        after a start
 ///     ceiling       8    counter below which they lie
 ///     seal          6    last sequence of an ended incarnation; 2^48 - 1 while it lives
-///     wall          6    of the own life: milliseconds of the wall clock at the latest commit, of all lives so far
+///     wall          6    of the own life: milliseconds of the wall clock at the latest commit, of all lives so far; of
+///                        another one without entries: up to when the ceiling is known to have held
 ///     marks         1    bit 0: two versions of the log are known
 ///     [later fields]
 struct OriginRow: Equatable {
@@ -39,6 +40,13 @@ struct OriginRow: Equatable {
     }
 
     mutating func noteWall(_ now: Instant) { wall = max(wall, min(UInt64(max(0, now.milliseconds)), 1 << 48 - 1)) }
+
+    /// Another node's codes may have reached the counter at that time, of which only a row without entries must tell.
+    mutating func raiseCeiling(to counter: UInt64, at time: Instant) {
+        guard counter > ceiling else { return }
+        ceiling = counter
+        if head == 0 { noteWall(time) }
+    }
 
     static func key(_ index: UInt16) -> [UInt8] {
         var key: [UInt8] = []

@@ -78,6 +78,8 @@ extension Writer {
         body.encode(into: &value)
         // Of a peer; own clients' are bounded.
         guard LogEntry.fits(entryKey, value) else { return .failure(.notReadByAll) }
+        // A snapshot is taken whole, whatever its stamps. This one would become that of all later changes here.
+        guard !state.clock.isLed(by: Stamp(rawValue: record.stamp), now: now) else { return .failure(.clockWrong) }
         let outcome = try put(key, body, (entryKey, value), over: record, author, table, now, transaction)
         try audit(act, now, transaction)
         return outcome

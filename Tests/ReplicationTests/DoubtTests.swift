@@ -22,7 +22,7 @@ struct DoubtTests {
         #expect(bench.machine.quarantines == [Bench.third: .fork])
         bench.applied(Bench.third, outcome == .done ? 6 : 5, outcome)
         #expect(bench.machine.quarantines == [Bench.third: .fork])
-        bench.wait(ReplicationLimits.storeRetry * 2)
+        bench.wait(ReplicationLimits.shortestRetry * 2)
         #expect(bench.machine.quarantines == [Bench.third: .fork])
     }
 

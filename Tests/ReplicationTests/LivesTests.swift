@@ -304,6 +304,24 @@ struct LivesTests {
         #expect(bench.batches.map(\.first) == [2])
     }
 
+    /// Another store, or another life: what was held back is asked for anew, and alarms of it end; but two versions stay two.
+    @Test func quarantinesEndWithTheStore() {
+        var bench = Bench()
+        let id = bench.connect(state: [Bench.row(Bench.second, 3, chain: 3), Bench.row(Bench.third, 2, chain: 2)])
+        bench.receive(id, .entries(Bench.entries(1...3)))
+        bench.applied(Bench.second, 1, .poison(sequence: 2))
+        bench.receive(id, .entries(Bench.entries(1...2, Bench.third)))
+        bench.applied(Bench.third, 1, .chainMismatch)
+        let own = Origin(region: Bench.own.region, node: 0, incarnation: 12)
+        bench.tell(
+            .incarnationBegan(
+                Holdings(
+                    own: own, rows: [], members: [Bench.settings().member], isFresh: false, forked: [Bench.third])))
+        #expect(bench.effects.contains(.cleared(.quarantined(Bench.second, .poison))))
+        #expect(!bench.effects.contains(.cleared(.quarantined(Bench.third, .fork))))
+        #expect(bench.machine.quarantines == [Bench.third: .fork])
+    }
+
     // MARK: Clocks
 
     /// More than 60 s ahead: what stands before is applied, the rest is neither applied, acknowledged nor relayed, and

@@ -82,4 +82,60 @@ import Testing
         bench.receive(id, .heads(heads([Bench.row(Bench.own, 0, ceiling: 90)])))
         #expect(!bench.effects.contains(.issuing(allowed: true)), "that is known")
     }
+
+    /// Who hears that its ceiling is known gives out numbers. A peer that says so before a sync, and ends, leaves nobody who
+    /// knows how far they went.
+    @Test func aCeilingIsToldOnceItIsDurable() {
+        var bench = Bench()
+        let id = bench.connect()
+        var row = Bench.row(Bench.third, 0, ceiling: 9)
+        row.stamp = Stamp(milliseconds: 77, counter: 0)
+        func told() -> [UInt64] {
+            bench.frames.flatMap { frame -> [OriginState] in
+                switch frame {
+                case .heads(let heads): heads.rows
+                case .state(let state): state.rows
+                default: []
+                }
+            }.filter { $0.origin == Bench.third }.map(\.ceiling)
+        }
+        let heads = Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [row])
+        bench.receive(id, .heads(heads))
+        #expect(bench.effects.contains(.ceiling(Bench.third, 9, at: row.stamp)))
+        bench.receive(id, .heads(heads))
+        #expect(!bench.effects.contains(.ceiling(Bench.third, 9, at: row.stamp)), "it is under way")
+        bench.wait(1000)
+        #expect(told().isEmpty)
+        let fourth = Origin(region: 0x34, node: 0, incarnation: 44)
+        let other = bench.open(certified: NodeID(fourth))
+        bench.receive(other, .hello(Bench.hello(fourth, run: 4)))
+        #expect(bench.frames.map(\.type).contains(.state) && told().isEmpty)
+        bench.receive(other, .state(PeerState(credit: 4 << 20, rows: [])))
+        bench.tell(.ceilingKept(Bench.third, 9, at: row.stamp))
+        bench.wait(1000)
+        #expect(told() == [9, 9], "to both")
+    }
+
+    /// All rows have to go into one frame.
+    @Test func originsThatAreMadeUp() {
+        func rows(_ region: UInt8) -> [OriginState] {
+            (1...WireLimits.origins).map {
+                Bench.row(Origin(region: region, node: 0, incarnation: UInt64($0)), 0, ceiling: 9, seal: 0)
+            }
+        }
+        var bench = Bench()
+        let first = bench.connect(state: rows(0x34))
+        #expect(bench.closes.isEmpty)
+        bench.receive(
+            first, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [Bench.row(Bench.third, 1)])))
+        #expect(bench.closes == [.violation], "nobody knows of so many")
+        let second = bench.connect(Bench.hello(Bench.third, run: 3), state: rows(0x35))
+        #expect(bench.closes.isEmpty)
+        bench.receive(second, .ack(Ack(credit: 4 << 20, rows: [.init(origin: Bench.second, head: 7)])))
+        #expect(bench.closes == [.violation])
+        let other = bench.open(certified: NodeID(Bench.third))
+        bench.receive(other, .hello(Bench.hello(Bench.third, run: 3)))
+        let states = bench.frames.compactMap { if case .state(let state) = $0 { state.rows.count } else { nil } }
+        #expect(states == [WireLimits.origins])
+    }
 }

@@ -136,7 +136,7 @@ struct StreamTests {
             id,
             .heads(
                 Heads(wall: other.now.wall, sent: 1, echo: 0, held: 0, rows: [Bench.row(Bench.third, 0, ceiling: 9)])))
-        #expect(other.effects.contains(.ceiling(Bench.third, 9)))
+        #expect(other.effects.contains(.ceiling(Bench.third, 9, at: Stamp(rawValue: 0))))
     }
 
     /// A peer that grants nothing costs no read and no byte; what it grants is what it gets.
@@ -263,10 +263,37 @@ struct StreamTests {
         bench.receive(id, .entries(Bench.entries(1...2)))
         bench.applied(Bench.second, 0, .failed)
         #expect(bench.alarms == [] && bench.pulls.isEmpty)
-        bench.wait(ReplicationLimits.storeRetry - 1)
+        bench.wait(ReplicationLimits.shortestRetry - 1)
         #expect(bench.pulls.isEmpty)
         bench.wait(1)
         #expect(bench.pulls.map(\.pull) == [Pull(origin: Bench.second, from: 1, through: 2)])
+    }
+
+    /// A store that fails again and again is told of, and asked less and less often.
+    @Test func storeFailuresAreToldOf() {
+        var bench = Bench()
+        let id = bench.connect(state: [Bench.row(Bench.second, 2, chain: 2)])
+        /// Milliseconds until it is asked again.
+        func pause() -> Int64 {
+            for waited in 1...100 {
+                bench.receive(id, .heads(Heads(wall: bench.now.wall, sent: 1, echo: 0, held: 0, rows: [])))
+                if !bench.wait(500).isEmpty, !bench.pulls.isEmpty { return Int64(waited) * 500 }
+            }
+            return 0
+        }
+        let alarm = Alarm.quarantined(Bench.second, .store)
+        var (pauses, alarms): ([Int64], [Bool]) = ([], [])
+        for _ in 1...7 {
+            bench.receive(id, .entries(Bench.entries(1...2)))
+            bench.applied(Bench.second, 0, .failed)
+            alarms.append(bench.alarms == [alarm])
+            pauses.append(pause())
+        }
+        #expect(pauses == [1000, 2000, 4000, 8000, 16_000, 30_000, 30_000])
+        #expect(alarms == [false, false, false, false, true, false, false], "once")
+        bench.receive(id, .entries(Bench.entries(1...2)))
+        bench.applied(Bench.second, 2)
+        #expect(bench.effects.contains(.cleared(alarm)))
     }
 
     // MARK: Relay

@@ -91,10 +91,10 @@ extension World {
         case .seal(let origin, let seal):
             nodes[index].live.rows[origin, default: Image.Row(state: OriginState(origin: origin))].state.seal = seal
             afterSync(index, nil)
-        case .ceiling(let origin, let ceiling):
+        case .ceiling(let origin, let ceiling, let stamp):
             nodes[index].live.rows[origin, default: Image.Row(state: OriginState(origin: origin))].state.ceiling =
                 ceiling
-            afterSync(index, nil)
+            afterSync(index, .ceilingKept(origin, ceiling, at: stamp))
         case .beginIncarnation:
             nodes[index].live.own.incarnation = random.next() | 1
             let own = nodes[index].live.own
@@ -112,7 +112,7 @@ extension World {
         case .readRecord(let id, let request, let record):
             let found = nodes[index].disk.records.filter { $0.key == record.key }.map { (key: $0.key, value: $0.value) }
             later(index, .recordsRead(id, request: request, Records(next: [], bytes: Image.encode(found))))
-        case .merge(let id, let bytes):
+        case .merge(let id, let bytes, _):
             var changed = 0
             for (key, record) in Image.decode(bytes) {
                 if nodes[index].live.merge(key, record, ticks: time) { changed += 1 }

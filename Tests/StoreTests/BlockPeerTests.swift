@@ -67,7 +67,7 @@ import Testing
         #expect(try reader.destination(link.code) == "damaged")
         let stamp = damaged.store.stamps.tag(environment: 1, transaction: 0)
         #expect(
-            damaged.perform(.merge(PeerStoreTests.connection, records)).contains(
+            damaged.merge(records).contains(
                 .merged(PeerStoreTests.connection, changed: 1)))
         let isCurrent = damaged.store.stamps.isCurrent(stamp, link.code.span.bytes)
         #expect(!isCurrent)

@@ -52,6 +52,12 @@ import Testing
             return events.told
         }
 
+        /// Records of another node's, judged by this one's clock.
+        @discardableResult
+        func merge(_ records: [UInt8]) -> [Event] {
+            perform(.merge(PeerStoreTests.connection, records, reference: clock.now))
+        }
+
         /// All records of the giver, into a store beside this one.
         func receiveSnapshot(from giver: Peer) throws -> (rows: [OriginState], end: SnapshotEnd) {
             (try PeerStoreTests.open(giver), try receiveRecords(from: giver))
@@ -141,11 +147,13 @@ import Testing
         peer.events.isFull = true
         let origin = Author("2").origin
         #expect(peer.perform(.seal(origin, 9)).isEmpty)
-        #expect(peer.perform(.ceiling(origin, 100)).isEmpty)
+        let stamp = Stamp(milliseconds: 5, counter: 0)
+        #expect(peer.perform(.ceiling(origin, 100, at: stamp)).isEmpty)
         peer.events.isFull = false
         peer.clock.advance(milliseconds: 2000)
         peer.peers.retry()
         peer.store.turn()
+        #expect(peer.events.told.contains(.ceilingKept(origin, 100, at: stamp)))
         let row = try #require(peer.store.position(origin))
         #expect(row.seal == 9 && row.ceiling == 100)
         // A seal only grows.

@@ -101,7 +101,7 @@ import Testing
         guard case .recordsRead(_, _, let records)? = read.first else { throw Missing() }
         peer.store.keep(write([row("name", claim: 5)], standing)) { _ in }
         let asked = RegisterRead(batch: 1, keys: [key("name")], pagesAfter: [[]])
-        peer.perform(.merge(PeerStoreTests.connection, records.bytes))
+        peer.merge(records.bytes)
         for isCovered in [false, true] {
             if isCovered { peer.perform(.apply(PeerStoreTests.batch(author, 1...1))) }
             let answers = try peer.store.registers(asked)

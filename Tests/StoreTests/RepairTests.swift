@@ -7,8 +7,8 @@ import Testing
 
 /// What differs is found by digests, and mended with the records of whoever has them.
 @Suite struct RepairTests {
-    private typealias Peer = PeerStoreTests.Peer
-    private let connection = PeerStoreTests.connection
+    typealias Peer = PeerStoreTests.Peer
+    let connection = PeerStoreTests.connection
 
     private func digests(_ peer: Peer, _ node: DigestNode) throws -> Digests {
         let read = DigestRead(node: node)
@@ -18,7 +18,7 @@ import Testing
     }
 
     /// The only bucket there is, once it is quiet.
-    private func records(of peer: Peer) throws -> [UInt8] {
+    func records(of peer: Peer) throws -> [UInt8] {
         var node = DigestNode.root
         while !node.childrenAreBuckets {
             let child = try #require(try digests(peer, node).children.first)
@@ -42,8 +42,8 @@ import Testing
         let link = try left.create("https://example.com/")
         #expect(try digests(left, .root).children.count == 1 && digests(right, .root).children.isEmpty)
         let records = try records(of: left)
-        #expect(right.perform(.merge(connection, records)).contains(.merged(connection, changed: 1)))
-        #expect(right.perform(.merge(connection, records)).contains(.merged(connection, changed: 0)))
+        #expect(right.merge(records).contains(.merged(connection, changed: 1)))
+        #expect(right.merge(records).contains(.merged(connection, changed: 0)))
         #expect(try digests(right, .root).children.map(\.sum) == digests(left, .root).children.map(\.sum))
         #expect(try right.store.makeReader().destination(link.code) == "https://example.com/")
         #expect(try StoreInspection(directory: right.directory.store).problems == [])
@@ -75,7 +75,7 @@ import Testing
         key.encode(into: &bytes)
         let read = sound.perform(.readRecord(connection, request: 1, RecordRequest(key: bytes))).first
         guard case .recordsRead(_, _, let records)? = read else { throw Missing() }
-        #expect(damaged.perform(.merge(connection, records.bytes)).contains(.merged(connection, changed: 1)))
+        #expect(damaged.merge(records.bytes).contains(.merged(connection, changed: 1)))
         #expect(try damaged.store.makeReader().destination(code) == "https://third.example.com/later")
         // The sums are of the records, which are the same; of the log one entry is still to come, and changes nothing.
         #expect(try digests(damaged, .root).children.map(\.sum) == digests(sound, .root).children.map(\.sum))
@@ -111,7 +111,7 @@ import Testing
         let (directory, (settings, clock), link, records) = try makeRolledBack()
         let peer = try Peer(in: directory, settings, clock)
         #expect(peer.store.origin == link.origin)
-        #expect(peer.perform(.merge(connection, records)).contains(.merged(connection, changed: 1)))
+        #expect(peer.merge(records).contains(.merged(connection, changed: 1)))
         if newLife { peer.perform(.beginIncarnation(.chainMismatch(NodeID(region: 0x32, node: 0)))) }
         #expect(try peer.store.makeReader().destination(link.code) == "https://example.com/")
         peer.store.close()

@@ -53,7 +53,7 @@ import Testing
             let read = sound.perform(.readRecord(PeerStoreTests.connection, request: 1, request)).first
             guard case .recordsRead(_, _, let records)? = read else { throw Missing() }
             #expect(
-                taker.perform(.merge(PeerStoreTests.connection, records.bytes))
+                taker.merge(records.bytes)
                     .contains(.merged(PeerStoreTests.connection, changed: 1)))
         }
         #expect(try reader.destination(code) == "https://third.example.com/0")

@@ -62,8 +62,15 @@ package struct HybridClock: Sendable {
         Stamp(milliseconds: min(wall(now) + toleranceMilliseconds, Stamp.lastMillisecond), counter: 0)
     }
 
+    package static func isTooFarAhead(_ stamp: Stamp, of now: Instant) -> Bool {
+        stamp.milliseconds > furthest(now).milliseconds
+    }
+
+    /// Whether a change of what has this stamp would take the clock to where it does not go by itself.
+    package func isLed(by stored: Stamp, now: Instant) -> Bool { stored > last && Self.isTooFarAhead(stored, of: now) }
+
     package mutating func receive(_ stamp: Stamp, now: Instant) -> Reception {
-        guard stamp.milliseconds <= Self.furthest(now).milliseconds else {
+        guard !Self.isTooFarAhead(stamp, of: now) else {
             return .tooFarAhead(milliseconds: stamp.milliseconds - Self.wall(now))
         }
         last = max(last, stamp)

@@ -21,8 +21,8 @@ package enum Effect: Equatable, Sendable {
     case seal(Origin, UInt64)
     /// Two versions of another life's log are known; or no longer, by an operator's word. To be persisted.
     case forked(Origin, Bool)
-    /// Another node's codes may reach this counter.
-    case ceiling(Origin, UInt64)
+    /// Another node's codes may reach this counter, as was known at that time. To be persisted; `ceilingKept` answers.
+    case ceiling(Origin, UInt64, at: Stamp)
     /// Begin a new life: never write under the old incarnation again, and issue no number before `continuityProven`.
     case beginIncarnation(IncarnationReason)
     /// Write this entry of a member into the own log.
@@ -33,8 +33,8 @@ package enum Effect: Equatable, Sendable {
     case readDigests(ConnectionID, DigestRead)
     case readBucket(ConnectionID, request: UInt32, BucketRequest)
     case readRecord(ConnectionID, request: UInt32, RecordRequest)
-    /// Merge by the rule of the winner; never into the log.
-    case merge(ConnectionID, [UInt8])
+    /// Merge by the rule of the winner, never into the log; but nothing that is stamped too far ahead of that time.
+    case merge(ConnectionID, [UInt8], reference: Instant)
 
     /// The link of a code, for a client of that peer.
     case readLink(ConnectionID, request: UInt32, code: [UInt8])
@@ -188,11 +188,13 @@ package enum Alarm: Hashable, Sendable {
 }
 
 /// Why an origin's entries are not applied, acknowledged or relayed.
-package enum Quarantine: Hashable, Sendable {
+package enum Quarantine: Hashable, CaseIterable, Sendable {
     /// Its stamps are too far ahead of the wall clock.
     case clock
     /// Same sequence, different bytes.
     case fork
     case unknownKind
     case poison
+    /// The store could not take them, several times in a row. They are tried again for as long as it takes.
+    case store
 }

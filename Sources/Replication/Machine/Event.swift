@@ -19,6 +19,8 @@ package enum Event: Equatable, Sendable {
     case applied(Applied)
     case logRead(LogRead, LogReadResult)
     case truncated([Floor])
+    /// The answer to `Effect.ceiling`, after a sync.
+    case ceilingKept(Origin, UInt64, at: Stamp)
     /// A member's entry was written or applied: all members there are.
     case membersChanged([Member])
     case incarnationBegan(Holdings)

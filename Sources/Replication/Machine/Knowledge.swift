@@ -12,6 +12,9 @@ struct PeerKnowledge {
     var clock: (offset: Int64, at: Int64)?
 
     func head(_ origin: Origin) -> UInt64 { rows[origin]?.head ?? 0 }
+
+    /// No store keeps more.
+    func hasRoom(for origin: Origin) -> Bool { rows[origin] != nil || rows.count < WireLimits.origins }
 }
 
 /// Entries of one origin that are to come, or have come.
@@ -51,6 +54,8 @@ struct Intake {
     var behindSince: Int64?
     /// Pulls since the last progress.
     var pulls: Int64 = 0
+    /// Batches in a row that the store could not take.
+    var failures: Int64 = 0
     var pulledAt: Int64?
     var needsSnapshot = false
 

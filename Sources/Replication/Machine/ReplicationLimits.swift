@@ -34,12 +34,14 @@ package enum ReplicationLimits {
     package static let longestPullDelay: Int64 = 8000
     /// What is taken for a round trip before one was measured.
     package static let assumedRoundTrip: Int64 = 100
-    /// After the store could not take a batch.
-    package static let storeRetry: Int64 = 1000
+    /// Before a batch is tried again that the store could not take, or that was stamped too far ahead.
+    package static let shortestRetry: Int64 = 1000
+    package static let longestRetry: Int64 = 30_000
+    /// Batches in a row that the store could not take, after which it is told of.
+    package static let failuresToTell: Int64 = 5
 
     /// A stamp further ahead of the wall clock is not applied; a peer's clock further ahead looks wrong.
     package static let clockTolerance: Int64 = 60_000
-    package static let longestClockRetry: Int64 = 30_000
     /// Clocks that differ by more are a mistake of setting, and no connection is made.
     package static let refusedSkew: Int64 = 24 * 3_600_000
     /// What a peer's clock said counts for so long.

@@ -197,7 +197,7 @@ extension Replicator {
             comparison.step = .merging(nil)
         default: return
         }
-        effects.append(.merge(id, records.bytes))
+        effects.append(.merge(id, records.bytes, reference: reference))
     }
 }
 

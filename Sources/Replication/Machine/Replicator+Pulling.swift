@@ -10,6 +10,7 @@ extension Replicator {
         guard isBehind else {
             intakes[origin]?.behindSince = nil
             intakes[origin]?.needsSnapshot = false
+            storeWorks(origin)
             return
         }
         var intake = intakes[origin] ?? Intake()

@@ -12,9 +12,9 @@ extension Replicator {
         advance(entries.origin)
     }
 
-    /// Works on what waits until a batch is with the store or nothing is left.
     func isBlocked(_ intake: Intake) -> Bool { intake.quarantine != nil || intake.retryAt != nil }
 
+    /// Works on what waits until a batch is with the store or nothing is left.
     mutating func advance(_ origin: Origin) {
         while let intake = intakes[origin], intake.applying == nil, let received = intake.queue.first {
             intakes[origin]!.queue.removeFirst()
@@ -90,16 +90,29 @@ extension Replicator {
         intakes[applied.origin]!.applying = nil
         dispose(received)
         hold(applied, received.connection)
+        if applied.outcome != .failed { storeWorks(applied.origin) }
         switch applied.outcome {
         case .done: if isCut { quarantine(applied.origin, .clock) }
         case .gap: pullAfterGap(applied.origin, received.connection)
         case .chainMismatch: fork(applied.origin)
         case .unknownKind: quarantine(applied.origin, .unknownKind)
         case .poison: quarantine(applied.origin, .poison)
-        case .failed: intakes[applied.origin]!.retryAt = now.ticks + ReplicationLimits.storeRetry
+        case .failed: storeFailed(applied.origin)
         }
         advance(applied.origin)
         judgeReadiness()
+    }
+
+    private mutating func storeFailed(_ origin: Origin) {
+        intakes[origin]!.retryAt = now.ticks + pause(intakes[origin]!.failures)
+        intakes[origin]!.failures += 1
+        if intakes[origin]!.failures >= ReplicationLimits.failuresToTell { raise(.quarantined(origin, .store)) }
+    }
+
+    /// Or there is nothing to take.
+    mutating func storeWorks(_ origin: Origin) {
+        intakes[origin]?.failures = 0
+        clear(.quarantined(origin, .store))
     }
 
     /// What the store has synced now is held, acknowledged and announced.
@@ -135,12 +148,12 @@ extension Replicator {
         intakes[origin, default: Intake()].quarantine = reason
         raise(.quarantined(origin, reason))
         guard reason == .clock else { return }
-        intakes[origin]!.retryAt = now.ticks + clockRetry(origin)
+        intakes[origin]!.retryAt = now.ticks + pause(intakes[origin]!.pulls)
     }
 
-    /// The pause doubles, as for pulls, because only the next entry tells whether the clocks have met.
-    private func clockRetry(_ origin: Origin) -> Int64 {
-        min(ReplicationLimits.storeRetry << min(intakes[origin]!.pulls, 10), ReplicationLimits.longestClockRetry)
+    /// It doubles, because only the next entry tells whether the clocks have met, or the store has room.
+    private func pause(_ tries: Int64) -> Int64 {
+        min(ReplicationLimits.shortestRetry << min(tries, 10), ReplicationLimits.longestRetry)
     }
 
     mutating func fork(_ origin: Origin) {

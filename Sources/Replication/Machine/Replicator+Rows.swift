@@ -46,18 +46,25 @@ extension Replicator {
             changed.head = row.head
             changed.seal = max(changed.seal, row.head)
             changed.chain = Chain(rawValue: 0)  // An ACK does not say it; the next HEADS do.
+            guard peers[session.node]!.hasRoom(for: row.origin) else { return close(session.id, .violation) }
             peers[session.node]!.rows[row.origin] = changed
             if row.origin == own { effects.append(.acknowledged(session.node, through: row.head)) }
         }
     }
 
-    /// False if the own incarnation is in doubt now.
+    /// False if the own incarnation is in doubt now, or the connection is closed.
     private mutating func learn(_ list: [OriginState], _ session: PeerSession) -> Bool {
         for row in list {
+            guard peers[session.node]!.hasRoom(for: row.origin) else {
+                close(session.id, .violation)
+                return false
+            }
             let before = peers[session.node]!.head(row.origin)
             peers[session.node]!.rows[row.origin] = row
             peers[session.node]!.said[row.origin] = LogHead(origin: row.origin, head: row.head, chain: row.chain)
-            if row.head != before { movedAt[row.origin] = now.ticks }
+            if row.head != before, movedAt[row.origin] != nil || movedAt.count < WireLimits.origins {
+                movedAt[row.origin] = now.ticks
+            }
             if row.origin == own {
                 if row.head > head(own) { doubt(.peerKnowsMore(session.node)) }
                 if row.head == head(own), row.head > 0, row.chain != rows[own]!.chain {
@@ -84,19 +91,34 @@ extension Replicator {
     /// What is here of a log is what others have of it.
     mutating func prove(_ origin: Origin) { doubted.remove(origin) }
 
+    /// It counts here once it is durable: whoever hears that it is known gives out numbers below it.
     private mutating func raiseCeiling(_ row: OriginState) {
-        guard row.ceiling > rows[row.origin]?.ceiling ?? 0 else { return }
-        var known = rows[row.origin] ?? OriginState(origin: row.origin)
-        known.ceiling = row.ceiling
+        guard row.ceiling > max(rows[row.origin]?.ceiling ?? 0, ceilingsUnderWay[row.origin] ?? 0),
+            hasRoom(for: row.origin), ceilingsUnderWay.count < WireLimits.origins
+        else { return }
+        ceilingsUnderWay[row.origin] = row.ceiling
+        effects.append(.ceiling(row.origin, row.ceiling, at: row.stamp))
+    }
+
+    mutating func ceilingKept(_ origin: Origin, _ ceiling: UInt64, at stamp: Stamp) {
+        if let newest = ceilingsUnderWay[origin], newest <= ceiling { ceilingsUnderWay[origin] = nil }
+        guard ceiling > rows[origin]?.ceiling ?? 0, hasRoom(for: origin) else { return }
+        var known = rows[origin] ?? OriginState(origin: origin)
+        known.ceiling = ceiling
         // Without an entry the stamp says up to when the ceiling is known to have held.
-        if known.head == 0 { known.stamp = max(known.stamp, row.stamp) }
-        rows[row.origin] = known
-        effects.append(.ceiling(row.origin, row.ceiling))
-        announce(row.origin)
+        if known.head == 0 { known.stamp = max(known.stamp, stamp) }
+        rows[origin] = known
+        announce(origin)
+    }
+
+    /// All rows have to go into one frame, whatever origins a peer makes up.
+    private func hasRoom(for origin: Origin) -> Bool {
+        rows[origin] != nil || rows.count < WireLimits.origins
     }
 
     /// An ended incarnation's last sequence is the highest that anyone reports. It only grows.
     mutating func raiseSeal(_ origin: Origin, _ reported: UInt64) {
+        guard hasRoom(for: origin) else { return }
         var row = rows[origin] ?? OriginState(origin: origin)
         let heads = peers.values.map { $0.head(origin) }.max() ?? 0
         let seal = max(row.isSealed ? row.seal : 0, reported, heads, row.head)

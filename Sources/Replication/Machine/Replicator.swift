@@ -25,6 +25,8 @@ package struct Replicator: Sendable {
     var doubted: Set<Origin> = []
     /// Logs that are to be cut, at the entry that cannot be read.
     var damagedLogs: [Origin: UInt64] = [:]
+    /// Of other nodes, on the way to the disk: nobody is told of them before.
+    var ceilingsUnderWay: [Origin: UInt64] = [:]
     /// When a head of an origin was last seen to move, here or at a peer.
     var movedAt: [Origin: Int64] = [:]
     var joining = Joining.no
@@ -110,7 +112,8 @@ package struct Replicator: Sendable {
         case .linkRead(let id, let request, let answer): linkRead(id, request, answer)
         case .forward(let forward): self.forward(forward)
         case .changed(let id, let request, let answer): changed(id, request, answer)
-        case .committed, .applied, .logRead, .truncated, .membersChanged, .incarnationBegan: handleLog(event)
+        case .committed, .applied, .logRead, .truncated, .ceilingKept, .membersChanged, .incarnationBegan:
+            handleLog(event)
         case .command(let command): handle(command)
         }
         return finish()
@@ -122,6 +125,7 @@ package struct Replicator: Sendable {
         case .applied(let applied): self.applied(applied)
         case .logRead(let read, let result): logRead(read, result)
         case .truncated(let floors): truncated(floors)
+        case .ceilingKept(let origin, let ceiling, let stamp): ceilingKept(origin, ceiling, at: stamp)
         case .membersChanged(let list):
             members = Dictionary(uniqueKeysWithValues: list.map { ($0.id, $0) })
             membersChanged()
@@ -237,10 +241,16 @@ package struct Replicator: Sendable {
         rows = Dictionary(uniqueKeysWithValues: holdings.rows.map { ($0.origin, $0) })
         if rows[own] == nil { rows[own] = OriginState(origin: own) }
         members = Dictionary(uniqueKeysWithValues: holdings.members.map { ($0.id, $0) })
-        (intakes, goals) = ([:], [:])
+        let fetched = intakes.keys.sorted()
+        (intakes, goals, ceilingsUnderWay) = ([:], [:], [:])
         let former = rows.values.filter { NodeID($0.origin) == settings.member.id && $0.origin != own && $0.head > 0 }
         doubted = Set(former.map(\.origin))
         for origin in holdings.forked { quarantine(origin, .fork) }
+        for origin in fetched {
+            for reason in Quarantine.allCases where intakes[origin]?.quarantine != reason {
+                clear(.quarantined(origin, reason))
+            }
+        }
         (lookups.lives, lookups.hasMoved) = (nil, true)
     }
 

@@ -205,14 +205,15 @@ extension LogMerge {
             if let own, own.region.byte == region, own.node == node, number >= ownNumbers.number?.value ?? 0 {
                 ownNumbers.number = (number, change.rank.stamp)
             }
-            guard let creator = change.rank.creation?.origin else { break }
-            let above = GeneratedNumber.counter(of: number) + 1
-            guard !origins.isOwn(creator) else { break }
+            guard let creation = change.rank.creation, !origins.isOwn(creation.origin) else { break }
+            let (creator, above) = (creation.origin, GeneratedNumber.counter(of: number) + 1)
             guard
                 let index = origins.index(of: creator)
                     ?? origins.add(OriginRow(origin: creator, chainStart: chain.start(creator)))
             else { return false }
-            if origins.rows[index]!.ceiling < above { origins.update(index) { $0.ceiling = above } }
+            if origins.rows[index]!.ceiling < above {
+                origins.update(index) { $0.raiseCeiling(to: above, at: Stamp(rawValue: creation.stamp).instant) }
+            }
         }
         return true
     }

@@ -22,6 +22,7 @@ extension OriginState {
         self.init(origin: row.origin)
         (head, stamp, chain) = (row.head, Stamp(rawValue: row.headStamp), Chain(row.headChain))
         (floor, ceiling, seal) = (row.floor, row.ceiling, row.seal)
+        if head == 0, row.headStamp == 0 { stamp = Stamp(milliseconds: row.wall, counter: 0) }
     }
 }
 

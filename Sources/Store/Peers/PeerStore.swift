@@ -96,7 +96,7 @@ package final class PeerStore {
                 // The replicator asks again for what it counts on; the rest is owed.
                 switch effect {
                 case .apply(let batch): if let store { tell(.applied(store.unapplied(batch.origin))) }
-                case .merge(let connection, _): tell(.merged(connection, changed: 0))
+                case .merge(let connection, _, _): tell(.merged(connection, changed: 0))
                 case .truncate: break
                 default: owed.pushPastCapacity(effect)
                 }

@@ -154,17 +154,20 @@ final class SnapshotInstall: @unchecked Sendable {
         let chain = state.head > 0 ? state.chain.bytes : merge.chain.start(state.origin)
         // Nobody has judged the giver's stamps here, and they become this node's clock.
         let furthest = HybridClock.furthest(settings.now())
+        let stamp = min(state.stamp, furthest)
         merge.origins.update(merge.origins.index(of: state.origin)!) { row in
-            (row.head, row.headStamp, row.headChain) = (state.head, min(state.stamp, furthest).rawValue, chain)
+            // Without entries the stamp is the ceiling's: the first entry's may be less.
+            (row.head, row.headStamp, row.headChain) = (state.head, state.head > 0 ? stamp.rawValue : 0, chain)
             (row.floor, row.floorChain) = (row.head, row.headChain)
-            (row.ceiling, row.seal) = (max(row.ceiling, state.ceiling), state.seal)
+            row.raiseCeiling(to: state.ceiling, at: stamp.instant)
+            row.seal = state.seal
         }
     }
 
     /// What the old store alone knows of numbers and of ended lives stays known.
     private func keepCeiling(of old: OriginRow) {
         merge.origins.update(merge.origins.index(of: old.origin)!) { row in
-            row.ceiling = max(row.ceiling, old.ceiling)
+            row.raiseCeiling(to: old.ceiling, at: OriginState(old).stamp.instant)
             guard old.seal != OriginRow.unsealed else { return }
             row.seal = max(old.seal, row.seal == OriginRow.unsealed ? row.head : row.seal)
         }

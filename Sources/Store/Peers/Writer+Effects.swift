@@ -19,8 +19,9 @@ extension Writer {
         // Of the own life too, which is about to end: the mark goes with it.
         case .forked(state.row.origin, let isForked): state.row.isForked = isForked
         case .forked(let origin, let isForked): changeRow(of: origin) { $0.isForked = isForked }
-        case .ceiling(let origin, let counter):
-            changeRow(of: origin) { $0.ceiling = max($0.ceiling, counter) }
+        case .ceiling(let origin, let counter, let stamp):
+            guard changeRow(of: origin, { $0.raiseCeiling(to: counter, at: stamp.instant) }) else { break }
+            return (.events([.ceilingKept(origin, counter, at: stamp)]), false)
         case .truncate(let order):
             let (floors, changes) = try truncate(order, transaction)
             return (.events([.truncated(floors)]), changes)
@@ -28,9 +29,9 @@ extension Writer {
             try log(member, now, transaction)
             return (.events([.membersChanged(try transaction.members(catalogue))]), true)
         case .writableFormat(let format): state.writtenFormat = LogEntry.format(format)
-        case .merge(let connection, let bytes):
+        case .merge(let connection, let bytes, let reference):
             guard takesLinks else { return (.failure(.storageFull), false) }
-            let changed = try merge(bytes, now, transaction)
+            let changed = try merge(bytes, reference, now, transaction)
             return (.events(try [.merged(connection, changed: changed)] + found(transaction)), true)
         case .beginIncarnation:
             try beginIncarnation(now, transaction)
@@ -53,13 +54,16 @@ extension Writer {
         return (.events([]), false)
     }
 
-    /// One that is not known yet gets a row without entries. The own life's is not touched.
-    private func changeRow(of origin: Origin, _ change: (inout OriginRow) -> Void) {
-        guard origin != state.row.origin else { return }
-        let index =
-            state.merge.origins.index(of: origin)
-            ?? state.merge.origins.add(OriginRow(origin: origin, chainStart: chain.start(origin)))
-        if let index { state.merge.origins.update(index, change) }
+    /// One that is not known yet gets a row without entries. The own life's is not touched; then, and where there is no
+    /// room for another row, this gives false.
+    @discardableResult
+    private func changeRow(of origin: Origin, _ change: (inout OriginRow) -> Void) -> Bool {
+        guard origin != state.row.origin,
+            let index = state.merge.origins.index(of: origin)
+                ?? state.merge.origins.add(OriginRow(origin: origin, chainStart: chain.start(origin)))
+        else { return false }
+        state.merge.origins.update(index, change)
+        return true
     }
 
     private func apply(
@@ -129,13 +133,14 @@ extension Writer {
 
     // MARK: Repair
 
-    /// By the rule of the winner; how many records changed. What is malformed changes nothing.
+    /// By the rule of the winner; how many records changed. What is malformed changes nothing, and what is stamped too
+    /// far ahead waits, as an entry would: whoever changes it takes the clock along.
     private func merge(
-        _ bytes: [UInt8], _ now: Instant, _ transaction: borrowing WriteTransaction
+        _ bytes: [UInt8], _ reference: Instant, _ now: Instant, _ transaction: borrowing WriteTransaction
     ) throws(LMDBError) -> Int {
         guard let records = try? PeerRecord.decodeAll(bytes) else { return 0 }
         var changed = 0
-        for record in records {
+        for record in records where !state.clock.isLed(by: Stamp(rawValue: record.stamp), now: reference) {
             guard
                 let change = try? EntryChange(
                     record.key, record.value, stamp: record.stamp, of: record.origin, owners, takesReduced: true),
@@ -144,7 +149,7 @@ extension Writer {
                         OriginRow(origin: record.origin, chainStart: chain.start(record.origin)))
             else { continue }
             if try state.merge.put(change, at: index, as: .repair, &sums, transaction) == .changed { changed += 1 }
-            _ = state.clock.receive(Stamp(rawValue: record.stamp), now: now)
+            _ = state.clock.receive(Stamp(rawValue: record.stamp), now: reference)
         }
         noteOwnNumbers(now)
         if changed > 0 {

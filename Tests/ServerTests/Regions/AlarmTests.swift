@@ -208,7 +208,7 @@ extension NodeTests.Regions {
                 record.append(bigEndian: UInt64(past.milliseconds) << 16)
                 author.encode(into: &record)
                 record.append(lengthPrefixed: value)
-                _ = peer.perform(.merge(ConnectionID(rawValue: 1), record))
+                _ = peer.perform(.merge(ConnectionID(rawValue: 1), record, reference: past))
                 peer.store.turn()
                 #expect(told.withLock { $0.contains(.merged(ConnectionID(rawValue: 1), changed: 1)) })
                 return author
