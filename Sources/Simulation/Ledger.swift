@@ -52,7 +52,8 @@ struct Ledger {
     }
 
     static func operation(_ destination: [UInt8]) -> UInt64? {
-        UInt64(String(decoding: destination, as: UTF8.self).split(separator: "/").last ?? "")
+        let slash = destination.lastIndex(of: UInt8(ascii: "/")) ?? -1
+        return UInt64(String(decoding: destination[(slash + 1)...], as: UTF8.self))
     }
 }
 

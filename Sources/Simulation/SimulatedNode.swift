@@ -89,9 +89,11 @@ final class SimulatedNode {
             onDisk.merge(durable, uniquingKeysWith: max)
         }
     }
-    /// The greatest of them since the disk is the one it is.
+    /// Ceilings likewise.
+    var ceilings: [Origin: UInt64] = [:]
+    /// The greatest heads since the disk is the one it is.
     var onDisk: [Origin: UInt64] = [:]
-    /// The greatest of them, whatever became of the disk.
+    /// The greatest heads, whatever became of the disk.
     private(set) var everDurable: [Origin: UInt64] = [:]
     /// The store is another one, and the replicator has not heard yet.
     var isReplaced = false

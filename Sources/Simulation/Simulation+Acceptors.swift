@@ -136,7 +136,8 @@ extension Simulation {
         for node in nodes where node.isUp && mayVouch(node) && (isQuiet || chance(1, of: 2)) { vouch(node) }
         // One after the other, and first who knows most: others may learn from it.
         if time - vouchedAt > Self.timeToLearn,
-            let node = nodes.filter({ $0.isUp && waitsForever($0) }).max(by: { wholeFor($0) < wholeFor($1) })
+            let node = nodes.filter({ $0.isUp && (waitsForever($0) || hasNobodyToAsk($0)) })
+                .max(by: { wholeFor($0) < wholeFor($1) })
         {
             vouch(node)
         }
@@ -170,6 +171,18 @@ extension Simulation {
         else { return false }
         let root = node.store!.store.digests(.root)?.children.map(\.sum)
         return nodes.allSatisfy { $0.isRetired || $0.store?.store.digests(.root)?.children.map(\.sum) == root }
+    }
+
+    /// One that was left out took a new life for a doubt that was none, before the others had learned from it. Somebody
+    /// has a look then, and vouches for whoever holds all that was chosen.
+    private func hasNobodyToAsk(_ node: SimulatedNode) -> Bool {
+        guard isQuiet, time - quietSince > 2 * Self.learningTime, present.acceptors.contains(node.id),
+            let standing = votes.disk(node.id).standing, standing.epoch == present, standing.wholeFor < present.number,
+            !votes.disk(node.id).isInDoubt, !node.registersAreDamaged,
+            whole(present.number, present.acceptors).isEmpty,
+            whole(present.number - 1, present.former).count < present.former.count / 2 + 1
+        else { return false }
+        return votes.unlearned(node.id, present.number) { holder(node, $0) }.isEmpty
     }
 
     /// Until what was on its way when the quiet began is there, and between two words of operators then.

@@ -5,7 +5,7 @@ import Store
 
 /// Looking over the nodes' shoulders.
 extension Simulation {
-    /// Heads that a frame speaks of are durable where it was sent.
+    /// Heads and ceilings that a frame speaks of are durable where it was sent.
     func checkSent(_ node: SimulatedNode, _ bytes: [UInt8]) {
         guard let type = FrameType(rawValue: bytes[1]),
             [.state, .heads, .ack, .entries, .snapshotOffer].contains(type),
@@ -16,11 +16,19 @@ extension Simulation {
             violated(
                 .durableBeforeTold, "\(node.id) speaks of \(origin) \(head), and holds \(node.durable[origin] ?? 0)")
         }
+        func check(_ row: OriginState) {
+            check(row.origin, row.head)
+            guard row.ceiling > node.ceilings[row.origin] ?? 0 else { return }
+            violated(
+                .durableBeforeTold,
+                "\(node.id) speaks of numbers of \(row.origin) below \(row.ceiling), and knows of "
+                    + "\(node.ceilings[row.origin] ?? 0)")
+        }
         switch frame {
-        case .state(let state): for row in state.rows { check(row.origin, row.head) }
-        case .heads(let heads): for row in heads.rows { check(row.origin, row.head) }
+        case .state(let state): for row in state.rows { check(row) }
+        case .heads(let heads): for row in heads.rows { check(row) }
         case .ack(let ack): for row in ack.rows { check(row.origin, row.head) }
-        case .snapshotOffer(let offer): for row in offer.rows { check(row.origin, row.head) }
+        case .snapshotOffer(let offer): for row in offer.rows { check(row) }
         case .entries(let entries): check(entries.origin, entries.last)
         default: break
         }

@@ -180,19 +180,23 @@ struct VoteWitness {
 
     /// Who votes from now on knows what was chosen before its epoch, and before it lost its disk.
     private mutating func becameWhole(_ node: NodeID, _ standing: Standing, _ holder: Holder) {
-        let number = standing.epoch.number
-        var known = chosenAtStart[number] ?? [:]
-        if let more = chosenAtLoss[node] { known.merge(more) { $0.union($1) } }
-        let rows = disks[node]!.rows
-        for (key, claims) in known.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-            if let decides = Epoch.number(of: key), decides <= number { continue }
-            let held = holder(key) ?? rows[key]?.accepted?.value.claim
-            if held.map({ $0 != 0 && !claims.contains($0) }) ?? true {
-                found(.lostLearns, "\(node) votes and has not learned \(key)")
-            }
+        for key in unlearned(node, standing.epoch.number, holder) {
+            found(.lostLearns, "\(node) votes and has not learned \(key)")
         }
         chosenAtLoss[node] = nil
-        disks[node]!.wholeFor = number
+        disks[node]!.wholeFor = standing.epoch.number
+    }
+
+    /// The names of which an acceptor does not hold what was chosen before that epoch, or before it lost its disk.
+    func unlearned(_ node: NodeID, _ number: UInt64, _ holder: Holder) -> [[UInt8]] {
+        var known = chosenAtStart[number] ?? [:]
+        if let more = chosenAtLoss[node] { known.merge(more) { $0.union($1) } }
+        let rows = disk(node).rows
+        return known.filter { key, claims in
+            if let decides = Epoch.number(of: key), decides <= number { return false }
+            let held = holder(key) ?? rows[key]?.accepted?.value.claim
+            return held.map { $0 != 0 && !claims.contains($0) } ?? true
+        }.keys.sorted { $0.lexicographicallyPrecedes($1) }
     }
 
     // MARK: Frames and decisions
