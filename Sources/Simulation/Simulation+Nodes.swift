@@ -20,6 +20,7 @@ extension Simulation {
         // Leases so small that nodes which nobody hears make some.
         (settings.issuerLimits.smallestBlock, settings.issuerLimits.blockSeconds) = (Self.block, 1)
         (settings.hasThreads, settings.stampSlots) = (false, 256)
+        if hasSmallChunks { settings.chunkBytes = Self.smallChunkBytes }
         settings.stampKeys = (node.life, UInt64(node.index))
         settings.newIncarnation = { machine.random.next() | 1 }
         settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
@@ -33,6 +34,8 @@ extension Simulation {
     }
 
     private static let block: UInt64 = 24
+    /// Some hundred for a snapshot, while writes go on.
+    private static let smallChunkBytes = 500
 
     func start(_ node: SimulatedNode) {
         guard !node.isRetired, !node.isAbsent else { return }

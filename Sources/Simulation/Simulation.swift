@@ -120,6 +120,8 @@ package final class Simulation {
     private(set) var quietSince: Int64 = 0
     /// Some links are so long that a snapshot, a page and a credit window have but few of them.
     var isBulky = false
+    /// Snapshots take long, as those of millions of links do.
+    var hasSmallChunks = false
     var bulkBytes = 0
     /// Log entries may go after so long, once all have them, and after so long in any case.
     var retention: (settled: Int64, capped: Int64)
@@ -173,7 +175,7 @@ package final class Simulation {
         inclinations.removeLast(Int.random(in: 0...Fault.allCases.count / 2, using: &random))
         // In half the runs only replication makes nodes equal.
         if chance(1, of: 2) { inclinations.removeAll { [.damagedRecord, .poison, .oldDisk].contains($0) } }
-        isBulky = chance(1, of: 4)
+        (isBulky, hasSmallChunks) = (chance(1, of: 4), chance(1, of: 2))
         for node in nodes { schedule(.start(node: node.index), after: .random(in: 0...3000, using: &random)) }
         schedule(.work, after: 4000)
         schedule(.trouble, after: 10_000)

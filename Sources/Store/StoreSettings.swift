@@ -48,6 +48,8 @@ package struct StoreSettings: Sendable {
     package var newIncarnation: @Sendable () -> UInt64 = { .random(in: 1 ... .max) }
     /// Of log entries: the newest that the program reads. Another one is for tests of upgrades.
     package var logFormat = StoreLimits.logFormat
+    /// Of records in a chunk of a snapshot that is given, beside one more; fewer are for tests.
+    package var chunkBytes = WireLimits.chunkBytes - LogEntry.maximumSizeBytes - 512
     /// How many reports may wait for a decision; fewer are for tests.
     package var openReports = StoreLimits.openReports
     /// Called when a transaction is about to be committed and the side file is ahead of it; to throw is a disk that does

@@ -150,7 +150,7 @@ extension Store {
     ) throws(StoreError) -> SnapshotPosition? {
         try reading { (view, transaction) throws(LMDBError) in
             let (table, rows, next) = try rows(
-                view.catalogue.recordTables, after: position, Self.chunkLimitBytes, view, transaction)
+                view.catalogue.recordTables, after: position, settings.chunkBytes, view, transaction)
             var sizeBytes = 0
             for row in rows {
                 let given = row.key.withUnsafeBytes { key in
@@ -166,8 +166,6 @@ extension Store {
             return next
         }
     }
-
-    private static let chunkLimitBytes = WireLimits.chunkBytes - LogEntry.maximumSizeBytes - 512
 }
 
 extension PeerRecord {
