@@ -70,4 +70,17 @@ struct StampTests {
             #expect(store.store.position(author.origin)?.head == 1)
         }
     }
+
+    /// A faulty program may write of a link's creation what it likes: its stamp goes into no row that peers could not read.
+    @Test func aCreationOfNoTime() throws {
+        let peer = try Peer(0)
+        var author = Author("3")
+        let creator = Author("2")
+        let creation = Creation(stamp: .max, origin: creator.origin)
+        let stamp = author.write(creator.key(7), body("https://example.com/", of: creation))
+        peer.perform(.apply(PeerStoreTests.batch(author, 1...1)))
+        let row = try #require(try peer.store.holdings().rows.first { $0.origin == creator.origin })
+        #expect(row.head == 0 && row.ceiling == 8 && row.stamp.isCredible)
+        #expect(row.stamp.milliseconds == Stamp(rawValue: stamp).milliseconds)
+    }
 }

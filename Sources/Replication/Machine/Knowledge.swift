@@ -12,9 +12,11 @@ struct PeerKnowledge {
     var clock: (offset: Int64, at: Int64)?
 
     func head(_ origin: Origin) -> UInt64 { rows[origin]?.head ?? 0 }
+}
 
-    /// No store keeps more.
-    func hasRoom(for origin: Origin) -> Bool { rows[origin] != nil || rows.count < WireLimits.origins }
+extension [Origin: OriginState] {
+    /// All rows have to go into one frame, whatever origins a peer makes up.
+    func hasRoom(for origin: Origin) -> Bool { self[origin] != nil || count < WireLimits.origins }
 }
 
 /// Entries of one origin that are to come, or have come.

@@ -111,7 +111,8 @@ extension Replicator {
 
     /// Or there is nothing to take.
     mutating func storeWorks(_ origin: Origin) {
-        intakes[origin]?.failures = 0
+        guard intakes[origin]?.failures ?? 0 > 0 else { return }
+        intakes[origin]!.failures = 0
         clear(.quarantined(origin, .store))
     }
 

@@ -46,7 +46,7 @@ extension Replicator {
             changed.head = row.head
             changed.seal = max(changed.seal, row.head)
             changed.chain = Chain(rawValue: 0)  // An ACK does not say it; the next HEADS do.
-            guard peers[session.node]!.hasRoom(for: row.origin) else { return close(session.id, .violation) }
+            guard peers[session.node]!.rows.hasRoom(for: row.origin) else { return close(session.id, .violation) }
             peers[session.node]!.rows[row.origin] = changed
             if row.origin == own { effects.append(.acknowledged(session.node, through: row.head)) }
         }
@@ -55,7 +55,7 @@ extension Replicator {
     /// False if the own incarnation is in doubt now, or the connection is closed.
     private mutating func learn(_ list: [OriginState], _ session: PeerSession) -> Bool {
         for row in list {
-            guard peers[session.node]!.hasRoom(for: row.origin) else {
+            guard peers[session.node]!.rows.hasRoom(for: row.origin) else {
                 close(session.id, .violation)
                 return false
             }
@@ -94,7 +94,7 @@ extension Replicator {
     /// It counts here once it is durable: whoever hears that it is known gives out numbers below it.
     private mutating func raiseCeiling(_ row: OriginState) {
         guard row.ceiling > max(rows[row.origin]?.ceiling ?? 0, ceilingsUnderWay[row.origin] ?? 0),
-            hasRoom(for: row.origin), ceilingsUnderWay.count < WireLimits.origins
+            rows.hasRoom(for: row.origin), ceilingsUnderWay.count < WireLimits.origins
         else { return }
         ceilingsUnderWay[row.origin] = row.ceiling
         effects.append(.ceiling(row.origin, row.ceiling, at: row.stamp))
@@ -102,7 +102,7 @@ extension Replicator {
 
     mutating func ceilingKept(_ origin: Origin, _ ceiling: UInt64, at stamp: Stamp) {
         if let newest = ceilingsUnderWay[origin], newest <= ceiling { ceilingsUnderWay[origin] = nil }
-        guard ceiling > rows[origin]?.ceiling ?? 0, hasRoom(for: origin) else { return }
+        guard ceiling > rows[origin]?.ceiling ?? 0, rows.hasRoom(for: origin) else { return }
         var known = rows[origin] ?? OriginState(origin: origin)
         known.ceiling = ceiling
         // Without an entry the stamp says up to when the ceiling is known to have held.
@@ -111,14 +111,9 @@ extension Replicator {
         announce(origin)
     }
 
-    /// All rows have to go into one frame, whatever origins a peer makes up.
-    private func hasRoom(for origin: Origin) -> Bool {
-        rows[origin] != nil || rows.count < WireLimits.origins
-    }
-
     /// An ended incarnation's last sequence is the highest that anyone reports. It only grows.
     mutating func raiseSeal(_ origin: Origin, _ reported: UInt64) {
-        guard hasRoom(for: origin) else { return }
+        guard rows.hasRoom(for: origin) else { return }
         var row = rows[origin] ?? OriginState(origin: origin)
         let heads = peers.values.map { $0.head(origin) }.max() ?? 0
         let seal = max(row.isSealed ? row.seal : 0, reported, heads, row.head)

@@ -212,7 +212,9 @@ extension LogMerge {
                     ?? origins.add(OriginRow(origin: creator, chainStart: chain.start(creator)))
             else { return false }
             if origins.rows[index]!.ceiling < above {
-                origins.update(index) { $0.raiseCeiling(to: above, at: Stamp(rawValue: creation.stamp).instant) }
+                // A creation's stamp is whatever a program wrote there; the write's own was judged.
+                let time = Stamp(rawValue: min(creation.stamp, change.rank.stamp)).instant
+                origins.update(index) { $0.raiseCeiling(to: above, at: time) }
             }
         }
         return true
