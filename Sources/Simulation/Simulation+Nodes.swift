@@ -73,9 +73,11 @@ extension Simulation {
         startRegisters(node)
     }
 
+    /// Until the replicator hears that another store has taken this one's place it speaks of the former heads, but of
+    /// ceilings that are in both.
     private func noteDurable(_ node: SimulatedNode) {
         let vector = node.store!.store.vector
-        node.durable = Dictionary(uniqueKeysWithValues: vector.map { ($0.origin, $0.head) })
+        if !node.isReplaced { node.durable = Dictionary(uniqueKeysWithValues: vector.map { ($0.origin, $0.head) }) }
         node.ceilings = Dictionary(uniqueKeysWithValues: vector.map { ($0.origin, $0.ceiling) })
     }
 
@@ -247,7 +249,7 @@ extension Simulation {
         store.store.turn()
         let isOther = store.store.environmentNumber != environment
         if isOther { (node.isReplaced, node.damagedLogs) = (true, [:]) }
-        if !node.isReplaced { noteDurable(node) }
+        noteDurable(node)
         note(UInt64(time), UInt64(node.index), node.durable.values.reduce(0, &+))
         if node.machine.metFullDisk {
             node.machine.metFullDisk = false

@@ -122,6 +122,28 @@ struct DoubtTests {
         #expect((asked > 0) == (outcome == .poison(sequence: 2)))
     }
 
+    /// What cannot be streamed comes by comparing alone: also to a node of which nobody takes entries, as long as there is
+    /// something of the kind, and a minute after somebody took some.
+    @Test(arguments: [(true, false), (false, false), (true, true)])
+    func nobodyTakesTheOwnEntries(isPoisoned: Bool, isTaken: Bool) {
+        var bench = Bench(rows: [Bench.row(Bench.second, 1, chain: 1)])
+        let id = bench.connect(state: [Bench.row(Bench.second, isPoisoned ? 2 : 1, chain: isPoisoned ? 2 : 1)])
+        if isPoisoned {
+            bench.receive(id, .entries(Bench.entries(2...2)))
+            bench.applied(Bench.second, 1, .poison(sequence: 2))
+        }
+        bench.committed(1000)
+        var asked = 0
+        for turn in 0..<20 as Range<UInt64> {
+            bench.wait(8000)
+            asked += bench.frames.count { $0 == .digestsRequest(.root) }
+            let credit = bench.machine.sessions[id]!.credit
+            let row = Ack.Row(origin: Bench.own, head: isTaken ? turn + 1 : 0)
+            bench.receive(id, .ack(Ack(credit: credit, rows: [row])))
+        }
+        #expect((asked > 0) == (isPoisoned && !isTaken))
+    }
+
     /// An ended life that differs is compared once there was time to take what is missing: a minute from when the peer came.
     @Test func whoHasJustComeIsNotCompared() {
         var bench = Bench(rows: [Bench.row(Bench.third, 2, chain: 2, seal: 2)])

@@ -61,18 +61,20 @@ extension Replicator {
     /// equal then, and where somebody always writes vectors hardly ever are. Left out are origins with two versions of their
     /// log or with an end that cannot be applied, and ended ones that differ for good: nothing streams there any more, so
     /// repairing records by the rule of the winner is what still makes the nodes equal. Who has just come may yet take what
-    /// it lacks.
+    /// it lacks. Where there are such origins the own one is left out too, once nobody takes more of it: they may be unable to
+    /// apply it, and this node would never have the others' records.
     private func vectorsAreEqual(_ session: PeerSession) -> Bool {
         let theirs = peers[session.node]!
+        let stuck = Set(intakes.filter { [.fork, .poison].contains($0.value.quarantine) }.keys)
         let mark = session.mark.flatMap { now.ticks - $0.at <= 2 * ReplicationLimits.markAge ? $0.heads : nil }
         return Set(rows.keys).union(theirs.rows.keys).allSatisfy { origin in
             let (here, there) = (head(origin), theirs.head(origin))
             if here == there { return true }
             if let mark, min(here, there) >= mark[origin] ?? 0 { return true }
-            if let quarantine = intakes[origin]?.quarantine, [.fork, .poison].contains(quarantine) { return true }
+            if stuck.contains(origin) { return true }
             let movedAt = max(self.movedAt[origin] ?? startedAt, session.openedAt)
             let hasEnded = rows[origin]?.isSealed == true || members[NodeID(origin)]?.isRetired == true
-            return hasEnded && now.ticks - movedAt >= ReplicationLimits.quietFor
+            return (hasEnded || origin == own && !stuck.isEmpty) && now.ticks - movedAt >= ReplicationLimits.quietFor
         }
     }
 

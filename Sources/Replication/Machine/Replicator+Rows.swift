@@ -48,8 +48,14 @@ extension Replicator {
             changed.chain = Chain(rawValue: 0)  // An ACK does not say it; the next HEADS do.
             guard peers[session.node]!.rows.hasRoom(for: row.origin) else { return close(session.id, .violation) }
             peers[session.node]!.rows[row.origin] = changed
+            noteMoved(row.origin)
             if row.origin == own { effects.append(.acknowledged(session.node, through: row.head)) }
         }
+    }
+
+    /// A peer holds more of it, or less.
+    private mutating func noteMoved(_ origin: Origin) {
+        if movedAt[origin] != nil || movedAt.count < WireLimits.origins { movedAt[origin] = now.ticks }
     }
 
     /// False if the own incarnation is in doubt now, or the connection is closed.
@@ -62,9 +68,7 @@ extension Replicator {
             let before = peers[session.node]!.head(row.origin)
             peers[session.node]!.rows[row.origin] = row
             peers[session.node]!.said[row.origin] = LogHead(origin: row.origin, head: row.head, chain: row.chain)
-            if row.head != before, movedAt[row.origin] != nil || movedAt.count < WireLimits.origins {
-                movedAt[row.origin] = now.ticks
-            }
+            if row.head != before { noteMoved(row.origin) }
             if row.origin == own {
                 if row.head > head(own) { doubt(.peerKnowsMore(session.node)) }
                 if row.head == head(own), row.head > 0, row.chain != rows[own]!.chain {
