@@ -7,9 +7,9 @@ import Testing
 struct ComparisonTests {
     private static let bucket: UInt64 = 0x0002_0000_0000_0105
 
-    /// Connected, equal vectors, a minute later: the machine has asked for the root.
-    private func compared() -> (bench: Bench, id: ConnectionID)? {
-        var bench = Bench(rows: [Bench.row(Bench.second, 2, chain: 2)])
+    /// Connected, vectors that are equal but for `more`, a minute later: the machine has asked for the root.
+    private func compared(_ more: [OriginState] = []) -> (bench: Bench, id: ConnectionID)? {
+        var bench = Bench(rows: [Bench.row(Bench.second, 2, chain: 2)] + more)
         let id = bench.connect(state: [Bench.row(Bench.second, 2, chain: 2)])
         for _ in 0..<8 {
             bench.wait(8000)
@@ -86,6 +86,14 @@ struct ComparisonTests {
         bench.tell(.merged(id, changed: 1))
         #expect(bench.machine.counters.recordsRepaired == 3 && bench.machine.counters.bucketsRepaired == 1)
         #expect(bench.frames == [])
+    }
+
+    /// What an ended life left on some nodes only is repaired, and no bug.
+    @Test func differenceThatHasItsReason() throws {
+        var (bench, id) = try #require(compared([Bench.row(Bench.third, 2, chain: 2, seal: 4)]))
+        descend(&bench, id, mineQuiet: true, theirsQuiet: true)
+        #expect(bench.alarms == [] && bench.machine.counters.bucketsRepaired == 1)
+        #expect(bench.frames == [.bucketRequest(BucketRequest(bucket: Self.bucket, after: []))])
     }
 
     @Test(arguments: [(true, false), (false, true)]) func bucketsThatAreNotQuiet(mine: Bool, theirs: Bool) throws {

@@ -16,6 +16,8 @@ struct Comparison {
     }
 
     var peer: ConnectionID?
+    /// Some origins' heads differ, and so may their records, without anything wrong.
+    var leavesOut = false
     var step: Step?
     var askedAt: Int64 = 0
     var nodes: [DigestNode] = []
@@ -57,25 +59,30 @@ extension Replicator {
         }
     }
 
+    private enum Vectors { case equal, equalButForSome, unequal }
+
     /// Equal as far as this node knows, or both hold what either did a while ago: what was left alone for longer must be
     /// equal then, and where somebody always writes vectors hardly ever are. Left out are origins with two versions of their
     /// log or with an end that cannot be applied, and ended ones that differ for good: nothing streams there any more, so
     /// repairing records by the rule of the winner is what still makes the nodes equal. Who has just come may yet take what
     /// it lacks. Where there are such origins the own one is left out too, once nobody takes more of it: they may be unable to
     /// apply it, and this node would never have the others' records.
-    private func vectorsAreEqual(_ session: PeerSession) -> Bool {
+    private func vectors(_ session: PeerSession) -> Vectors {
         let theirs = peers[session.node]!
         let stuck = Set(intakes.filter { [.fork, .poison].contains($0.value.quarantine) }.keys)
         let mark = session.mark.flatMap { now.ticks - $0.at <= 2 * ReplicationLimits.markAge ? $0.heads : nil }
-        return Set(rows.keys).union(theirs.rows.keys).allSatisfy { origin in
+        var leavesOut = !stuck.isEmpty
+        for origin in Set(rows.keys).union(theirs.rows.keys) where !stuck.contains(origin) {
             let (here, there) = (head(origin), theirs.head(origin))
-            if here == there { return true }
-            if let mark, min(here, there) >= mark[origin] ?? 0 { return true }
-            if stuck.contains(origin) { return true }
+            if here == there { continue }
+            if let mark, min(here, there) >= mark[origin] ?? 0 { continue }
             let movedAt = max(self.movedAt[origin] ?? startedAt, session.openedAt)
             let hasEnded = rows[origin]?.isSealed == true || members[NodeID(origin)]?.isRetired == true
-            return (hasEnded || origin == own && !stuck.isEmpty) && now.ticks - movedAt >= ReplicationLimits.quietFor
+            guard hasEnded || origin == own && !stuck.isEmpty, now.ticks - movedAt >= ReplicationLimits.quietFor
+            else { return .unequal }
+            leavesOut = true
         }
+        return leavesOut ? .equalButForSome : .equal
     }
 
     mutating func compareIfDue() {
@@ -87,11 +94,12 @@ extension Replicator {
         if comparison.step == nil { continueComparison() }
         guard comparison.step == nil, now.ticks - comparedAt >= ReplicationLimits.digestInterval, !joining.isFrozen
         else { return }
-        let equal = nearest.filter(vectorsAreEqual)
+        let equal = nearest.map { (id: $0.id, vectors: vectors($0)) }.filter { $0.vectors != .unequal }
         guard !equal.isEmpty else { return markVectors() }
         comparedAt = now.ticks
         counters.comparisons += 1
-        comparison.peer = equal[Int(counters.comparisons) % equal.count].id
+        let chosen = equal[Int(counters.comparisons) % equal.count]
+        (comparison.peer, comparison.leavesOut) = (chosen.id, chosen.vectors == .equalButForSome)
         comparison.nodes = [.root]
         continueComparison()
     }
@@ -174,7 +182,7 @@ extension Replicator {
                 now.ticks - comparedAt <= ReplicationLimits.quietFor - 2 * ReplicationLimits.markAge
             else { continue }
             counters.bucketsRepaired += 1
-            raise(.diverged(bucket: node.childPrefix(byte)))
+            if !comparison.leavesOut { raise(.diverged(bucket: node.childPrefix(byte))) }
             comparison.buckets.append(node.childPrefix(byte))
         }
         continueComparison()
