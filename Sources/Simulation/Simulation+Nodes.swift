@@ -23,6 +23,7 @@ extension Simulation {
         if hasSmallChunks { settings.chunkBytes = Self.smallChunkBytes }
         settings.stampKeys = (node.life, UInt64(node.index))
         settings.newIncarnation = { machine.random.next() | 1 }
+        settings.stampGap = { machine.random.next() >> 44 }
         settings.beforeCommit = { () throws(LMDBError) in try machine.commit() }
         settings.beforeInstallCommit = { () throws(LMDBError) in
             guard machine.diskIsFull else { return }
@@ -245,7 +246,10 @@ extension Simulation {
         node.turnIsDue = false
         setClock(node)
         let environment = store.store.environmentNumber
-        let clockBefore = store.store.vector.map(\.headStamp.rawValue).max() ?? 0
+        let wall = Stamp(milliseconds: UInt64(node.machine.wall.milliseconds), counter: .max)
+        // What a snapshot told of a log says nothing of this node's clock.
+        let received = store.store.vector.filter { $0.head > $0.floor || $0.headStamp <= wall }
+        let clockBefore = received.map(\.headStamp.rawValue).max() ?? 0
         store.store.turn()
         let isOther = store.store.environmentNumber != environment
         if isOther { (node.isReplaced, node.damagedLogs) = (true, [:]) }

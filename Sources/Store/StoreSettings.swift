@@ -46,6 +46,8 @@ package struct StoreSettings: Sendable {
     package var truncatesAlone = false
     /// Random, not zero, and never twice.
     package var newIncarnation: @Sendable () -> UInt64 = { .random(in: 1 ... .max) }
+    /// Between the last stamp that is known at a start and the next one, where the wall clock is behind: random, of 16 ms.
+    package var stampGap: @Sendable () -> UInt64 = { .random(in: 0..<1 << 20) }
     /// Of log entries: the newest that the program reads. Another one is for tests of upgrades.
     package var logFormat = StoreLimits.logFormat
     /// Of records in a chunk of a snapshot that is given, beside one more; fewer are for tests.

@@ -77,7 +77,6 @@ final class Writer: @unchecked Sendable {
         let catalogue = opening.image.catalogue
         let transaction = try opening.image.environment.beginRead()
         let last = try LastNumber(catalogue, settings, transaction)
-        let headStamp = max(opening.image.origins.values.map(\.headStamp).max() ?? 0, opening.ownRow.headStamp)
         // Snowflakes go on behind what this disk has seen of the clock, though it was set back while the node was down.
         let wall = max(settings.now(), Instant(milliseconds: Int64(opening.ownRow.wall)))
         let next = max(opening.ownRow.firstCounter, last.nextCounter(opening.image.origins.values, settings))
@@ -92,9 +91,21 @@ final class Writer: @unchecked Sendable {
                 region: settings.region.character, node: settings.node, next: next, ceiling: opening.ownRow.ceiling,
                 lastSnowflake: snowflakes.own, continuity: settings.continuity, limits: settings.issuerLimits,
                 now: max(wall, Stamp(rawValue: opening.ownRow.headStamp).instant), wall: wall),
-            clock: HybridClock(last: Stamp(rawValue: headStamp)), row: opening.ownRow, lastNumber: last.lastKey,
+            clock: HybridClock(last: lastStamp(opening, settings)), row: opening.ownRow, lastNumber: last.lastKey,
             lastSnowflake: snowflakes.last, originIndex: opening.ownIndex,
             merge: merge, writtenFormat: try writtenFormat(settings, catalogue, transaction))
+    }
+
+    /// What a snapshot told of a log nobody has judged here, until an entry of it comes. Where the wall clock is behind what is
+    /// known stamps go on from there, each time at another distance: of an earlier day's disk the same ones would be given to
+    /// other writes.
+    private static func lastStamp(_ opening: StoreOpening, _ settings: StoreSettings) -> Stamp {
+        let (now, gap) = (settings.now(), settings.stampGap())
+        func known(_ stamp: UInt64) -> UInt64 { Stamp(rawValue: stamp).instant > now ? stamp + gap : stamp }
+        let origins = opening.image.origins.values
+        let judged = origins.filter { $0.head > $0.floor }.map(\.headStamp).max() ?? 0
+        let told = min(known(origins.map(\.headStamp).max() ?? 0), HybridClock.furthest(now).rawValue)
+        return Stamp(rawValue: max(known(max(judged, opening.ownRow.headStamp)), told))
     }
 
     /// Who has peers begins with what everyone reads, until the replicator knows better; who stays alone goes by the

@@ -42,6 +42,45 @@ struct StampTests {
         #expect(try taker.change(link.key, .delete).failure == nil)
     }
 
+    /// By its head's stamp a node knows which records are of the log that it holds; but its own clock goes no further than an
+    /// entry could have taken it, after a start neither.
+    @Test func anAdoptedLogKeepsItsStamp() throws {
+        let (directory, settings, clock) = try {
+            let (giver, taker) = (try Peer(0), try Peer(1))
+            giver.clock.step(milliseconds: 90_000)
+            let link = try giver.create("https://example.com/")
+            let (rows, end) = try taker.receiveSnapshot(from: giver)
+            taker.perform(.finishInstall(SnapshotOffer(rows: rows), end))
+            #expect(taker.store.position(giver.store.origin)?.headStamp == link.stamp)
+            taker.store.close()
+            return (taker.directory, taker.settings, taker.clock)
+        }()
+        let again = try Peer(in: directory, settings, clock)
+        let stamp = try again.create("https://example.com/2").stamp
+        #expect(stamp.milliseconds <= UInt64(clock.now.milliseconds) + HybridClock.toleranceMilliseconds + 16)
+    }
+
+    /// Where the wall clock is behind what a disk knows, stamps go on from there: of two copies of it at different places, or
+    /// two writes of one key would have the same rank.
+    @Test func anEarlierDiskGivesOtherStamps() throws {
+        let peer = try Peer()
+        peer.clock.step(milliseconds: 30_000)
+        let last = try peer.create("https://example.com/").stamp
+        peer.clock.step(milliseconds: -30_000)
+        peer.store.close()
+        let stamps = try (0..<2).map { _ in
+            let copy = TemporaryDirectory()
+            try copy.restore(peer.directory.contents)
+            var settings = peer.settings
+            settings.directory = copy.store
+            let again = try Peer(in: copy, settings, peer.clock)
+            defer { again.store.close() }
+            return try again.create("https://example.com/2").stamp
+        }
+        #expect(stamps[0] != stamps[1] && stamps.allSatisfy { $0 > last })
+        #expect(stamps.allSatisfy { $0.milliseconds <= last.milliseconds + 16 })
+    }
+
     /// Of a node without an entry here, the time up to which its ceiling is known to have held tells how far its numbers may
     /// have gone since; it outlives a start and goes along with a snapshot, and is no bound to the first entry's stamp.
     @Test func aCeilingKeepsItsTime() throws {

@@ -152,14 +152,13 @@ final class SnapshotInstall: @unchecked Sendable {
     private func adopt(_ state: OriginState) {
         // At head 0 what a peer says of the chain means nothing.
         let chain = state.head > 0 ? state.chain.bytes : merge.chain.start(state.origin)
-        // Nobody has judged the giver's stamps here, and they become this node's clock.
-        let furthest = HybridClock.furthest(settings.now())
-        let stamp = min(state.stamp, furthest)
         merge.origins.update(merge.origins.index(of: state.origin)!) { row in
             // Without entries the stamp is the ceiling's: the first entry's may be less.
-            (row.head, row.headStamp, row.headChain) = (state.head, state.head > 0 ? stamp.rawValue : 0, chain)
+            (row.head, row.headStamp, row.headChain) = (state.head, state.head > 0 ? state.stamp.rawValue : 0, chain)
             (row.floor, row.floorChain) = (row.head, row.headChain)
-            row.raiseCeiling(to: state.ceiling, at: stamp.instant)
+            // Nobody has judged the giver's clock here.
+            row.raiseCeiling(
+                to: state.ceiling, at: min(state.stamp, HybridClock.furthest(settings.now())).instant)
             row.seal = state.seal
         }
     }
