@@ -54,6 +54,8 @@ extension Simulation {
             }
             if forgetful { return false }
         }
+        // Who comes in learns from all that stay, and a change that was asked for may be decided meanwhile.
+        if next == nil, isChangeWanted, epoch.acceptors.contains(node.id) { return false }
         let others = epoch.acceptors.filter { $0 != node.id }
         let needed = (epoch.acceptors.count - 1) / 2 + 1
         let voters = whole(epoch.number, epoch.acceptors, without: node)
