@@ -246,9 +246,8 @@ extension Simulation {
         node.turnIsDue = false
         setClock(node)
         let environment = store.store.environmentNumber
-        let wall = Stamp(milliseconds: UInt64(node.machine.wall.milliseconds), counter: .max)
         // What a snapshot told of a log says nothing of this node's clock.
-        let received = store.store.vector.filter { $0.head > $0.floor || $0.headStamp <= wall }
+        let received = store.store.vector.filter { !$0.isHeadTold }
         let clockBefore = received.map(\.headStamp.rawValue).max() ?? 0
         store.store.turn()
         let isOther = store.store.environmentNumber != environment

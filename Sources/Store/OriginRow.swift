@@ -16,7 +16,7 @@ import Primitives
 ///     seal          6    last sequence of an ended incarnation; 2^48 - 1 while it lives
 ///     wall          6    of the own life: milliseconds of the wall clock at the latest commit, of all lives so far; of
 ///                        another one without entries: up to when the ceiling is known to have held
-///     marks         1    bit 0: two versions of the log are known
+///     marks         1    bit 0: two versions of the log are known; bit 1: a snapshot told of the head, and no entry came since
 ///     [later fields]
 struct OriginRow: Equatable {
     var origin: Origin
@@ -30,6 +30,8 @@ struct OriginRow: Equatable {
     var seal: UInt64 = Self.unsealed
     var wall: UInt64 = 0
     var isForked = false
+    /// Nobody has held the head's stamp against this node's clock.
+    var isHeadTold = false
     var later: [UInt8] = []
 
     static let unsealed: UInt64 = 1 << 48 - 1
@@ -76,7 +78,7 @@ struct OriginRow: Equatable {
         bytes.append(bigEndian: ceiling)
         bytes.append(bigEndian48: seal)
         bytes.append(bigEndian48: wall)
-        bytes.append(isForked ? 1 : 0)
+        bytes.append((isForked ? 1 : 0) | (isHeadTold ? 2 : 0))
         return bytes + later
     }
 
@@ -93,7 +95,8 @@ struct OriginRow: Equatable {
         seal = try bytes.takeUInt48()
         // Rows of the first programs end here, and those of later ones behind the next field.
         if bytes.byteCount >= 6 { wall = try bytes.takeUInt48() }
-        if bytes.byteCount >= 1 { isForked = try bytes.takeByte() & 1 != 0 }
+        let marks = bytes.byteCount >= 1 ? try bytes.takeByte() : 0
+        (isForked, isHeadTold) = (marks & 1 != 0, marks & 2 != 0)
         later = try bytes.takeBytes(bytes.byteCount)
     }
 }

@@ -103,7 +103,7 @@ final class Writer: @unchecked Sendable {
         let (now, gap) = (settings.now(), settings.stampGap())
         func known(_ stamp: UInt64) -> UInt64 { Stamp(rawValue: stamp).instant > now ? stamp + gap : stamp }
         let origins = opening.image.origins.values
-        let judged = origins.filter { $0.head > $0.floor }.map(\.headStamp).max() ?? 0
+        let judged = origins.filter { !$0.isHeadTold }.map(\.headStamp).max() ?? 0
         let told = min(known(origins.map(\.headStamp).max() ?? 0), HybridClock.furthest(now).rawValue)
         return Stamp(rawValue: max(known(max(judged, opening.ownRow.headStamp)), told))
     }

@@ -60,6 +60,44 @@ struct StampTests {
         #expect(stamp.milliseconds <= UInt64(clock.now.milliseconds) + HybridClock.toleranceMilliseconds + 16)
     }
 
+    /// What a snapshot told of is judged once an entry comes; and what came as entries stays judged when a snapshot tells of it.
+    @Test func aHeadIsToldUntilAnEntryComes() throws {
+        let (giver, taker) = (try Peer(0), try Peer(1))
+        var (early, late) = (Author("3"), Author("3", incarnation: 8))
+        early.create(0)
+        late.create(1)
+        late.create(2)
+        for peer in [giver, taker] { peer.perform(.apply(PeerStoreTests.batch(early, 1...1))) }
+        giver.perform(.apply(PeerStoreTests.batch(late, 1...1)))
+        let (rows, end) = try taker.receiveSnapshot(from: giver)
+        taker.perform(.finishInstall(SnapshotOffer(rows: rows), end))
+        #expect(taker.store.position(early.origin)?.isHeadTold == false)
+        #expect(taker.store.position(late.origin)?.isHeadTold == true)
+        taker.perform(.apply(PeerStoreTests.batch(late, 2...2)))
+        #expect(taker.store.position(late.origin)?.head == 2 && taker.store.position(late.origin)?.isHeadTold == false)
+    }
+
+    /// Whoever changed what an entry brought has a later stamp, also after a start at which the clock is behind and of the log
+    /// no entry is left.
+    @Test func aTruncatedLogKeepsItsStamp() throws {
+        let (directory, settings, clock, stamp) = try {
+            let peer = try Peer(0)
+            var author = Author("3")
+            let stamp = author.write(
+                author.key(0), body("https://example.com/"), stamp: UInt64(peer.clock.now.milliseconds + 50_000) << 16)
+            peer.perform(.apply(PeerStoreTests.batch(author, 1...1)))
+            peer.clock.advance(milliseconds: ReplicationLimits.settledAge + 60_000)
+            let row = Truncation.Row(origin: author.origin, acknowledged: 1, pinned: .max)
+            peer.perform(.truncate(Truncation([row], now: peer.clock.now)))
+            #expect(peer.store.position(author.origin)?.floor == 1)
+            peer.clock.step(milliseconds: -(ReplicationLimits.settledAge + 80_000))
+            peer.store.close()
+            return (peer.directory, peer.settings, peer.clock, stamp)
+        }()
+        let again = try Peer(in: directory, settings, clock)
+        #expect(try again.create("https://example.com/2").stamp.rawValue > stamp)
+    }
+
     /// Where the wall clock is behind what a disk knows, stamps go on from there: of two copies of it at different places, or
     /// two writes of one key would have the same rank.
     @Test func anEarlierDiskGivesOtherStamps() throws {

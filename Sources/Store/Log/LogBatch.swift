@@ -74,6 +74,8 @@ package struct OriginPosition: Equatable, Sendable {
     /// Sequence of the newest entry held; 0 if none is.
     package let head: UInt64
     package let headStamp: Stamp
+    /// By a snapshot, and no entry came since: nobody has held the stamp against this node's clock.
+    package let isHeadTold: Bool
     /// At the head: 16 bytes.
     package let chain: [UInt8]
     /// Newest sequence that was truncated away.
@@ -85,6 +87,7 @@ package struct OriginPosition: Equatable, Sendable {
 
     init(_ row: OriginRow) {
         (origin, head, headStamp, chain) = (row.origin, row.head, Stamp(rawValue: row.headStamp), row.headChain)
+        isHeadTold = row.isHeadTold
         (floor, ceiling, seal) = (row.floor, row.ceiling, row.seal == OriginRow.unsealed ? nil : row.seal)
     }
 }

@@ -86,6 +86,7 @@ struct LogMerge {
                 append: index == origins.lastIndex)
             origins.update(index) { row in
                 (row.head, row.headStamp, row.headChain) = (step.sequence, step.stamp, step.chain)
+                row.isHeadTold = false
                 if row.seal < row.head { row.seal = row.head }
             }
             figures.entries += 1

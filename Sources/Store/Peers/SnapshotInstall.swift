@@ -130,7 +130,9 @@ final class SnapshotInstall: @unchecked Sendable {
         for row in offer.rows + old.origins.values.map(OriginState.init) where index(of: row.origin) == nil {
             throw .mapFull
         }
-        for row in offer.rows { adopt(row) }
+        let judged = Dictionary(
+            uniqueKeysWithValues: old.origins.values.filter { !$0.isHeadTold }.map { ($0.origin, $0.head) })
+        for row in offer.rows { adopt(row, judged: judged[row.origin] ?? 0) }
         for origin in offer.forked {
             if let index = merge.origins.index(of: origin) { merge.origins.update(index) { $0.isForked = true } }
         }
@@ -148,14 +150,14 @@ final class SnapshotInstall: @unchecked Sendable {
         environment = nil
     }
 
-    /// The log begins behind the snapshot.
-    private func adopt(_ state: OriginState) {
+    /// The log begins behind the snapshot. `judged`: up to where the old store had it, by entries.
+    private func adopt(_ state: OriginState, judged: UInt64) {
         // At head 0 what a peer says of the chain means nothing.
         let chain = state.head > 0 ? state.chain.bytes : merge.chain.start(state.origin)
         merge.origins.update(merge.origins.index(of: state.origin)!) { row in
             // Without entries the stamp is the ceiling's: the first entry's may be less.
             (row.head, row.headStamp, row.headChain) = (state.head, state.head > 0 ? state.stamp.rawValue : 0, chain)
-            (row.floor, row.floorChain) = (row.head, row.headChain)
+            (row.floor, row.floorChain, row.isHeadTold) = (row.head, row.headChain, row.head > judged)
             // Nobody has judged the giver's clock here.
             row.raiseCeiling(
                 to: state.ceiling, at: min(state.stamp, HybridClock.furthest(settings.now())).instant)

@@ -155,7 +155,7 @@ final class SnapshotCopy {
             merge.origins.update(origin.index) { row in
                 (row.firstCounter, row.ceiling) = (origin.row.firstCounter, max(row.ceiling, origin.row.ceiling))
                 (row.seal, row.later, row.headStamp) = (origin.row.seal, origin.row.later, origin.row.headStamp)
-                row.wall = origin.row.wall
+                (row.wall, row.isHeadTold) = (origin.row.wall, origin.row.isHeadTold)
             }
         }
         try merge.origins.write(merge.catalogue.origins, transaction)
