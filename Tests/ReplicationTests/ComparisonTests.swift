@@ -88,12 +88,15 @@ struct ComparisonTests {
         #expect(bench.frames == [])
     }
 
-    /// What an ended life left on some nodes only is repaired, and no bug.
-    @Test func differenceThatHasItsReason() throws {
+    /// What an ended life left on some nodes only is repaired, and no bug; but what the logs here have should be here.
+    @Test(arguments: [0, 1]) func differenceThatHasItsReason(missed: Int) throws {
         var (bench, id) = try #require(compared([Bench.row(Bench.third, 2, chain: 2, seal: 4)]))
         descend(&bench, id, mineQuiet: true, theirsQuiet: true)
         #expect(bench.alarms == [] && bench.machine.counters.bucketsRepaired == 1)
         #expect(bench.frames == [.bucketRequest(BucketRequest(bucket: Self.bucket, after: []))])
+        bench.receive(id, .records(Records(next: [], bytes: [1])), request: request(bench))
+        bench.tell(.merged(id, changed: 2, missed: missed))
+        #expect(bench.alarms == (missed > 0 ? [.diverged(bucket: Self.bucket)] : []))
     }
 
     @Test(arguments: [(true, false), (false, true)]) func bucketsThatAreNotQuiet(mine: Bool, theirs: Bool) throws {

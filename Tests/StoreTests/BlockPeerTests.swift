@@ -68,7 +68,7 @@ import Testing
         let stamp = damaged.store.stamps.tag(environment: 1, transaction: 0)
         #expect(
             damaged.merge(records).contains(
-                .merged(PeerStoreTests.connection, changed: 1)))
+                .merged(PeerStoreTests.connection, changed: 1, missed: 1)))
         let isCurrent = damaged.store.stamps.isCurrent(stamp, link.code.span.bytes)
         #expect(!isCurrent)
         #expect(try reader.isBlocked(link.code) == true)

@@ -117,4 +117,18 @@ import Testing
         peer.store.close()
         #expect(try StoreInspection(directory: directory.store).problems == [])
     }
+
+    /// What a repair brings of a log that is here as far as that should have been here, unless the log has two versions.
+    @Test(arguments: [(0, false, 0), (1, false, 1), (1, true, 0)]) func whatShouldHaveBeenHere(
+        held: UInt64, isForked: Bool, missed: Int
+    ) throws {
+        let (left, right) = (try Peer(0), try Peer(1))
+        var (one, other) = (Author("3"), Author("3"))
+        one.create(0)
+        other.create(1)
+        left.perform(.apply(PeerStoreTests.batch(one, 1...1)))
+        if held > 0 { right.perform(.apply(PeerStoreTests.batch(other, 1...1))) }
+        right.perform(.forked(one.origin, isForked))
+        #expect(try right.merge(records(of: left)).contains(.merged(connection, changed: 1, missed: missed)))
+    }
 }

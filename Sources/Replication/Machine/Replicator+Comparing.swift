@@ -18,6 +18,8 @@ struct Comparison {
     var peer: ConnectionID?
     /// Some origins' heads differ, and so may their records, without anything wrong.
     var leavesOut = false
+    /// Whose records are asked for.
+    var bucket: UInt64?
     var step: Step?
     var askedAt: Int64 = 0
     var nodes: [DigestNode] = []
@@ -27,7 +29,7 @@ struct Comparison {
 
     mutating func closed(_ id: ConnectionID) {
         guard peer == id else { return }
-        (peer, step, nodes, buckets) = (nil, nil, [], [])
+        (peer, step, bucket, nodes, buckets) = (nil, nil, nil, [], [])
     }
 }
 
@@ -44,9 +46,10 @@ extension Replicator {
             }
         case .recordsRead(let id, let request, let records):
             if sessions[id]?.isOpen == true { send(id, .records(records), request: request) }
-        case .merged(let id, let changed):
+        case .merged(let id, let changed, let missed):
             guard comparison.peer == id, case .merging(let next) = comparison.step else { return }
             counters.recordsRepaired += UInt64(changed)
+            if let bucket = comparison.bucket, missed > 0 { raise(.diverged(bucket: bucket)) }
             comparison.step = nil
             if let next { ask(next) } else { continueComparison() }
         case .damagedRecord(let key):
@@ -127,7 +130,7 @@ extension Replicator {
             guard tries < nearest.count else { return continueComparison() }
             let peer = nearest[tries].id
             if comparison.peer != peer { (comparison.nodes, comparison.buckets) = ([], []) }
-            comparison.peer = peer
+            (comparison.peer, comparison.bucket) = (peer, nil)
             begin(peer, .record(key, request: nextRequest()))
             comparison.damaged.append((key, tries + 1))
             send(peer, .recordRequest(RecordRequest(key: key)), request: lastRequest)
@@ -151,6 +154,7 @@ extension Replicator {
 
     private mutating func ask(_ bucket: BucketRequest) {
         guard let peer = comparison.peer else { return }
+        comparison.bucket = bucket.bucket
         begin(peer, .bucket(bucket, request: nextRequest()))
         send(peer, .bucketRequest(bucket), request: lastRequest)
     }

@@ -31,8 +31,9 @@ extension Writer {
         case .writableFormat(let format): state.writtenFormat = LogEntry.format(format)
         case .merge(let connection, let bytes, let reference):
             guard takesLinks else { return (.failure(.storageFull), false) }
-            let changed = try merge(bytes, reference, now, transaction)
-            return (.events(try [.merged(connection, changed: changed)] + found(transaction)), true)
+            let (changed, missed) = try merge(bytes, reference, now, transaction)
+            let merged = Event.merged(connection, changed: changed, missed: missed)
+            return (.events(try [merged] + found(transaction)), true)
         case .beginIncarnation:
             try beginIncarnation(now, transaction)
             return (.events([.incarnationBegan(try holdings(transaction))]), true)
@@ -133,13 +134,13 @@ extension Writer {
 
     // MARK: Repair
 
-    /// By the rule of the winner; how many records changed. What is malformed changes nothing, and what is stamped too
-    /// far ahead waits, as an entry would: whoever changes it takes the clock along.
+    /// By the rule of the winner; how many records changed, and how many of these the log here has, or had. What is malformed
+    /// changes nothing, and what is stamped too far ahead waits, as an entry would: whoever changes it takes the clock along.
     private func merge(
         _ bytes: [UInt8], _ reference: Instant, _ now: Instant, _ transaction: borrowing WriteTransaction
-    ) throws(LMDBError) -> Int {
-        guard let records = try? PeerRecord.decodeAll(bytes) else { return 0 }
-        var changed = 0
+    ) throws(LMDBError) -> (changed: Int, missed: Int) {
+        guard let records = try? PeerRecord.decodeAll(bytes) else { return (0, 0) }
+        var (changed, missed) = (0, 0)
         for record in records where !state.clock.isLed(by: Stamp(rawValue: record.stamp), now: reference) {
             guard
                 let change = try? EntryChange(
@@ -148,14 +149,18 @@ extension Writer {
                     ?? state.merge.origins.add(
                         OriginRow(origin: record.origin, chainStart: chain.start(record.origin)))
             else { continue }
-            if try state.merge.put(change, at: index, as: .repair, &sums, transaction) == .changed { changed += 1 }
+            if try state.merge.put(change, at: index, as: .repair, &sums, transaction) == .changed {
+                changed += 1
+                let log = index == state.originIndex ? state.row : state.merge.origins.rows[index]!
+                if log.head > 0, !log.isForked, record.stamp <= log.headStamp { missed += 1 }
+            }
             _ = state.clock.receive(Stamp(rawValue: record.stamp), now: reference)
         }
         noteOwnNumbers(now)
         if changed > 0 {
             try transaction.put(catalogue.meta, MetaRow.repaired, Row.sealed(.meta, MetaRow.repaired, [1]))
         }
-        return changed
+        return (changed, missed)
     }
 
     // MARK: A new life
