@@ -73,16 +73,12 @@ extension Simulation {
             && formers.intersection(epoch.acceptors).count >= needed
     }
 
-    /// Whether it may begin a new life though it lost nothing: the operator's word helps acceptors of the present epoch
-    /// alone, and none of those that enter it learns from one that was left out and knows no more that it was whole.
-    /// Nor do the others learn from a new life of a founder that they may begin as founders too.
+    /// Whether it may begin a new life though it lost nothing. Where not all have begun the first epoch the others do not
+    /// learn from a new life of a founder that they may begin as founders too.
     func mayDoubt(_ node: SimulatedNode) -> Bool {
-        if present.former.isEmpty, whole(present.number, present.acceptors).count < present.acceptors.count {
-            return mayLoseRegisters(node)
-        }
-        let wasLeftOut = present.former.contains(node.id) && !present.acceptors.contains(node.id)
-        let leaves = present.acceptors.contains(node.id) && next?.acceptors.contains(node.id) == false
-        return !wasLeftOut && !leaves || mayLoseRegisters(node)
+        let isBeginning =
+            present.former.isEmpty && whole(present.number, present.acceptors).count < present.acceptors.count
+        return !isBeginning || mayLoseRegisters(node)
     }
 
     /// Whether the others go on without it for ever.
@@ -138,7 +134,7 @@ extension Simulation {
         for node in nodes where node.isUp && mayVouch(node) && (isQuiet || chance(1, of: 2)) { vouch(node) }
         // One after the other, and first who knows most: others may learn from it.
         if time - vouchedAt > Self.timeToLearn,
-            let node = nodes.filter({ $0.isUp && (waitsForever($0) || hasNobodyToAsk($0)) })
+            let node = nodes.filter({ $0.isUp && waitsForever($0) })
                 .max(by: { wholeFor($0) < wholeFor($1) })
         {
             vouch(node)
@@ -175,29 +171,17 @@ extension Simulation {
         return nodes.allSatisfy { $0.isRetired || $0.store?.store.digests(.root)?.children.map(\.sum) == root }
     }
 
-    /// One that was left out took a new life for a doubt that was none, before the others had learned from it. Somebody
-    /// has a look then, and vouches for whoever holds all that was chosen.
-    private func hasNobodyToAsk(_ node: SimulatedNode) -> Bool {
-        guard isQuiet, time - quietSince > 2 * Self.learningTime, present.acceptors.contains(node.id),
-            let standing = votes.disk(node.id).standing, standing.epoch == present, standing.wholeFor < present.number,
-            !votes.disk(node.id).isInDoubt, !node.registersAreDamaged,
-            whole(present.number, present.acceptors).isEmpty,
-            whole(present.number - 1, present.former).count < present.former.count / 2 + 1
-        else { return false }
-        return votes.unlearned(node.id, present.number) { holder(node, $0) }.isEmpty
-    }
-
     /// Until what was on its way when the quiet began is there, and between two words of operators then.
     private static let timeToLearn: Int64 = 30_000
 
-    /// It took a new life for a doubt that was none: it has lost nothing of the present epoch; or nothing at all, and has
-    /// had the time to learn from those that are left.
+    /// It took a new life for a doubt that was none, and others may have to learn from it.
     private func mayVouch(_ node: SimulatedNode) -> Bool {
         let disk = votes.disk(node.id)
-        guard let standing = disk.standing, standing.isAcceptor(node.id), standing.wholeFor == 0 else { return false }
-        guard !disk.isInDoubt, !node.registersAreDamaged, standing.epoch == present else { return false }
-        let hasLearned = isQuiet && time - quietSince > Self.learningTime
-        return disk.wholeFor == standing.epoch.number || disk.wholeFor > 0 && hasLearned
+        guard let standing = disk.standing, standing.epoch == present, standing.wholeFor == 0, disk.wholeFor > 0 else {
+            return false
+        }
+        return !disk.isInDoubt && !node.registersAreDamaged
+            && (present.acceptors + present.former).contains(node.id)
     }
 
     /// In the quiet, with time to spare.

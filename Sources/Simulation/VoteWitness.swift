@@ -159,7 +159,7 @@ struct VoteWitness {
         if let known = epochs[number], known != after.epoch { found(.oneEpoch, "epoch \(number) has two forms") }
         if epochs[number] == nil { chosenAtStart[number] = chosen }
         epochs[number] = after.epoch
-        if after.wholeFor > 0, after.wholeFor > before?.wholeFor ?? 0 || after.life != before?.life {
+        if after.wholeFor == number, after.wholeFor > before?.wholeFor ?? 0 || after.life != before?.life {
             becameWhole(node, after, holder)
         }
         // Where the later one has begun those that are left of the former are no majority.

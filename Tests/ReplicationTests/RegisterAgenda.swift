@@ -126,6 +126,7 @@ struct RegisterCounts {
     var failedCommits = 0
     var lostDisks = 0
     var rolledBack = 0
+    var doubts = 0
     var changes = 0
     var deaths = 0
     var deathsAmidChange = 0
@@ -137,7 +138,7 @@ struct RegisterCounts {
 
     static func += (left: inout RegisterCounts, right: RegisterCounts) {
         for path in [
-            \.events, \.frames, \.crashes, \.failedCommits, \.lostDisks, \.rolledBack, \.changes, \.deaths,
+            \.events, \.frames, \.crashes, \.failedCommits, \.lostDisks, \.rolledBack, \.doubts, \.changes, \.deaths,
             \.deathsAmidChange, \.presumedDead, \.won, \.taken, \.unknown, \.unavailable,
         ] as [WritableKeyPath<RegisterCounts, Int>] { left[keyPath: path] += right[keyPath: path] }
     }

@@ -200,6 +200,71 @@ struct RegisterEpochTests {
         #expect(bench.answers[1] == .won(RegisterValue(claim: 1, bytes: [0])))
     }
 
+    /// Three acceptors; the third leaves, after it chose a name with the second, and neither of the others has learned yet.
+    private func entering(_ name: [UInt8]) -> RegisterBench {
+        var bench = RegisterBench(3, acceptors: 3)
+        bench.down = [Self.id(0)]
+        bench.claim(1, name, 5)
+        bench.run(for: 1000)
+        (bench.down, bench.withholdsCovers) = ([], true)
+        for index in 0..<3 { bench.nodes[Self.id(index)]!.links = [:] }
+        change(&bench, [0, 1], at: 1, claim: 6)
+        bench.run(for: 2000)
+        #expect((0..<3).allSatisfy { bench.epoch($0) == 2 && !bench.votes($0) })
+        bench.withholdsCovers = false
+        return bench
+    }
+
+    /// Both took a new life for a doubt that was none. The operator's word makes them what they were before, so they learn
+    /// from each other what was chosen in the former epoch; as if they had been whole in this one, one would have lacked it.
+    @Test func vouchedForAmidAChange() {
+        var bench = entering(key(1))
+        for index in 0..<2 { bench.tell(Self.id(index), .lost) }
+        bench.run(for: 2000)
+        #expect(!bench.votes(0) && !bench.votes(1))
+        for index in 0..<2 { bench.tell(Self.id(index), .command(.vouch)) }
+        #expect(!bench.votes(0) && !bench.votes(1))
+        bench.run(for: 2000)
+        #expect(bench.votes(0) && bench.votes(1))
+        let node = bench.nodes[Self.id(0)]!
+        #expect((node.rows[key(1)]?.accepted?.value ?? node.links[key(1)])?.claim == 5)
+    }
+
+    /// One of those that enter has lost its disk, and the other and the one that was left out took new lives: the word to the
+    /// latter lets it give what it knows. Without it, a second word to the one that enters says that it is given up.
+    @Test(arguments: [true, false]) func vouchedForThoughLeftOut(givesUp: Bool) {
+        var bench = entering(key(1))
+        lose(&bench, 1)
+        for index in [0, 2] { bench.tell(Self.id(index), .lost) }
+        bench.tell(Self.id(0), .command(.vouch))
+        bench.run(for: 5000)
+        #expect(!bench.votes(0) && !bench.votes(1))
+        bench.tell(Self.id(givesUp ? 0 : 2), .command(.vouch))
+        bench.run(for: 5000)
+        #expect(bench.votes(0) && bench.votes(1))
+        let node = bench.nodes[Self.id(1)]!
+        #expect(givesUp || (node.rows[key(1)]?.accepted?.value ?? node.links[key(1)])?.claim == 5)
+    }
+
+    /// Of the two epochs for which it may hold the registers whole one is told at most, and neither is later than it knows.
+    @Test func standingsAreKept() throws {
+        let epoch = Epoch(number: 3, acceptors: (0..<3).map(Self.id))
+        func kept(_ standing: Standing) throws -> Standing {
+            var bytes: [UInt8] = []
+            standing.encode(into: &bytes)
+            var rest = bytes.span.bytes
+            return try Standing(decoding: &rest)
+        }
+        for (whole, before) in [(0, 0), (3, 0), (0, 3), (0, 2)] as [(UInt64, UInt64)] {
+            let standing = Standing(epoch: epoch, life: 7, wholeFor: whole, wholeBefore: before)
+            #expect(try kept(standing) == standing)
+        }
+        for (whole, before) in [(4, 0), (0, 4), (1 << 63, 0)] as [(UInt64, UInt64)] {
+            let standing = Standing(epoch: epoch, life: 7, wholeFor: whole, wholeBefore: before)
+            #expect(throws: MalformedBytes.self) { try kept(standing) }
+        }
+    }
+
     /// A cluster that begins: once all have said that they never voted, all vote, and nobody's word is needed.
     @Test(arguments: [2, 3, 5]) func begins(count: Int) {
         var bench = RegisterBench(count, acceptors: count, areNew: true)

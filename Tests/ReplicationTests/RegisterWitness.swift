@@ -78,7 +78,7 @@ struct RegisterWitness {
             chosenAtStart[standing.epoch.number] = chosen
         }
         epochs[standing.epoch.number] = standing.epoch
-        if standing.wholeFor > before.standing?.wholeFor ?? 0 { becameWhole(node, after) }
+        if standing.isWhole(node), before.standing?.isWhole(node) != true { becameWhole(node, after) }
         guard before.standing?.votes(node) == true else { return }
         for row in write.rows {
             guard let accepted = row.accepted, !row.isChosen, before.rows[row.key]?.accepted != accepted else {

@@ -70,6 +70,7 @@ extension RegisterWorld {
         if plan.crashes, chance(1, of: 6) { crash(index) }
         if chance(1, of: 4) { nodes[index].backup = nodes[index].disk }
         if plan.diskFaults, chance(1, of: 5), mayLose(index) { loseDisk(index) }
+        if plan.diskFaults, chance(1, of: 10) { doubt(index) }
         if plan.deaths, counts.deaths == 0, chance(1, of: 8) { die(index) }
         if plan.deaths, chance(1, of: 3) { presumeDead(nodes[index].id) }
     }
@@ -99,6 +100,19 @@ extension RegisterWorld {
         }
         nodes[index].backup = nil
         witness.lost(nodes[index].id)
+    }
+
+    /// Its disk is as it was, and nobody can tell. Before all have begun the first epoch others would wait for it in vain.
+    private mutating func doubt(_ index: Int) {
+        guard nodes.allSatisfy({ $0.disk.standing != nil }),
+            !newest.former.isEmpty
+                || newest.acceptors.allSatisfy({
+                    nodes[Self.index($0)].disk.standing!.wholeFor > 0
+                })
+        else { return }
+        counts.doubts += 1
+        crash(index)
+        nodes[index].isLost = true
     }
 
     var newest: Epoch { nodes.compactMap(\.disk.standing?.epoch).max { $0.number < $1.number }! }

@@ -29,7 +29,8 @@ package enum RegisterEvent: Equatable, Sendable {
         case change(to: [NodeID], claim: UInt128)
         /// An acceptor that leaves will never answer: the next epoch does not wait for it.
         case declareDead(NodeID)
-        /// The operator's word that what this acceptor may have lost is nothing, or is given up: it votes with what it has.
+        /// The operator's word that what this acceptor may have lost is nothing: it is again what it was in its former life.
+        /// If it was whole in no epoch, or for the second time, that it is given up: it votes with what it has.
         case vouch
     }
 }

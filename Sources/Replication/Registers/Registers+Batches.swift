@@ -8,6 +8,8 @@ struct Job: Sendable {
         /// The registers that this acceptor has are enough for this epoch, in this life.
         case whole(epoch: UInt64, life: UInt64, founders: Roll)
         case lifeAfter(UInt64)
+        /// What it may have lost, as it was when that was said.
+        case vouchedFor(life: UInt64, wholeBefore: UInt64)
     }
 
     enum Work: Sendable {

@@ -111,7 +111,10 @@ extension Registers {
         case .whole(let epoch, let life, let founders):
             guard epoch == batch.standing.epoch.number, life == batch.standing.life, batch.standing.isAcceptor(me)
             else { return }
-            (batch.standing.wholeFor, batch.standing.founders) = (epoch, founders)
+            batch.standing.becomeWhole(founders)
+        case .vouchedFor(let life, let wholeBefore):
+            guard (life, wholeBefore) == (batch.standing.life, batch.standing.wholeBefore) else { return }
+            batch.standing.vouch(me)
         case .lifeAfter(let known):
             guard known > batch.standing.life else { return }
             batch.standing.beginLife(after: known, random: random.next())
@@ -128,7 +131,9 @@ extension Registers {
             beginRoundsAnew()
         }
         if standing.isWhole(me) { learning = nil }
-        if standing.epoch != before.epoch || standing.life != before.life { beginLearning() }
+        if (standing.epoch, standing.life, standing.wholeFor) != (before.epoch, before.life, before.wholeFor) {
+            beginLearning()
+        }
         guard let next = standing.next, before.next != next else { return }
         confirmed = [me]
         gossip()

@@ -97,7 +97,7 @@ package struct Registers: Sendable {
         case .change(let acceptors, let claim): change(to: acceptors, claim: claim)
         case .declareDead(let node): declareDead(node)
         case .vouch:
-            enqueue(Job(me, .become(.whole(epoch: standing.epoch.number, life: standing.life, founders: Roll()))))
+            enqueue(Job(me, .become(.vouchedFor(life: standing.life, wholeBefore: standing.wholeBefore))))
         }
     }
 
@@ -161,6 +161,8 @@ package struct Registers: Sendable {
     package func checkInvariants() {
         precondition(standing.next == nil || standing.isWhole(me), "confirmed by one that does not vote")
         precondition(standing.wholeFor <= standing.epoch.number && standing.roll[me] <= standing.life)
+        precondition(standing.wholeBefore <= standing.epoch.number)
+        precondition(standing.wholeBefore == 0 || standing.wholeFor == 0)
         precondition(rounds.count <= RegisterLimits.rounds && queuedRows <= RegisterLimits.queuedRows)
         precondition(inbox.isEmpty && outbox.isEmpty)
         for round in rounds.values { precondition(round.dueAt >= nextDue && !round.waiters.isEmpty) }

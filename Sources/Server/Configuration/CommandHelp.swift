@@ -153,8 +153,8 @@ extension CommandName {
 
                 regions shows which nodes decide whose an alias is, one a region at most. add, remove and move change that by
                 one node; all of the former ones must confirm it, unless dead says of one that it never will.
-                vouch says of the node that is told that its disk has lost nothing: without it nobody votes after a majority
-                of the disks was lost at once.
+                vouch says of the node that is told that its disk has lost nothing; said again, or where it held nothing, that
+                what is lost is given up: without it nobody votes after a majority of the disks was lost at once.
 
                   --cluster NAME  the name that the key cluster has on every node; \(Configuration().cluster) if left out
                   --days N        how long a certificate holds; \(ClusterCommand.defaultDays) if left out, \(ClusterCommand.days.upperBound) at most
