@@ -52,8 +52,8 @@ extension Simulation {
             let own = store.store.origin
             let head = store.store.vector.first { $0.origin == own }?.head ?? 0
             if head < node.everDurable[own] ?? 0 { mayFork.insert(own) }
-            noteDurable(node)
             node.isReplaced = false
+            noteDurable(node)
             let others = nodes.filter { $0.index != node.index && !$0.isRetired }.map { "\($0.id)" }
             let settings = Settings(
                 cluster: Array("simulated".utf8),
