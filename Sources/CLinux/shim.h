@@ -1,6 +1,7 @@
 // What the Glibc module of the Swift toolchain lacks: epoll, timerfd, accept4, memmem, fallocate, pthread_setname_np, tgkill, the
-// CPU affinity calls, prctl, and the CRC32C instruction.
+// CPU affinity calls, prctl, mallopt, and the CRC32C instruction.
 #pragma once
+#include <malloc.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>

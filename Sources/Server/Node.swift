@@ -66,6 +66,7 @@ final class Node: @unchecked Sendable {
     ///
     /// `logFormat`: the newest format of log entries that is read; another one is for tests of upgrades.
     init(_ configuration: Configuration, logFormat: UInt16 = StoreLimits.logFormat) throws {
+        System.separateArenas()
         live = LiveConfiguration(configuration)
         clockOffsetMilliseconds = configuration.clockOffsetMilliseconds
         servesUsers = configuration.role == .edge

@@ -53,6 +53,13 @@ enum System {
         exit(ExitStatus.failed)
     }
 
+    /// Each thread has an arena of the allocator to itself. Without this there are eight for each processor, and redirect
+    /// workers wait for the locks of background threads. Once, before there are threads.
+    static func separateArenas() {
+        let isSet = mallopt(M_ARENA_MAX, 1024)
+        precondition(isSet == 1, "the allocator has arenas")
+    }
+
     /// Takes as many descriptors as the system gives; how many they are.
     static func raiseDescriptorLimit() -> Int {
         var limit = rlimit()

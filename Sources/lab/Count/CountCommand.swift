@@ -45,7 +45,7 @@ package enum CountCommand {
 
         Counts what a worker does for redirects after a warm-up: system calls, of the `edge` beside this program under strace,
         and calls of the allocator, of the same node within this program. Each count stands beside the most that it may be;
-        ends with 1 if one is more.
+        ends with 1 if one is more, or if threads share an arena of the allocator.
 
         """
 
@@ -113,6 +113,10 @@ package enum CountCommand {
             program: [strace, "-D", "-f", "-q", "-s", "24", "-o", trace, siblingProgram("edge"), "serve"])
         let worker = try node.process.thread("worker-0")
         try measured(node, store, limits, groups) { try $0() }
+        let (threads, arenas) = try node.process.threadsAndArenas()
+        guard arenas >= threads - 1 else {
+            throw LabError("\(threads) threads share \(arenas + 1) arenas of the allocator, and wait for one another")
+        }
         node.stop()
         let whole = try awaitWhole(trace, node.process.pid, worker)
         guard let calls = whole.between(mark) else { throw LabError("the trace of the system calls lacks the marks") }

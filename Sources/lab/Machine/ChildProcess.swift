@@ -146,6 +146,19 @@ final class ChildProcess {
     /// Page faults of one of its threads that did not wait for the disk.
     func minorFaults(of thread: pid_t) throws -> Int { try statistic("task/\(thread)/stat", field: 10) }
 
+    /// Threads, and arenas of the allocator that are not the first thread's: their heaps begin at multiples of 64 MiB, and
+    /// nothing else of a node's that is no file's does.
+    func threadsAndArenas() throws -> (threads: Int, arenas: Int) {
+        let arenas = try readTextFile("/proc/\(pid)/maps").split(separator: "\n").filter { line in
+            let words = line.split(separator: " ")
+            guard words.count == 5, words[1] == "rw-p", let start = words[0].split(separator: "-").first else {
+                return false
+            }
+            return UInt64(start, radix: 16).map { $0 % (64 << 20) == 0 } ?? false
+        }
+        return (try threads().count, arenas.count)
+    }
+
     private func threads() throws -> [pid_t] {
         guard let directory = opendir("/proc/\(pid)/task") else { throw LabError("\(name) has ended") }
         defer { closedir(directory) }
