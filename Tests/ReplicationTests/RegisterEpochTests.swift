@@ -34,6 +34,16 @@ struct RegisterEpochTests {
         #expect(bench.answers == [5: .refused(.noneStays)])
     }
 
+    /// Who is no acceptor, and claims nothing, hears of a new epoch from those that it is connected with.
+    @Test func aBystanderHears() {
+        var bench = RegisterBench(4, acceptors: 3)
+        bench.tell(Self.id(1), .connected(Self.id(3)))
+        bench.run(for: 1000)
+        change(&bench, [0, 1], claim: 5)
+        bench.run(for: 2000)
+        #expect((0..<4).map { bench.epoch($0) } == [2, 2, 2, 2])
+    }
+
     /// Each step under claims, and each with one node after another killed in the midst of it.
     @Test(arguments: 0...4) func oneTwoThreeFourThree(killed: Int) {
         var (bench, claim) = (RegisterBench(4, acceptors: 1), UInt128(1))

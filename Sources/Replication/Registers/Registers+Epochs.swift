@@ -25,6 +25,7 @@ extension Registers {
     }
 
     mutating func connected(_ node: NodeID) {
+        met.insert(node)
         greet(node)
         askAgain(node)
     }
@@ -127,7 +128,8 @@ extension Registers {
         roll[me] = standing.life
         if standing.epoch != before.epoch {
             (confirmed, dead) = ([], [])
-            for node in Set(standing.epoch.acceptors + standing.epoch.former).subtracting([me]).sorted() { greet(node) }
+            let acceptors = standing.epoch.acceptors + standing.epoch.former
+            for node in met.union(acceptors).subtracting([me]).sorted() { greet(node) }
             beginRoundsAnew()
         }
         if standing.isWhole(me) { learning = nil }

@@ -27,6 +27,8 @@ package struct Registers: Sendable {
 
     var learning: Learning?
     var lastCover: UInt64 = 0
+    /// Who was connected since the start, acceptor or not: all hear of a new epoch.
+    var met: Set<NodeID> = []
     /// Of the next epoch: who has confirmed it, and who will never.
     var confirmed: Set<NodeID> = []
     var dead: Set<NodeID> = []
