@@ -42,7 +42,7 @@ import Testing
         let link = try left.create("https://example.com/")
         #expect(try digests(left, .root).children.count == 1 && digests(right, .root).children.isEmpty)
         let records = try records(of: left)
-        #expect(right.merge(records).contains(.merged(connection, changed: 1)))
+        #expect(right.merge(records).contains(.merged(connection, changed: 1, others: [link.origin])))
         #expect(right.merge(records).contains(.merged(connection, changed: 0)))
         #expect(try digests(right, .root).children.map(\.sum) == digests(left, .root).children.map(\.sum))
         #expect(try right.store.makeReader().destination(link.code) == "https://example.com/")
@@ -75,7 +75,7 @@ import Testing
         key.encode(into: &bytes)
         let read = sound.perform(.readRecord(connection, request: 1, RecordRequest(key: bytes))).first
         guard case .recordsRead(_, _, let records)? = read else { throw Missing() }
-        #expect(damaged.merge(records.bytes).contains(.merged(connection, changed: 1)))
+        #expect(damaged.merge(records.bytes).contains(.merged(connection, changed: 1, others: [author.origin])))
         #expect(try damaged.store.makeReader().destination(code) == "https://third.example.com/later")
         // The sums are of the records, which are the same; of the log one entry is still to come, and changes nothing.
         #expect(try digests(damaged, .root).children.map(\.sum) == digests(sound, .root).children.map(\.sum))
@@ -111,7 +111,7 @@ import Testing
         let (directory, (settings, clock), link, records) = try makeRolledBack()
         let peer = try Peer(in: directory, settings, clock)
         #expect(peer.store.origin == link.origin)
-        #expect(peer.merge(records).contains(.merged(connection, changed: 1)))
+        #expect(peer.merge(records).contains(.merged(connection, changed: 1, others: [link.origin])))
         if newLife { peer.perform(.beginIncarnation(.chainMismatch(NodeID(region: 0x32, node: 0)))) }
         #expect(try peer.store.makeReader().destination(link.code) == "https://example.com/")
         peer.store.close()
@@ -129,6 +129,8 @@ import Testing
         left.perform(.apply(PeerStoreTests.batch(one, 1...1)))
         if held > 0 { right.perform(.apply(PeerStoreTests.batch(other, 1...1))) }
         right.perform(.forked(one.origin, isForked))
-        #expect(try right.merge(records(of: left)).contains(.merged(connection, changed: 1, missed: missed)))
+        let others: Set = missed == 0 ? [one.origin] : []
+        let merged = Event.merged(connection, changed: 1, missed: missed, others: others)
+        #expect(try right.merge(records(of: left)).contains(merged))
     }
 }

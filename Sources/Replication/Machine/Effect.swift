@@ -178,7 +178,7 @@ package enum Alarm: Hashable, Sendable {
     case quarantined(Origin, Quarantine)
     case ownClockWrong
     case incarnationInDoubt
-    /// A bucket differed between nodes with equal vectors, or lacked what the logs here have.
+    /// A bucket lacked what nodes with equal vectors, or the logs here, have.
     case diverged(bucket: UInt64)
     /// An entry that a peer sent fails its own checksum.
     case damagedEntry(Origin, from: NodeID)

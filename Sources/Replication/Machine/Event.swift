@@ -28,9 +28,9 @@ package enum Event: Equatable, Sendable {
     /// Of this node, nil if the row's checksum fails or the store cannot read.
     case digestsRead(ConnectionID, DigestRead, Digests?)
     case recordsRead(ConnectionID, request: UInt32, Records)
-    /// The answer to `Effect.merge`: how many records won over what was here, and of these how many should have been here,
-    /// as their writer's log is that far.
-    case merged(ConnectionID, changed: Int, missed: Int = 0)
+    /// The answer to `Effect.merge`: how many records won over what was here, of these how many should have been here, as
+    /// their writer's log is that far, and who wrote the others.
+    case merged(ConnectionID, changed: Int, missed: Int = 0, others: Set<Origin> = [])
     /// A record failed its checksum when it was read; its key as in log entries.
     case damagedRecord(key: [UInt8])
 

@@ -31,8 +31,7 @@ extension Writer {
         case .writableFormat(let format): state.writtenFormat = LogEntry.format(format)
         case .merge(let connection, let bytes, let reference):
             guard takesLinks else { return (.failure(.storageFull), false) }
-            let (changed, missed) = try merge(bytes, reference, now, transaction)
-            let merged = Event.merged(connection, changed: changed, missed: missed)
+            let merged = try merge(connection, bytes, reference, now, transaction)
             return (.events(try [merged] + found(transaction)), true)
         case .beginIncarnation:
             try beginIncarnation(now, transaction)
@@ -134,13 +133,15 @@ extension Writer {
 
     // MARK: Repair
 
-    /// By the rule of the winner; how many records changed, and how many of these the log here has, or had. What is malformed
-    /// changes nothing, and what is stamped too far ahead waits, as an entry would: whoever changes it takes the clock along.
+    /// By the rule of the winner. What is malformed changes nothing, and what is stamped too far ahead waits, as an entry
+    /// would: whoever changes it takes the clock along.
     private func merge(
-        _ bytes: [UInt8], _ reference: Instant, _ now: Instant, _ transaction: borrowing WriteTransaction
-    ) throws(LMDBError) -> (changed: Int, missed: Int) {
-        guard let records = try? PeerRecord.decodeAll(bytes) else { return (0, 0) }
+        _ connection: ConnectionID, _ bytes: [UInt8], _ reference: Instant, _ now: Instant,
+        _ transaction: borrowing WriteTransaction
+    ) throws(LMDBError) -> Event {
+        guard let records = try? PeerRecord.decodeAll(bytes) else { return .merged(connection, changed: 0) }
         var (changed, missed) = (0, 0)
+        var others: Set<Origin> = []
         for record in records where !state.clock.isLed(by: Stamp(rawValue: record.stamp), now: reference) {
             guard
                 let change = try? EntryChange(
@@ -151,8 +152,13 @@ extension Writer {
             else { continue }
             if try state.merge.put(change, at: index, as: .repair, &sums, transaction) == .changed {
                 changed += 1
+                // What the log here has, or had.
                 let log = index == state.originIndex ? state.row : state.merge.origins.rows[index]!
-                if log.head > 0, !log.isForked, record.stamp <= log.headStamp { missed += 1 }
+                if log.head > 0, !log.isForked, record.stamp <= log.headStamp {
+                    missed += 1
+                } else {
+                    others.insert(record.origin)
+                }
             }
             _ = state.clock.receive(Stamp(rawValue: record.stamp), now: reference)
         }
@@ -160,7 +166,7 @@ extension Writer {
         if changed > 0 {
             try transaction.put(catalogue.meta, MetaRow.repaired, Row.sealed(.meta, MetaRow.repaired, [1]))
         }
-        return (changed, missed)
+        return .merged(connection, changed: changed, missed: missed, others: others)
     }
 
     // MARK: A new life

@@ -210,7 +210,8 @@ extension NodeTests.Regions {
                 record.append(lengthPrefixed: value)
                 _ = peer.perform(.merge(ConnectionID(rawValue: 1), record, reference: past))
                 peer.store.turn()
-                #expect(told.withLock { $0.contains(.merged(ConnectionID(rawValue: 1), changed: 1)) })
+                let merged = Event.merged(ConnectionID(rawValue: 1), changed: 1, others: [author])
+                #expect(told.withLock { $0.contains(merged) })
                 return author
             }
         }
